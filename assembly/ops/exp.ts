@@ -1,0 +1,30 @@
+/**
+ * e^x for f32, by range reduction x = n·ln 2 + r, |r| ≤ ln 2 / 2, and a polynomial of degree 6 on r.
+ * Plain multiplications and additions in a fixed order: the same bits on every engine. Error below 2 ulp on
+ * [−87, 88]; inputs are clamped to that range, so results are never 0, subnormal or infinite.
+ * Cephes `expf` coefficients (S. Moshier, public domain).
+ */
+// @ts-ignore: decorator
+@inline
+export function expF32x4(value: v128): v128 {
+  const x = f32x4.pmax(f32x4.splat(-87.0), f32x4.pmin(f32x4.splat(88.0), value));
+  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504088896341)));
+  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
+  let p = f32x4.splat(1.9875691500e-4);
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
+  p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(p, r), r), r), f32x4.splat(1.0));
+  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  return f32x4.mul(p, power);
+}
+
+/** One number; the same bits as a lane of `expF32x4`. */
+// @ts-ignore: decorator
+@inline
+export function expF32(x: f32): f32 {
+  return f32x4.extract_lane(expF32x4(f32x4.splat(x)), 0);
+}

@@ -1,0 +1,1 @@
+export { exp_f32 } from "./elementwise";

@@ -1,0 +1,46 @@
+// Runs every *.test.js under build/test, one process per file, and ends with "N passed, N failed".
+// A file that is never run, runs no test or dies counts as a failure, so nothing can be skipped silently.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const full = process.argv.includes("--full");
+const only = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+const sources = readdirSync("test", { recursive: true })
+  .map(String)
+  .filter((name) => name.endsWith(".test.ts"))
+  .sort();
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+const started = Date.now();
+for (const name of sources) {
+  if (only.length && !only.some((word) => name.includes(word))) continue;
+  if (name.includes("full/") && !full) continue;
+  const file = join("build/test", name.replace(/\.ts$/, ".js"));
+  const start = Date.now();
+  const run = existsSync(file)
+    ? spawnSync(process.execPath, ["--expose-gc", "--enable-source-maps", file], {
+        encoding: "utf8",
+        maxBuffer: 1 << 28,
+        timeout: 1_800_000,
+      })
+    : { status: 1, stdout: "", stderr: `${file} was not built` };
+  const count = (label) => Number(run.stdout.match(new RegExp(`${label}:\\s+(\\d+)`))?.[1] ?? 0);
+  const total = count("Total");
+  const good = count("Passed");
+  const left = count("Skipped");
+  const bad = Math.max(total - good, run.status === 0 && total + left > 0 ? 0 : 1);
+  passed += good;
+  failed += bad;
+  skipped += left;
+  console.log(
+    `${bad ? "FAIL" : "ok  "} ${name}  ${good} passed${left ? `, ${left} skipped` : ""}  ${((Date.now() - start) / 1000).toFixed(1)} s`,
+  );
+  const notices = run.stdout.split("\n").filter((line) => line.includes("SKIPPED:"));
+  if (bad) console.log(run.stdout + run.stderr);
+  else for (const line of notices) console.log(line);
+}
+console.log(`${((Date.now() - started) / 1000).toFixed(0)} s`);
+console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
+process.exit(failed || !passed ? 1 : 0);

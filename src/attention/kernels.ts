@@ -1,0 +1,2 @@
+/** The attention, KV-cache and RoPE kernels of `assembly/`, as seen from TypeScript. */
+export type AttentionKernels = {};

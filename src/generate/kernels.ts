@@ -1,0 +1,2 @@
+/** The sampling kernels of `assembly/`, as seen from TypeScript. */
+export type SamplingKernels = {};

@@ -1,0 +1,39 @@
+import { instantiateSync } from "@assemblyscript/loader";
+import { KernelError } from "../errors.js";
+import { binaries } from "./binaries.js";
+import type { Kernels } from "./kernels.js";
+
+/** A build of the kernels. All give the same bits; `relaxed` needs relaxed SIMD, `-shared` needs shared memory. */
+export type KernelBuild = keyof typeof binaries;
+
+const modules = new Map<KernelBuild, WebAssembly.Module>();
+
+/** The bytes of a build, decoded from the package itself. */
+export function kernelBytes(build: KernelBuild): Uint8Array<ArrayBuffer> {
+  const text = atob(binaries[build]);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** Compiles a build once per thread. */
+export function kernelModule(build: KernelBuild): WebAssembly.Module {
+  let module = modules.get(build);
+  if (!module) {
+    module = new WebAssembly.Module(kernelBytes(build));
+    modules.set(build, module);
+  }
+  return module;
+}
+
+/**
+ * Binds a build to a memory. The only place that knows `@assemblyscript/loader`.
+ * @throws KernelError when the engine refuses the module.
+ */
+export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
+  try {
+    return instantiateSync(module, { env: { memory } }).exports as unknown as Kernels;
+  } catch (cause) {
+    throw new KernelError("The WebAssembly kernels could not be started", {}, undefined, { cause });
+  }
+}

@@ -1,0 +1,88 @@
+import { MemoryError } from "../errors.js";
+import { Allocator } from "./allocator.js";
+
+const PAGE = 65536;
+const MAX_PAGES = 65536;
+/** The first bytes are kept free, so that no block has address 0. */
+const RESERVED = 1024;
+
+/**
+ * The one linear memory of a model: weights, scratch, KV caches. Grows when a block does not fit.
+ * Views are made afresh at every call: growth detaches old ones.
+ */
+export class Memory {
+  readonly wasm: WebAssembly.Memory;
+  readonly shared: boolean;
+  readonly #allocator = new Allocator(RESERVED);
+
+  /** @throws MemoryError when the engine refuses even an empty memory. */
+  constructor(options: { shared: boolean; initialBytes?: number }) {
+    this.shared = options.shared;
+    try {
+      this.wasm = new WebAssembly.Memory({
+        initial: Math.ceil((options.initialBytes ?? PAGE) / PAGE),
+        maximum: MAX_PAGES,
+        shared: options.shared,
+      });
+    } catch (cause) {
+      throw new MemoryError("The engine refused a WebAssembly memory", {}, "Free memory, or close other models", {
+        cause,
+      });
+    }
+  }
+
+  /** Bytes in use by blocks of this memory. */
+  get usedBytes(): number {
+    return this.#allocator.usedBytes;
+  }
+
+  /** Bytes of the linear memory itself; WebAssembly memories never shrink. */
+  get totalBytes(): number {
+    return this.wasm.buffer.byteLength;
+  }
+
+  /**
+   * Reserves a block at a multiple of 64 bytes; its content is undefined.
+   * @param what named in the error message
+   * @throws MemoryError beyond 4 GiB or when the engine has no more memory
+   */
+  alloc(bytes: number, what: string): number {
+    const start = this.#allocator.alloc(bytes);
+    const missing = this.#allocator.end - this.totalBytes;
+    if (missing > 0) {
+      try {
+        this.wasm.grow(Math.ceil(missing / PAGE));
+      } catch (cause) {
+        this.#allocator.free(start);
+        throw new MemoryError(
+          `No memory for ${what}: ${mebibytes(bytes)} MiB more, ${mebibytes(this.usedBytes)} MiB are in use, 4096 is the limit of WebAssembly`,
+          {},
+          "Use a smaller model, a shorter context or an int8 KV cache",
+          { cause },
+        );
+      }
+    }
+    return start;
+  }
+
+  free(address: number): void {
+    this.#allocator.free(address);
+  }
+
+  u8(address: number, length: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.wasm.buffer as ArrayBuffer, address, length);
+  }
+  i32(address: number, length: number): Int32Array<ArrayBuffer> {
+    return new Int32Array(this.wasm.buffer as ArrayBuffer, address, length);
+  }
+  u32(address: number, length: number): Uint32Array<ArrayBuffer> {
+    return new Uint32Array(this.wasm.buffer as ArrayBuffer, address, length);
+  }
+  f32(address: number, length: number): Float32Array<ArrayBuffer> {
+    return new Float32Array(this.wasm.buffer as ArrayBuffer, address, length);
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(0);
+}
