@@ -1,0 +1,213 @@
+import type { ModelFile } from "./formats/model-file.js";
+import type { ByteSource } from "./formats/source.js";
+import type { GenerateOptions } from "./generate/options.js";
+import type { ModelConfig } from "./model/config.js";
+
+export type { GenerateOptions, SamplingOptions } from "./generate/options.js";
+
+/** Token ids, in any array-like form. */
+export type TokenIds = ArrayLike<number>;
+
+/**
+ * What a model is loaded from: `"embedded"` (the small story model inside the package), a path, a URL, bytes, or a
+ * source of one's own. A path or URL names a GGUF file or a Hugging Face folder (`config.json` + `*.safetensors`).
+ * `"random:bitnet-2b"`, `"random:llama-1b"` and `"random:smollm2"` are models of that shape with random weights, for
+ * measuring speed.
+ */
+export type ModelSource = string | URL | Blob | Uint8Array | ByteSource;
+
+/** How far a long step has come. */
+export interface Progress {
+  /** What is being done: `open`, `weights`, `prepare`, `prefill`. */
+  phase: "open" | "weights" | "prepare" | "prefill";
+  /** Part of this phase that is done, 0 … 1. */
+  fraction: number;
+  /** Bytes handled in this phase so far; 0 where bytes make no sense. */
+  bytes: number;
+}
+
+/** How attention is computed. */
+export interface AttentionOptions {
+  /** `full`: every key. `delta`: far keys as thresholded differences. Default `full`. */
+  kind?: "full" | "delta" | undefined;
+  /** What one threshold test covers: an element, 16 neighbouring dimensions, or a whole key. Default `element`. */
+  grain?: "element" | "chunk" | "row" | undefined;
+  /** Basis in which keys are compared; `score` needs calibrated `thresholds`. Default `raw`. */
+  basis?: "raw" | "score" | undefined;
+  /** θ, the same for all layers and heads. */
+  threshold?: number | undefined;
+  /** Wanted fraction of zeros in the delta keys, 0 … 1; thresholds are then found on the prompt. */
+  targetSparsity?: number | undefined;
+  /** Thresholds as written by `deltallm calibrate`. */
+  thresholds?: unknown;
+  /** Local window as a fraction of the length. Default 0.05. */
+  windowScale?: number | undefined;
+  /** Least size of the local window, in tokens. */
+  window?: number | undefined;
+  /** First tokens that are always kept whole. Default 4. */
+  sink?: number | undefined;
+  /** ε: values whose weight is below ε times the largest weight are skipped. Default 0, which is exact. */
+  valueCutoff?: number | undefined;
+}
+
+/** Options of `loadModel`. */
+export interface LoadOptions {
+  /** Threads that compute, this one included. Default: as many as help on this machine; 1 where no shared memory is to be had. */
+  threads?: number | undefined;
+  /** Build of the kernels. Default: the fastest that passes its start-up test. Both give the same bits. */
+  kernel?: "simd" | "relaxed" | undefined;
+  /** Most tokens of one session. Default: the smaller of the model's own context length and 4096. */
+  contextLength?: number | undefined;
+  /** How keys and values are kept. Default `int8`. */
+  kvCache?: "int8" | "f32" | undefined;
+  /** Bits in which the output head is kept. Default: as near to the file as the kernels have it. */
+  head?: "f16" | "q8" | "q6" | "q4" | undefined;
+  /** Tokens computed together in prefill. Affects speed and memory, never a result. */
+  prefillChunk?: number | undefined;
+  /** Default: full attention. */
+  attention?: AttentionOptions | undefined;
+  /** Called while the model is read and made ready. */
+  onProgress?: ((progress: Progress) => void) | undefined;
+  /** Stops loading; everything already taken is given back. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Text ↔ token ids. */
+export interface Tokenizer {
+  /**
+   * @param options.special turn special tokens written out in the text into their ids. Default false.
+   * @param options.addBos put the model's first token in front. Default false.
+   */
+  encode(text: string, options?: { special?: boolean; addBos?: boolean }): ArrayLike<number> & Iterable<number>;
+  /** Text of the ids; incomplete UTF-8 becomes U+FFFD. */
+  decode(ids: TokenIds): string;
+}
+
+/** One step of a generation. */
+export interface Piece {
+  /** New text. May be empty: a character can take several tokens, and what may begin a stop text is held back. */
+  text: string;
+  /** Id of the token. */
+  token: number;
+  /** Natural logarithm of the token's probability in the model's own distribution, before temperature, penalty and cuts. */
+  logprob: number;
+}
+
+/** Speed of one kind of work. */
+export interface Speed {
+  /** Tokens computed. */
+  tokens: number;
+  /** Wall-clock time, in milliseconds. */
+  ms: number;
+  tokensPerSecond: number;
+}
+
+/** What attention did since the model was loaded. Fractions unless said otherwise. */
+export interface AttentionStats {
+  kind: "full" | "delta";
+  grain: "element" | "chunk" | "row";
+  basis: "raw" | "score";
+  /** Zeros in the delta keys, of all their elements. */
+  deltaSparsity: number;
+  /** deltaSparsity × (1 − window / length), the figure of the DeltaLLM paper. */
+  attentionSparsity: number;
+  /** Multiply–accumulates of QKᵀ and PV not executed, of those of causal full attention. */
+  skippedMacs: number;
+  /** Bytes of K and V read, of those of the full int8 cache. */
+  bytesRead: number;
+  /** Bytes the cached keys and values take. */
+  kvBytes: number;
+  /** Bytes the same keys and values take in the full int8 cache. */
+  kvBytesFull: number;
+}
+
+/** Speed, memory and the choices made for this machine. */
+export interface ModelStats {
+  prefill: Speed;
+  decode: Speed;
+  /** Size of the linear memory, in bytes. */
+  memoryBytes: number;
+  weightBytes: number;
+  /** Bytes reserved for keys and values. */
+  kvBytes: number;
+  kernel: "simd" | "relaxed";
+  threads: number;
+  /** Why there are that many threads. */
+  threadsReason: string;
+  attention: AttentionStats;
+}
+
+/** Likelihood of one continuation. */
+export interface ContinuationScore {
+  /** Sum of the logarithms of the tokens' probabilities. */
+  logprob: number;
+  /** One logarithm per token. */
+  logprobs: Float32Array;
+  /** Whether every token was the likeliest one at its place. */
+  greedy: boolean;
+}
+
+/** Options of `Session.prefill`. */
+export interface PrefillOptions {
+  /** Logits of every token, not only of the last. Default false. */
+  allLogits?: boolean | undefined;
+  /** Stops between chunks; the session then holds the tokens done so far. */
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** A sequence of tokens with its keys and values. */
+export interface Session {
+  /** Tokens computed so far. */
+  readonly length: number;
+  /**
+   * Appends tokens. Returns the logits of the last one, `[vocab]`, or of all, `[n, vocab]`, with `allLogits`.
+   * @throws SessionError when they do not fit the context, or after `dispose`
+   */
+  prefill(ids: TokenIds, options?: PrefillOptions): Promise<Float32Array>;
+  /** Appends one token and returns its logits, `[vocab]`. */
+  step(id: number): Promise<Float32Array>;
+  /** An independent copy of this session. */
+  fork(): Promise<Session>;
+  /** The session as bytes, for `Model.restore`. */
+  save(): Promise<Uint8Array>;
+  /** Gives the memory back. Any number of calls is fine. */
+  dispose(): Promise<void>;
+}
+
+/** A conversation. Earlier turns are never computed again. */
+export interface Chat {
+  /** Sends a message and streams the answer. Breaking off keeps what was answered so far. */
+  send(message: string, options?: GenerateOptions): AsyncIterable<Piece>;
+  dispose(): Promise<void>;
+}
+
+/** A model ready to compute. */
+export interface Model {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /** The file it came from: metadata and notes. */
+  readonly file: ModelFile;
+  /** Speeds, bytes and choices so far. */
+  stats(): ModelStats;
+  /** Completes a text, or ids. */
+  generate(prompt: string | TokenIds, options?: GenerateOptions): AsyncIterable<Piece>;
+  /** @throws TokenizerError when the model has no chat template */
+  createChat(options?: { system?: string | undefined }): Chat;
+  createSession(): Session;
+  /** A session saved by the same model with the same options. */
+  restore(bytes: Uint8Array): Promise<Session>;
+  /** How likely each continuation is after the context. */
+  score(context: string | TokenIds, continuations: readonly (string | TokenIds)[]): Promise<ContinuationScore[]>;
+  /** Logarithms of the probabilities of `ids[1 …]`, each after all ids before it. */
+  scoreWindow(
+    ids: TokenIds,
+    options?: { signal?: AbortSignal | undefined; onProgress?: ((progress: Progress) => void) | undefined },
+  ): Promise<Float32Array>;
+  /** Gives all memory and threads back. Any number of calls is fine. */
+  dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Type of `loadModel`. */
+export type LoadModel = (source: ModelSource, options?: LoadOptions) => Promise<Model>;
