@@ -4,3 +4,22 @@ import { expF32x4 } from "./exp";
 export function exp_f32(out: usize, x: usize, count: i32): void {
   for (let i = 0; i < count; i += 4) v128.store(out + (i << 2), expF32x4(v128.load(x + (i << 2))));
 }
+
+/** out[i] = max(gate[i], 0)² · up[i]; f32, `count` a multiple of 4; `out` may be `gate`. The gate of BitNet. */
+export function relu2_gate(out: usize, gate: usize, up: usize, count: i32): void {
+  const zero = f32x4.splat(0.0);
+  for (let end = <usize>count << 2, i: usize = 0; i < end; i += 16) {
+    const g = f32x4.pmax(zero, v128.load(gate + i));
+    v128.store(out + i, f32x4.mul(f32x4.mul(g, g), v128.load(up + i)));
+  }
+}
+
+/** out[i] = gate[i] / (1 + e^−gate[i]) · up[i]; f32, `count` a multiple of 4; `out` may be `gate`. The gate of Llama. */
+export function silu_gate(out: usize, gate: usize, up: usize, count: i32): void {
+  const one = f32x4.splat(1.0);
+  for (let end = <usize>count << 2, i: usize = 0; i < end; i += 16) {
+    const g = v128.load(gate + i);
+    const silu = f32x4.div(g, f32x4.add(one, expF32x4(f32x4.neg(g))));
+    v128.store(out + i, f32x4.mul(silu, v128.load(up + i)));
+  }
+}

@@ -1,0 +1,156 @@
+import { KernelError } from "../errors.js";
+import type { KernelBuild } from "./instantiate.js";
+import { instantiateKernels, kernelModule } from "./instantiate.js";
+import type { Kernels } from "./kernels.js";
+import type { Memory } from "./memory.js";
+import type { Thread } from "./thread.js";
+
+/** Bytes of one command, JSON in UTF-8. */
+const MAILBOX_BYTES = 1 << 20;
+/** Barrier words, then the length of the command, then the command. */
+const COMMAND_LENGTH = 256;
+const COMMAND_TEXT = 320;
+/** Rounds of the spin loop before a thread sleeps: some 50 µs, longer than any wait inside a layer. */
+const SPINS = 20_000;
+
+/** What a worker is started with; plain data. */
+export interface WorkerStart {
+  wasm: WebAssembly.Memory;
+  build: KernelBuild;
+  mailbox: number;
+  index: number;
+  count: number;
+}
+
+/** What a thread does with a command. The same function on every thread, thread 0 included. */
+export type Execute = (thread: Thread, command: unknown) => void;
+
+/** A worker of some runtime, ready to obey. */
+export interface WorkerHandle {
+  terminate(): Promise<void>;
+}
+
+/** Starts the worker that calls `serve` and resolves when it is ready. */
+export type StartWorker = (start: WorkerStart) => Promise<WorkerHandle>;
+
+/**
+ * Threads that run the same program on shared memory (SPMD). A command is written once into a mailbox in shared memory
+ * and started by a barrier; there are no messages between threads.
+ */
+export class Team {
+  readonly kernels: Kernels;
+  readonly #mailbox: number;
+  readonly #memory: Memory;
+  readonly #thread: Thread;
+  readonly #execute: Execute;
+  #workers: WorkerHandle[] = [];
+  #broken = false;
+
+  private constructor(memory: Memory, build: KernelBuild, count: number, execute: Execute) {
+    this.#memory = memory;
+    this.#execute = execute;
+    this.#mailbox = memory.alloc(COMMAND_TEXT + (count > 1 ? MAILBOX_BYTES : 0), "the thread mailbox");
+    memory.u8(this.#mailbox, COMMAND_TEXT).fill(0);
+    this.kernels = instantiateKernels(kernelModule(build), memory.wasm);
+    this.#thread = makeThread(this.kernels, this.#mailbox, 0, count);
+  }
+
+  static async create(
+    memory: Memory,
+    build: KernelBuild,
+    count: number,
+    execute: Execute,
+    startWorker: StartWorker | undefined,
+  ): Promise<Team> {
+    const team = new Team(memory, build, count, execute);
+    const starts: Promise<WorkerHandle>[] = [];
+    for (let index = 1; index < count && startWorker; index++)
+      starts.push(startWorker({ wasm: memory.wasm, build, mailbox: team.#mailbox, index, count }));
+    const settled = await Promise.allSettled(starts);
+    team.#workers = settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    const failure = settled.find((result) => result.status === "rejected");
+    if (failure) {
+      await team.dispose();
+      throw new KernelError("A worker thread could not be started", {}, "Use threads: 1", { cause: failure.reason });
+    }
+    return team;
+  }
+
+  get threads(): number {
+    return this.#thread.count;
+  }
+
+  /**
+   * Runs a command on every thread and returns when all have finished.
+   * @param command plain data
+   * @throws KernelError when a thread fails; the team cannot be used afterwards
+   */
+  run(command: unknown): void {
+    if (this.#broken) throw new KernelError("A thread of this model has failed", {}, "Load the model again");
+    try {
+      if (this.threads > 1) {
+        const text = new TextEncoder().encode(JSON.stringify(command));
+        if (text.length > MAILBOX_BYTES) throw new Error(`command of ${text.length} bytes`);
+        this.#memory.u8(this.#mailbox + COMMAND_TEXT, text.length).set(text);
+        this.#memory.i32(this.#mailbox + COMMAND_LENGTH, 1)[0] = text.length;
+        this.#thread.barrier();
+      }
+      this.#execute(this.#thread, command);
+      this.#thread.barrier();
+    } catch (cause) {
+      this.#broken = true;
+      poison(this.#memory.wasm, this.#mailbox);
+      if (cause instanceof KernelError) throw cause;
+      throw new KernelError("The forward pass failed", {}, "Load the model again", { cause });
+    }
+  }
+
+  async dispose(): Promise<void> {
+    this.#broken = true;
+    if (this.threads > 1) poison(this.#memory.wasm, this.#mailbox);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    this.#workers = [];
+  }
+}
+
+/** The loop of a worker: waits for a command, runs it, until the team is disposed of or a thread fails. */
+export function serve(start: WorkerStart, execute: Execute): void {
+  const kernels = instantiateKernels(kernelModule(start.build), start.wasm);
+  const thread = makeThread(kernels, start.mailbox, start.index, start.count);
+  const decoder = new TextDecoder();
+  try {
+    for (;;) {
+      thread.barrier();
+      const length = new Int32Array(start.wasm.buffer, start.mailbox + COMMAND_LENGTH, 1)[0] as number;
+      // Copied, because TextDecoder refuses shared memory in browsers.
+      const text = new Uint8Array(start.wasm.buffer, start.mailbox + COMMAND_TEXT, length).slice();
+      execute(thread, JSON.parse(decoder.decode(text)));
+      thread.barrier();
+    }
+  } catch (error) {
+    poison(start.wasm, start.mailbox);
+    if (!(error instanceof KernelError)) throw error;
+  }
+}
+
+function makeThread(kernels: Kernels, mailbox: number, index: number, count: number): Thread {
+  return {
+    index,
+    count,
+    kernels,
+    barrier() {
+      if (count > 1 && kernels.barrier(mailbox, count, SPINS) !== 0)
+        throw new KernelError("Another thread of this model has failed or the model was disposed of");
+    },
+  };
+}
+
+/** Tells every thread, waiting or not, to stop. */
+function poison(memory: WebAssembly.Memory, mailbox: number): void {
+  const words = new Int32Array(memory.buffer, mailbox, 64);
+  words[48] = 1;
+  if (typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer) {
+    Atomics.store(words, 48, 1);
+    Atomics.notify(words, 16);
+  }
+}
