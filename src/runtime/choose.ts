@@ -22,7 +22,9 @@ export function chooseKernelBuild(shared: boolean, wanted?: KernelFamily): Kerne
   throw new KernelError(
     wanted ? `The ${wanted} kernels do not run here` : "This engine has no WebAssembly SIMD",
     { key: "kernel" },
-    wanted === "relaxed" ? 'Use "simd", or an engine with relaxed SIMD' : "Use Node 20, Deno 2, Bun 1.1, or a browser of 2023 or later",
+    wanted === "relaxed"
+      ? 'Use "simd", or an engine with relaxed SIMD'
+      : "Use Node 20, Deno 2, Bun 1.1, or a browser of 2023 or later",
   );
 }
 
@@ -50,7 +52,7 @@ function knownAnswersHold(build: KernelBuild): boolean {
   for (const rounds of [1, 2000]) {
     kernels.dot_probe(1056, 1024, 1040, rounds);
     for (let pair = 0; pair < 8; pair++) {
-      const expected = (a[2 * pair]! * b[2 * pair]!) + (a[2 * pair + 1]! * b[2 * pair + 1]!);
+      const expected = a[2 * pair]! * b[2 * pair]! + a[2 * pair + 1]! * b[2 * pair + 1]!;
       if (pairs[pair] !== expected) return false;
     }
     for (let lane = 0; lane < 4; lane++) {
