@@ -1,0 +1,36 @@
+import type { ModelConfig } from "../model/config.js";
+import type { Kernels } from "../runtime/kernels.js";
+import type { Thread } from "../runtime/thread.js";
+
+/** Bytes of the table of cosines and sines: f32 [contextLength][2][headDim / 2]. */
+export function ropeTableBytes(config: ModelConfig, contextLength: number): number {
+  return contextLength * config.headDim * 4;
+}
+
+/**
+ * Computes the table inside WebAssembly, in f64, so that it has the same bits everywhere.
+ * @param factors address of the `rope_freqs` tensor (f32 [headDim / 2], frequencies are divided by it), or 0
+ */
+export function fillRopeTable(
+  kernels: Kernels,
+  table: number,
+  config: ModelConfig,
+  contextLength: number,
+  factors: number,
+): void {
+  void [kernels, table, config, contextLength, factors];
+}
+
+/** Rotates, in place, the pairs (j, j + headDim / 2) of x, f32 [tokens][heads][headDim], for tokens `tokenStart` … `tokenEnd` − 1; x[0] is at `position`. */
+export function applyRope(
+  thread: Thread,
+  table: number,
+  x: number,
+  heads: number,
+  headDim: number,
+  position: number,
+  tokenStart: number,
+  tokenEnd: number,
+): void {
+  void [thread, table, x, heads, headDim, position, tokenStart, tokenEnd];
+}
