@@ -1,2 +1,5 @@
 /** The matrix-product, repacking and activation-quantisation kernels of `assembly/`, as seen from TypeScript. */
-export type MatmulKernels = {};
+export interface MatmulKernels {
+  quantise_per_token(out: number, x: number, tokens: number, columns: number): void;
+  quantise_per_block(out: number, x: number, tokens: number, columns: number): void;
+}
