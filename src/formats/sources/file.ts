@@ -1,0 +1,64 @@
+import { SourceError } from "../../errors.js";
+import type { ByteSource } from "../source.js";
+import { checkRange, closedError } from "./range.js";
+
+/** Largest single read call: Node refuses lengths of 2 GiB and more. */
+const READ_CALL_BYTES = 2 ** 30;
+
+/**
+ * A file on disk, in Node, Deno and Bun (all through `node:fs/promises`, imported only when called, so that a browser
+ * bundle never loads it). Reads are positioned: several may be under way at once.
+ * @throws SourceError when the path does not exist, is not a regular file or may not be read.
+ */
+export async function fileSource(path: string): Promise<ByteSource> {
+  const { open } = await import("node:fs/promises");
+  const handle = await open(path, "r").catch((cause: unknown) => {
+    throw new SourceError(`The file cannot be opened: ${reason(cause)}`, { file: path }, undefined, { cause });
+  });
+  const stat = await handle.stat();
+  if (!stat.isFile()) {
+    await handle.close();
+    throw new SourceError("This is not a regular file", { file: path });
+  }
+  const size = stat.size;
+  let closed = false;
+  return {
+    name: path,
+    size,
+    async read(offset, length, signal) {
+      signal?.throwIfAborted();
+      if (closed) throw closedError(path);
+      checkRange(path, size, offset, length);
+      const bytes = new Uint8Array(length);
+      let done = 0;
+      while (done < length) {
+        const ask = Math.min(length - done, READ_CALL_BYTES);
+        const { bytesRead } = await handle.read(bytes, done, ask, offset + done).catch((cause: unknown) => {
+          if (closed) throw closedError(path);
+          throw new SourceError(`The file cannot be read: ${reason(cause)}`, { file: path, offset }, undefined, {
+            cause,
+          });
+        });
+        signal?.throwIfAborted();
+        if (bytesRead === 0) {
+          throw new SourceError(
+            `Asked for ${length} bytes, got ${done}`,
+            { file: path, offset },
+            "Was the file truncated while it was open?",
+          );
+        }
+        done += bytesRead;
+      }
+      return bytes;
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      await handle.close();
+    },
+  };
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
