@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import asc from "assemblyscript/asc";
+import "./embed-tiktoken.mjs";
 
 const targets = ["simd", "relaxed", "simd-shared", "relaxed-shared"];
 const out = "src/runtime/binaries.ts";

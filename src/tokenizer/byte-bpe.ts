@@ -1,0 +1,81 @@
+import type { Tiktoken } from "tiktoken/lite/init";
+import type { TokenizerData } from "../formats/model-file.js";
+import { readBpeVocabulary } from "./bpe-vocabulary.js";
+import { PairMergeEncoding, type TextEncoding } from "./pair-merge.js";
+import { javascriptPattern, type PreTokenizer, preTokenizer, splitText } from "./pre-tokenizers.js";
+import { createTiktoken, loadTiktoken } from "./tiktoken.js";
+
+/** Longest piece that is given to tiktoken: its time grows with the square of a piece. */
+const longestPiece = 256;
+
+const utf8 = new TextEncoder();
+
+/** Byte-level BPE by tiktoken, and by `PairMergeEncoding` for the texts and models tiktoken is not right for. */
+export class ByteBpeEncoding implements TextEncoding {
+  /** What encodes ordinary text: `pair-merge` where ids as ranks would not give the model's own tokens. */
+  readonly engine: "tiktoken" | "pair-merge";
+  readonly preTokenizer: PreTokenizer;
+  readonly #tiktoken: Tiktoken | undefined;
+  readonly #exact: PairMergeEncoding;
+  readonly #stages: readonly RegExp[];
+  readonly #missing: Uint8Array | undefined;
+  readonly #lengths: Uint16Array;
+
+  /** @throws TokenizerError, UnsupportedError */
+  static async create(data: TokenizerData, engine?: "tiktoken" | "pair-merge"): Promise<ByteBpeEncoding> {
+    return new ByteBpeEncoding(data, engine === "pair-merge" ? undefined : await loadTiktoken());
+  }
+
+  private constructor(data: TokenizerData, library: Awaited<ReturnType<typeof loadTiktoken>> | undefined) {
+    this.preTokenizer = preTokenizer(data.pre, data.pattern);
+    const { stages, pattern, wholePieces } = this.preTokenizer;
+    const vocabulary = readBpeVocabulary(data);
+    this.#stages = stages.map(javascriptPattern);
+    this.#exact = new PairMergeEncoding(vocabulary, this.#stages, wholePieces);
+    // Bytes that no UTF-8 contains need no watching.
+    const missing = vocabulary.missingBytes.filter((byte) => byte < 0xc0 || (byte > 0xc1 && byte < 0xf5));
+    if (missing.length) {
+      this.#missing = new Uint8Array(256);
+      for (const byte of missing) this.#missing[byte] = 1;
+    }
+    this.#lengths = new Uint16Array(data.tokens.length);
+    for (const [text, id] of vocabulary.ids) this.#lengths[id] = text.length;
+    if (library && pattern !== undefined && vocabulary.ranksAreIds)
+      this.#tiktoken = createTiktoken(library, vocabulary.ids, pattern);
+    this.engine = this.#tiktoken ? "tiktoken" : "pair-merge";
+  }
+
+  encode(text: string): ArrayLike<number> {
+    if (!this.#tiktoken || this.#hasLongPiece(text)) return this.#exact.encode(text);
+    const bytes = utf8.encode(text);
+    if (this.#missing && bytes.some((byte) => this.#missing![byte] === 1)) return this.#exact.encode(text);
+    const ids = this.#tiktoken.encode_ordinary(text);
+    // A pattern from a file may leave characters out, and tiktoken would drop them.
+    let length = 0;
+    for (const id of ids) length += this.#lengths[id]!;
+    return length === bytes.length ? ids : this.#exact.encode(text);
+  }
+
+  dispose(): void {
+    this.#tiktoken?.free();
+  }
+
+  #hasLongPiece(text: string): boolean {
+    return hasLongRun(text) && splitText(text, this.#stages).some((piece) => piece.length > longestPiece);
+  }
+}
+
+/** Whether more than half of `longestPiece` characters follow each other that are all white space, or all not. */
+function hasLongRun(text: string): boolean {
+  if (text.length <= longestPiece) return false;
+  let run = 0;
+  let blankRun = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const blank = code <= 0x20 || code === 0xa0 || (code >= 0x2000 && code <= 0x3000);
+    run = blank === blankRun ? run + 1 : 1;
+    blankRun = blank;
+    if (run > longestPiece / 2 - 1) return true;
+  }
+  return false;
+}
