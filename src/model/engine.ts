@@ -1,0 +1,179 @@
+import type { KeyValueCache } from "../attention/cache.js";
+import { attentionScratchBytes } from "../attention/attend.js";
+import { fillRopeTable, ropeTableBytes } from "../attention/rope.js";
+import type { ModelFile } from "../formats/model-file.js";
+import { activationBytes } from "../matmul/activations.js";
+import { matmulScratchBytes } from "../matmul/matmul.js";
+import { chooseKernelBuild, type KernelFamily } from "../runtime/choose.js";
+import type { Kernels } from "../runtime/kernels.js";
+import { Memory } from "../runtime/memory.js";
+import { Team } from "../runtime/team.js";
+import type { ModelConfig } from "./config.js";
+import { type Command, makeExecute } from "./execute.js";
+import { type HeadPrecision, loadWeights } from "./load-weights.js";
+import type { Buffers, ModelPlan } from "./plan.js";
+import { startNodeWorker } from "./start-worker.js";
+
+export interface EngineOptions {
+  threads: number;
+  kernel?: KernelFamily | undefined;
+  /** Most tokens of a session. */
+  contextLength: number;
+  /** Most tokens of one forward pass. */
+  prefillChunk: number;
+  head?: HeadPrecision | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: { phase: "weights" | "prepare"; fraction: number; bytes: number }) => void) | undefined;
+}
+
+/** A model in memory and the threads that run it. One forward pass at a time; it blocks the calling thread. */
+export class Engine {
+  readonly config: ModelConfig;
+  readonly memory: Memory;
+  readonly family: KernelFamily;
+  readonly weightBytes: number;
+  readonly batch: number;
+  readonly #team: Team;
+  readonly #plan: ModelPlan;
+  readonly #open = new Map<KeyValueCache, number>();
+  #nextCache = 1;
+  #allLogits = 0;
+
+  private constructor(memory: Memory, family: KernelFamily, team: Team, plan: ModelPlan, weightBytes: number) {
+    this.config = plan.config;
+    this.memory = memory;
+    this.family = family;
+    this.weightBytes = weightBytes;
+    this.batch = plan.batch;
+    this.#team = team;
+    this.#plan = plan;
+  }
+
+  /** Reads the weights of `file` and starts the threads. */
+  static async load(file: ModelFile, options: EngineOptions): Promise<Engine> {
+    const shared = options.threads > 1;
+    const build = chooseKernelBuild(shared, options.kernel);
+    const memory = new Memory({ shared });
+    const team = await Team.create(memory, build, options.threads, makeExecute(), startNodeWorker);
+    try {
+      const { config } = file;
+      const weights = await loadWeights(team.kernels, memory, file, {
+        head: options.head,
+        signal: options.signal,
+        onBytes: (bytes, total) => options.onProgress?.({ phase: "weights", fraction: bytes / total, bytes }),
+      });
+      options.onProgress?.({ phase: "prepare", fraction: 0, bytes: 0 });
+      const ropeTable = memory.alloc(ropeTableBytes(config, options.contextLength), "the RoPE table");
+      fillRopeTable(team.kernels, memory, config, ropeTable, options.contextLength, weights.ropeFactors);
+      const batch = Math.max(1, Math.min(options.prefillChunk, options.contextLength));
+      const buffers = allocateBuffers(memory, config, batch, options.threads, options.contextLength);
+      const { embedding, layers, outputNorm, head } = weights;
+      const plan: ModelPlan = { config, embedding, layers, outputNorm, head, ropeTable, buffers, batch };
+      const engine = new Engine(memory, build.startsWith("relaxed") ? "relaxed" : "simd", team, plan, weights.bytes);
+      engine.#run({ do: "plan", plan });
+      options.onProgress?.({ phase: "prepare", fraction: 1, bytes: 0 });
+      return engine;
+    } catch (error) {
+      await team.dispose();
+      throw error;
+    }
+  }
+
+  get kernels(): Kernels {
+    return this.#team.kernels;
+  }
+
+  get threads(): number {
+    return this.#team.threads;
+  }
+
+  /** Address of the logits of the last token of the last forward pass, `[vocab]`. */
+  get logitsAddress(): number {
+    return this.#plan.buffers.logits;
+  }
+
+  /**
+   * Appends at most `batch` tokens to a cache.
+   * @param want logits of which tokens
+   * @returns address of the logits, `[vocab]` or `[tokens, vocab]`; valid until the next forward pass
+   */
+  forward(cache: KeyValueCache, ids: ArrayLike<number>, want: "none" | "last" | "all"): number {
+    const tokens = ids.length;
+    cache.reserve(tokens);
+    const cacheId = this.#opened(cache);
+    this.memory.i32(this.#plan.buffers.ids, tokens).set(ids);
+    const logits = want === "none" ? 0 : want === "last" ? this.logitsAddress : this.#allLogitsAddress();
+    this.#run({ do: "forward", cache: cacheId, tokens, position: cache.length, logits, all: want === "all" });
+    cache.commit(tokens);
+    return logits;
+  }
+
+  /** Forgets a cache; call before the cache is disposed of. */
+  close(cache: KeyValueCache): void {
+    const id = this.#open.get(cache);
+    if (id === undefined) return;
+    this.#open.delete(cache);
+    this.#run({ do: "close cache", cache: id });
+  }
+
+  async dispose(): Promise<void> {
+    await this.#team.dispose();
+  }
+
+  #opened(cache: KeyValueCache): number {
+    let id = this.#open.get(cache);
+    if (id === undefined) {
+      id = this.#nextCache++;
+      this.#run({ do: "open cache", cache: id, descriptor: cache.descriptor });
+      this.#open.set(cache, id);
+    }
+    return id;
+  }
+
+  #allLogitsAddress(): number {
+    this.#allLogits ||= this.memory.alloc(this.batch * this.config.vocab * 4, "the logits of every token");
+    return this.#allLogits;
+  }
+
+  #run(command: Command): void {
+    this.#team.run(command);
+  }
+}
+
+function allocateBuffers(
+  memory: Memory,
+  config: ModelConfig,
+  batch: number,
+  threads: number,
+  contextLength: number,
+): Buffers {
+  const floats = (count: number, what: string) => memory.alloc(count * 4, what);
+  const attended = config.heads * config.headDim;
+  const cached = config.kvHeads * config.headDim;
+  const widest = Math.max(config.hidden, attended, config.ffn);
+  const scratchBytes =
+    Math.ceil(
+      Math.max(
+        matmulScratchBytes(widest, batch),
+        attentionScratchBytes(config, batch, threads, contextLength),
+      ) / 64,
+    ) * 64;
+  return {
+    ids: floats(batch, "token ids"),
+    hidden: floats(batch * config.hidden, "the residual stream"),
+    normed: floats(batch * Math.max(config.hidden, attended), "normalised activations"),
+    queries: floats(batch * attended, "queries"),
+    keys: floats(batch * cached, "keys"),
+    values: floats(batch * cached, "values"),
+    attended: floats(batch * attended, "attention output"),
+    gate: floats(batch * config.ffn, "the gate"),
+    up: floats(batch * config.ffn, "the gated values"),
+    activations: {
+      "int8-token": memory.alloc(activationBytes("int8-token", batch, widest), "quantised activations"),
+      "int8-block": memory.alloc(activationBytes("int8-block", batch, widest), "quantised activations"),
+    },
+    logits: floats(config.vocab + 8, "logits"),
+    scratch: memory.alloc(scratchBytes * threads, "thread scratch"),
+    scratchBytes,
+  };
+}

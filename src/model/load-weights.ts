@@ -1,0 +1,99 @@
+import type { LinearTensor, ModelFile, TensorInfo } from "../formats/model-file.js";
+import type { Weight } from "../matmul/weight.js";
+import { loadVector, loadWeight, planWeight } from "../matmul/weight.js";
+import type { Kernels } from "../runtime/kernels.js";
+import type { Memory } from "../runtime/memory.js";
+import type { LayerWeights } from "./plan.js";
+
+/** Bytes of the buffer through which weights stream: small beside any model, large beside a row. */
+const STAGING_BYTES = 8 << 20;
+
+/** Precision in which the output head is kept. */
+export type HeadPrecision = "f16" | "q8" | "q6" | "q4";
+
+export interface LoadedWeights {
+  embedding: Weight;
+  layers: LayerWeights[];
+  outputNorm: number;
+  head: Weight;
+  /** Address of the RoPE frequency divisors, `[headDim / 2]`, or 0. */
+  ropeFactors: number;
+  bytes: number;
+}
+
+/**
+ * Streams every weight from the file to its final place, repacked on the way.
+ * Peak memory: the weights in their final form and one staging buffer.
+ * @throws FormatError, SourceError, MemoryError, or the signal's reason
+ */
+export async function loadWeights(
+  kernels: Kernels,
+  memory: Memory,
+  file: ModelFile,
+  options: {
+    head?: HeadPrecision | undefined;
+    signal?: AbortSignal | undefined;
+    onBytes?: ((done: number, total: number) => void) | undefined;
+  },
+): Promise<LoadedWeights> {
+  const { config, tensors } = file;
+  const staging = memory.alloc(STAGING_BYTES, "the staging buffer");
+  const total = file.allTensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  const before = memory.usedBytes;
+  let done = 0;
+
+  const matrix = async (tensor: LinearTensor, target?: HeadPrecision): Promise<Weight> => {
+    const plan = planWeight(tensor, target ? { target } : {});
+    const address = memory.alloc(plan.bytes, tensor.name);
+    const weight = await loadWeight(kernels, memory, tensor, address, plan, {
+      staging,
+      stagingBytes: STAGING_BYTES,
+      headDim: config.headDim,
+      signal: options.signal,
+      onBytes: (bytes) => options.onBytes?.(done + bytes, total),
+    });
+    done += tensor.byteLength;
+    return weight;
+  };
+  const vector = async (tensor: TensorInfo | undefined): Promise<number> => {
+    if (!tensor) return 0;
+    options.signal?.throwIfAborted();
+    const address = memory.alloc((tensor.shape[0] as number) * 4, tensor.name);
+    await loadVector(memory, tensor, address);
+    done += tensor.byteLength;
+    return address;
+  };
+
+  try {
+    const headTensor = tensors.head ?? tensors.embedding;
+    const headTarget = options.head ?? (isFloat(headTensor) ? "q8" : undefined);
+    const embedding = await matrix(tensors.embedding, tensors.head ? undefined : headTarget);
+    const layers: LayerWeights[] = [];
+    for (const layer of tensors.layers) {
+      layers.push({
+        attentionNorm: await vector(layer.attentionNorm),
+        query: await matrix(layer.query),
+        key: await matrix(layer.key),
+        value: await matrix(layer.value),
+        attentionSubNorm: await vector(layer.attentionSubNorm),
+        output: await matrix(layer.output),
+        ffnNorm: await vector(layer.ffnNorm),
+        gate: await matrix(layer.gate),
+        up: await matrix(layer.up),
+        ffnSubNorm: await vector(layer.ffnSubNorm),
+        down: await matrix(layer.down),
+      });
+    }
+    const outputNorm = await vector(tensors.outputNorm);
+    const head = tensors.head ? await matrix(tensors.head, headTarget) : embedding;
+    const ropeFactors = await vector(tensors.ropeFactors);
+    options.onBytes?.(total, total);
+    return { embedding, layers, outputNorm, head, ropeFactors, bytes: memory.usedBytes - before };
+  } finally {
+    memory.free(staging);
+  }
+}
+
+function isFloat(tensor: TensorInfo): boolean {
+  return tensor.type === "F16" || tensor.type === "BF16" || tensor.type === "F32";
+}

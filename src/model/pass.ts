@@ -1,0 +1,122 @@
+import { attend, storeKeysValues } from "../attention/attend.js";
+import type { CacheDescriptor } from "../attention/cache.js";
+import { applyRope } from "../attention/rope.js";
+import { type ActivationKind, activationKind, quantiseActivations } from "../matmul/activations.js";
+import { embedRows, matmul } from "../matmul/matmul.js";
+import type { Weight } from "../matmul/weight.js";
+import type { Thread } from "../runtime/thread.js";
+import { share } from "../runtime/thread.js";
+import type { ModelPlan } from "./plan.js";
+
+/**
+ * The operations of one forward pass over `tokens` tokens, as one thread sees them. Every thread calls the same
+ * methods in the same order. Norms, RoPE and quantisation are shared out by token, matrix products by output row,
+ * attention by head. A method that reads what other threads wrote waits for them first; `settled` remembers whether
+ * that is needed, so that steps on the same tokens follow each other without a barrier.
+ */
+export class ForwardPass {
+  readonly #thread: Thread;
+  readonly #plan: ModelPlan;
+  readonly #cache: CacheDescriptor;
+  readonly #tokens: number;
+  readonly #position: number;
+  readonly #start: number;
+  readonly #end: number;
+  readonly #scratch: number;
+
+  /** @param position of the first token in its sequence */
+  constructor(thread: Thread, plan: ModelPlan, cache: CacheDescriptor, tokens: number, position: number) {
+    this.#thread = thread;
+    this.#plan = plan;
+    this.#cache = cache;
+    this.#tokens = tokens;
+    this.#position = position;
+    [this.#start, this.#end] = share(thread, tokens);
+    this.#scratch = plan.buffers.scratch + thread.index * plan.buffers.scratchBytes;
+  }
+
+  get buffers() {
+    return this.#plan.buffers;
+  }
+
+  /** hidden = rows of the embedding for the ids in the id buffer. */
+  embed(): void {
+    const { buffers, embedding } = this.#plan;
+    embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, this.#tokens, this.#start, this.#end);
+  }
+
+  /** out = x / √(mean(x²) + eps) · weight, for each token; `size` numbers per token in both. By token. */
+  norm(out: number, x: number, weight: number, size: number): void {
+    const { kernels } = this.#thread;
+    const eps = this.#plan.config.rmsNormEps;
+    for (let token = this.#start; token < this.#end; token++)
+      kernels.rms_norm(out + token * size * 4, x + token * size * 4, weight, size, eps);
+  }
+
+  /**
+   * out = x · weightᵀ for each pair, or out += …; x has been written by token (by `norm` or `embed`).
+   * The input is quantised once for all the weights that want it alike.
+   */
+  linear(x: number, outputs: readonly (readonly [out: number, weight: Weight])[], accumulate = false): void {
+    const thread = this.#thread;
+    const { activations } = this.buffers;
+    const columns = (outputs[0] as readonly [number, Weight])[1].columns;
+    let done: ActivationKind | undefined;
+    for (const [, weight] of outputs) {
+      const kind = activationKind(weight.layout);
+      if (kind !== "f32" && kind !== done)
+        quantiseActivations(thread, kind, activations[kind], x, this.#tokens, columns, this.#start, this.#end);
+      done = kind;
+    }
+    thread.barrier();
+    for (const [out, weight] of outputs) {
+      const kind = activationKind(weight.layout);
+      const input = kind === "f32" ? x : activations[kind];
+      matmul(thread, out, weight, input, this.#tokens, { accumulate, scratch: this.#scratch });
+    }
+    thread.barrier();
+  }
+
+  /** Turns queries and keys by their positions. By token. */
+  rope(): void {
+    const { config, buffers, ropeTable } = this.#plan;
+    const [thread, position, start, end] = [this.#thread, this.#position, this.#start, this.#end];
+    applyRope(thread, ropeTable, buffers.queries, this.#tokens, config.heads, config.headDim, position, start, end);
+    applyRope(thread, ropeTable, buffers.keys, this.#tokens, config.kvHeads, config.headDim, position, start, end);
+    thread.barrier();
+  }
+
+  /** attended = softmax(q·kᵀ / √headDim + causal mask) · v over the cache of `layer`, the new keys and values included. */
+  attention(layer: number): void {
+    const { buffers } = this.#plan;
+    const [thread, cache, tokens, position] = [this.#thread, this.#cache, this.#tokens, this.#position];
+    storeKeysValues(thread, cache, layer, buffers.keys, buffers.values, tokens, position, this.#scratch);
+    thread.barrier();
+    attend(thread, cache, layer, buffers.attended, buffers.queries, tokens, position, this.#scratch);
+    thread.barrier();
+  }
+
+  /** gate = activation(gate) · up, on the rows this thread has just computed of both. */
+  gate(): void {
+    const { config, buffers } = this.#plan;
+    const { kernels } = this.#thread;
+    const kernel = config.activation === "relu2" ? kernels.relu2_gate : kernels.silu_gate;
+    for (let token = this.#start; token < this.#end; token++) {
+      const at = token * config.ffn * 4;
+      kernel(buffers.gate + at, buffers.gate + at, buffers.up + at, config.ffn);
+    }
+  }
+
+  /** logits = rms(hidden) · headᵀ of the last token, or of all. `out` is `[1 or tokens, vocab]`. */
+  logits(out: number, all: boolean): void {
+    const { config, buffers, head, outputNorm } = this.#plan;
+    if (all) {
+      this.norm(buffers.normed, buffers.hidden, outputNorm, config.hidden);
+      this.linear(buffers.normed, [[out, head]]);
+      return;
+    }
+    const last = new ForwardPass(this.#thread, this.#plan, this.#cache, 1, this.#position + this.#tokens - 1);
+    last.norm(buffers.normed, buffers.hidden + (this.#tokens - 1) * config.hidden * 4, outputNorm, config.hidden);
+    last.linear(buffers.normed, [[out, head]]);
+  }
+}

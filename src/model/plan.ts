@@ -1,0 +1,75 @@
+import type { Weight } from "../matmul/weight.js";
+import type { ModelConfig } from "./config.js";
+
+// Everything a thread needs to run a model: plain data, sent to every thread once. Vectors and buffers are byte
+// addresses in the linear memory; all numbers there are f32 unless said otherwise.
+
+export interface LayerWeights {
+  /** `[hidden]` */
+  attentionNorm: number;
+  /** `[heads · headDim, hidden]` */
+  query: Weight;
+  /** `[kvHeads · headDim, hidden]` */
+  key: Weight;
+  /** `[kvHeads · headDim, hidden]` */
+  value: Weight;
+  /** `[heads · headDim]`; 0 where the architecture has none. */
+  attentionSubNorm: number;
+  /** `[hidden, heads · headDim]` */
+  output: Weight;
+  /** `[hidden]` */
+  ffnNorm: number;
+  /** `[ffn, hidden]` */
+  gate: Weight;
+  /** `[ffn, hidden]` */
+  up: Weight;
+  /** `[ffn]`; 0 where the architecture has none. */
+  ffnSubNorm: number;
+  /** `[hidden, ffn]` */
+  down: Weight;
+}
+
+/** Buffers of one forward pass over at most `batch` tokens. */
+export interface Buffers {
+  /** Token ids, i32 `[batch]`. */
+  ids: number;
+  /** The residual stream, `[batch, hidden]`. */
+  hidden: number;
+  /** `[batch, max(hidden, heads · headDim)]` */
+  normed: number;
+  /** `[batch, heads · headDim]` */
+  queries: number;
+  /** `[batch, kvHeads · headDim]` */
+  keys: number;
+  /** `[batch, kvHeads · headDim]` */
+  values: number;
+  /** `[batch, heads · headDim]` */
+  attended: number;
+  /** `[batch, ffn]` */
+  gate: number;
+  /** `[batch, ffn]` */
+  up: number;
+  /** Quantised input of the next matrix product, for int8 per token and for int8 per block. */
+  activations: { "int8-token": number; "int8-block": number };
+  /** Logits of the last token, `[vocab]`. */
+  logits: number;
+  /** Scratch of each thread; `scratchBytes` apart. */
+  scratch: number;
+  scratchBytes: number;
+}
+
+export interface ModelPlan {
+  config: ModelConfig;
+  /** `[vocab, hidden]` */
+  embedding: Weight;
+  layers: LayerWeights[];
+  /** `[hidden]` */
+  outputNorm: number;
+  /** `[vocab, hidden]`; the embedding where they are tied. */
+  head: Weight;
+  /** cos and sin of every position. */
+  ropeTable: number;
+  buffers: Buffers;
+  /** Most tokens of one forward pass. */
+  batch: number;
+}
