@@ -64,7 +64,7 @@ export class Engine {
       });
       options.onProgress?.({ phase: "prepare", fraction: 0, bytes: 0 });
       const ropeTable = memory.alloc(ropeTableBytes(config, options.contextLength), "the RoPE table");
-      fillRopeTable(team.kernels, memory, config, ropeTable, options.contextLength, weights.ropeFactors);
+      fillRopeTable(team.kernels, ropeTable, config, options.contextLength, weights.ropeFactors);
       const batch = Math.max(1, Math.min(options.prefillChunk, options.contextLength));
       const buffers = allocateBuffers(memory, config, batch, options.threads, options.contextLength);
       const { embedding, layers, outputNorm, head } = weights;
@@ -151,13 +151,7 @@ function allocateBuffers(
   const attended = config.heads * config.headDim;
   const cached = config.kvHeads * config.headDim;
   const widest = Math.max(config.hidden, attended, config.ffn);
-  const scratchBytes =
-    Math.ceil(
-      Math.max(
-        matmulScratchBytes(widest, batch),
-        attentionScratchBytes(config, batch, threads, contextLength),
-      ) / 64,
-    ) * 64;
+  const scratchBytes = Math.ceil(matmulScratchBytes(widest, batch) / 64) * 64;
   return {
     ids: floats(batch, "token ids"),
     hidden: floats(batch * config.hidden, "the residual stream"),
@@ -173,6 +167,7 @@ function allocateBuffers(
       "int8-block": memory.alloc(activationBytes("int8-block", batch, widest), "quantised activations"),
     },
     logits: floats(config.vocab + 8, "logits"),
+    attentionScratch: memory.alloc(attentionScratchBytes(config, contextLength, threads), "attention scratch"),
     scratch: memory.alloc(scratchBytes * threads, "thread scratch"),
     scratchBytes,
   };

@@ -11,8 +11,8 @@ import type { ModelPlan } from "./plan.js";
 /**
  * The operations of one forward pass over `tokens` tokens, as one thread sees them. Every thread calls the same
  * methods in the same order. Norms, RoPE and quantisation are shared out by token, matrix products by output row,
- * attention by head. A method that reads what other threads wrote waits for them first; `settled` remembers whether
- * that is needed, so that steps on the same tokens follow each other without a barrier.
+ * attention by head. A method whose result other threads need ends with a barrier; the others do
+ * not, so that steps on the same tokens follow each other freely.
  */
 export class ForwardPass {
   readonly #thread: Thread;
@@ -81,8 +81,8 @@ export class ForwardPass {
   rope(): void {
     const { config, buffers, ropeTable } = this.#plan;
     const [thread, position, start, end] = [this.#thread, this.#position, this.#start, this.#end];
-    applyRope(thread, ropeTable, buffers.queries, this.#tokens, config.heads, config.headDim, position, start, end);
-    applyRope(thread, ropeTable, buffers.keys, this.#tokens, config.kvHeads, config.headDim, position, start, end);
+    applyRope(thread, ropeTable, buffers.queries, config.heads, config.headDim, position, start, end);
+    applyRope(thread, ropeTable, buffers.keys, config.kvHeads, config.headDim, position, start, end);
     thread.barrier();
   }
 
@@ -90,9 +90,9 @@ export class ForwardPass {
   attention(layer: number): void {
     const { buffers } = this.#plan;
     const [thread, cache, tokens, position] = [this.#thread, this.#cache, this.#tokens, this.#position];
-    storeKeysValues(thread, cache, layer, buffers.keys, buffers.values, tokens, position, this.#scratch);
+    storeKeysValues(thread, cache, layer, buffers.keys, buffers.values, tokens, position, buffers.attentionScratch);
     thread.barrier();
-    attend(thread, cache, layer, buffers.attended, buffers.queries, tokens, position, this.#scratch);
+    attend(thread, cache, layer, buffers.attended, buffers.queries, tokens, position, buffers.attentionScratch);
     thread.barrier();
   }
 

@@ -53,7 +53,9 @@ export interface Buffers {
   activations: { "int8-token": number; "int8-block": number };
   /** Logits of the last token, `[vocab]`. */
   logits: number;
-  /** Scratch of each thread; `scratchBytes` apart. */
+  /** Scratch of attention, shared by all threads. */
+  attentionScratch: number;
+  /** Scratch of each thread for matrix products; `scratchBytes` apart. */
   scratch: number;
   scratchBytes: number;
 }

@@ -1,0 +1,197 @@
+import type { KeyValueCache } from "../attention/cache.js";
+import { OptionError, SessionError } from "../errors.js";
+import type { Engine } from "../model/engine.js";
+import { yieldToEventLoop } from "../runtime/yield.js";
+import type { PrefillOptions, Session, TokenIds } from "../types.js";
+import type { SpeedMeter } from "./speed.js";
+
+/** What sessions of one model share. */
+export interface SessionHost {
+  readonly engine: Engine;
+  readonly speed: SpeedMeter;
+  readonly open: Set<EngineSession>;
+  /** Most tokens of a session. */
+  readonly contextLength: number;
+  newCache(): KeyValueCache;
+}
+
+/** A sequence of tokens with its keys and values, on an engine in this thread. */
+export class EngineSession implements Session {
+  readonly #host: SessionHost;
+  #cache: KeyValueCache | undefined;
+  #ids: number[] = [];
+  #busy = false;
+
+  constructor(host: SessionHost, cache: KeyValueCache = host.newCache(), ids: number[] = []) {
+    this.#host = host;
+    this.#cache = cache;
+    this.#ids = ids;
+    host.open.add(this);
+  }
+
+  get length(): number {
+    return this.#ids.length;
+  }
+
+  /** The tokens computed so far. */
+  get ids(): readonly number[] {
+    return this.#ids;
+  }
+
+  /** Bytes reserved for keys and values. */
+  get kvBytes(): number {
+    return this.#cache ? this.#cache.keyBytes + this.#cache.valueBytes : 0;
+  }
+
+  prefill(ids: TokenIds, options: PrefillOptions = {}): Promise<Float32Array> {
+    const { vocab } = this.#host.engine.config;
+    if (!options.allLogits) return this.advance(ids, options, (address) => this.#copy(address, vocab));
+    const all = new Float32Array(ids.length * vocab);
+    return this.advanceAll(ids, options, (address, tokens, done) => {
+      all.set(this.#view(address, tokens * vocab), done * vocab);
+    }).then(() => all);
+  }
+
+  step(id: number): Promise<Float32Array> {
+    return this.advance([id], {}, (address) => this.#copy(address, this.#host.engine.config.vocab));
+  }
+
+  /**
+   * Appends tokens and hands the address of the last one's logits to `read`, before anything else can run.
+   * @throws SessionError, OptionError, or the signal's reason; the tokens of finished chunks stay in the session
+   */
+  async advance<Result>(ids: TokenIds, options: PrefillOptions, read: (logits: number) => Result): Promise<Result> {
+    let result: Result | undefined;
+    await this.#chunks(ids, options, (chunk, done) => {
+      const last = done + chunk.length === ids.length;
+      const logits = this.#host.engine.forward(this.#live(), chunk, last ? "last" : "none");
+      this.#ids.push(...chunk);
+      if (last) result = read(logits);
+    });
+    return result as Result;
+  }
+
+  /** The same with the logits of every token: `read` is called once per chunk. */
+  advanceAll(
+    ids: TokenIds,
+    options: PrefillOptions,
+    read: (logits: number, tokens: number, done: number) => void,
+  ): Promise<void> {
+    return this.#chunks(ids, options, (chunk, done) => {
+      const logits = this.#host.engine.forward(this.#live(), chunk, "all");
+      this.#ids.push(...chunk);
+      read(logits, chunk.length, done);
+    });
+  }
+
+  /** Forgets what follows the first `length` tokens; may forget a little more. Returns the new length. */
+  truncate(length: number): number {
+    this.#idle();
+    const kept = this.#live().truncate(Math.min(length, this.length));
+    this.#ids.length = kept;
+    return kept;
+  }
+
+  async fork(): Promise<EngineSession> {
+    this.#idle();
+    return new EngineSession(this.#host, this.#live().fork(), [...this.#ids]);
+  }
+
+  async save(): Promise<Uint8Array> {
+    this.#idle();
+    const cache = this.#live().save();
+    const bytes = new Uint8Array(4 + this.length * 4 + cache.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, this.length, true);
+    this.#ids.forEach((id, i) => {
+      view.setUint32(4 + i * 4, id, true);
+    });
+    bytes.set(cache, 4 + this.length * 4);
+    return bytes;
+  }
+
+  /** Replaces the content of this new session by what `save` wrote. */
+  restore(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const length = bytes.byteLength < 4 ? Number.POSITIVE_INFINITY : view.getUint32(0, true);
+    if (4 + length * 4 > bytes.byteLength)
+      throw new SessionError("The saved session is damaged: it ends early", {}, "Save it again");
+    const ids = Array.from({ length }, (_, i) => view.getUint32(4 + i * 4, true));
+    const cache = this.#live();
+    cache.restore(bytes.subarray(4 + length * 4));
+    if (cache.length !== length || ids.some((id) => id >= this.#host.engine.config.vocab))
+      throw new SessionError("The saved session is damaged: its tokens do not fit its cache", {}, "Save it again");
+    this.#ids = ids;
+  }
+
+  async dispose(): Promise<void> {
+    const cache = this.#cache;
+    if (!cache) return;
+    this.#cache = undefined;
+    this.#ids = [];
+    this.#host.open.delete(this);
+    this.#host.engine.close(cache);
+    cache.dispose();
+  }
+
+  async #chunks(
+    ids: TokenIds,
+    options: PrefillOptions,
+    run: (chunk: number[], done: number) => void,
+  ): Promise<void> {
+    this.#check(ids);
+    this.#busy = true;
+    try {
+      const { engine, speed } = this.#host;
+      for (let done = 0; done < ids.length; ) {
+        options.signal?.throwIfAborted();
+        const chunk = Array.from({ length: Math.min(engine.batch, ids.length - done) }, (_, i) => ids[done + i] as number);
+        const start = performance.now();
+        run(chunk, done);
+        speed.add(ids.length === 1 ? "decode" : "prefill", chunk.length, performance.now() - start);
+        done += chunk.length;
+        options.onProgress?.({ phase: "prefill", fraction: done / ids.length, bytes: 0 });
+        await yieldToEventLoop();
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #check(ids: TokenIds): void {
+    this.#idle();
+    const { config } = this.#host.engine;
+    if (ids.length === 0) throw new OptionError("No tokens were given", { key: "ids" }, "Give at least one token");
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] as number;
+      if (!Number.isInteger(id) || id < 0 || id >= config.vocab)
+        throw new OptionError(`${id} is no token id of this model`, { key: `ids[${i}]` }, `Ids go from 0 to ${config.vocab - 1}`);
+    }
+    const { contextLength } = this.#live().descriptor;
+    if (this.length + ids.length > contextLength)
+      throw new SessionError(
+        `${this.length} + ${ids.length} tokens do not fit the context of ${contextLength}`,
+        {},
+        "Load the model with a larger contextLength, or give less text",
+      );
+  }
+
+  #live(): KeyValueCache {
+    if (!this.#cache) throw new SessionError("This session has been disposed of", {}, "Create a new one");
+    return this.#cache;
+  }
+
+  #idle(): void {
+    this.#live();
+    if (this.#busy)
+      throw new SessionError("This session is busy", {}, "Await one call before the next, or use fork() for parallel work");
+  }
+
+  #view(address: number, length: number): Float32Array {
+    return this.#host.engine.memory.f32(address, length);
+  }
+
+  #copy(address: number, length: number): Float32Array {
+    return new Float32Array(this.#view(address, length));
+  }
+}

@@ -1,0 +1,21 @@
+import type { Speed } from "../types.js";
+
+type Work = "prefill" | "decode";
+
+/** Adds up tokens and time of the two kinds of work. */
+export class SpeedMeter {
+  readonly #sums: Record<Work, { tokens: number; ms: number }> = {
+    prefill: { tokens: 0, ms: 0 },
+    decode: { tokens: 0, ms: 0 },
+  };
+
+  add(work: Work, tokens: number, ms: number): void {
+    this.#sums[work].tokens += tokens;
+    this.#sums[work].ms += ms;
+  }
+
+  get(work: Work): Speed {
+    const { tokens, ms } = this.#sums[work];
+    return { tokens, ms, tokensPerSecond: ms > 0 ? (tokens / ms) * 1000 : 0 };
+  }
+}
