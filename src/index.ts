@@ -1,1 +1,5 @@
+export type { AttentionOptions } from "./attention/options.js";
 export * from "./errors.js";
+export type { ByteSource } from "./formats/source.js";
+export { loadModel } from "./load.js";
+export type * from "./types.js";

@@ -1,0 +1,171 @@
+import { createCache, type KeyValueCache } from "../attention/cache.js";
+import type { AttentionOptions } from "../attention/options.js";
+import { SessionError } from "../errors.js";
+import type { ModelFile } from "../formats/model-file.js";
+import type { Engine } from "../model/engine.js";
+import { renderChat } from "../tokenizer/chat-template.js";
+import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type {
+  Chat,
+  ContinuationScore,
+  Model,
+  ModelStats,
+  Piece,
+  PrefillOptions,
+  Session,
+  TokenIds,
+} from "../types.js";
+import { EngineChat } from "./chat.js";
+import { generate } from "./generate.js";
+import type { GenerateOptions } from "./options.js";
+import { scoreContinuations, scoreWindow } from "./score.js";
+import { EngineSession, type SessionHost } from "./session.js";
+import { SpeedMeter } from "./speed.js";
+
+export interface ModelSettings {
+  kvCache: "int8" | "f32";
+  attention: AttentionOptions;
+  contextLength: number;
+  threadsReason: string;
+}
+
+/** A model whose engine runs in this thread. */
+export class EngineModel implements Model, SessionHost {
+  readonly file: ModelFile;
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer;
+  readonly speed = new SpeedMeter();
+  readonly open = new Set<EngineSession>();
+  readonly #settings: ModelSettings;
+  #disposed = false;
+
+  constructor(file: ModelFile, engine: Engine, tokenizer: Tokenizer, settings: ModelSettings) {
+    this.file = file;
+    this.engine = engine;
+    this.tokenizer = tokenizer;
+    this.#settings = settings;
+  }
+
+  get config() {
+    return this.engine.config;
+  }
+
+  get contextLength(): number {
+    return this.#settings.contextLength;
+  }
+
+  newCache(): KeyValueCache {
+    this.#live();
+    const { kvCache, attention, contextLength } = this.#settings;
+    return createCache(this.engine.memory, this.config, { kind: kvCache, contextLength, attention });
+  }
+
+  async *generate(
+    prompt: string | TokenIds,
+    options: GenerateOptions = {},
+  ): AsyncGenerator<Piece, void, undefined> {
+    const ids = typeof prompt === "string" ? this.#encodePrompt(prompt) : prompt;
+    const session = new EngineSession(this);
+    try {
+      yield* generate(this, this.tokenizer, session, ids, options);
+    } finally {
+      await session.dispose();
+    }
+  }
+
+  createChat(options: { system?: string | undefined } = {}): Chat {
+    const { tokenizer: data } = this.file;
+    const bosToken = this.#specialText(data.bosId);
+    const eosToken = this.#specialText(data.eosIds[0]);
+    return new EngineChat(
+      this,
+      this.tokenizer,
+      (messages, addGenerationPrompt) => {
+        const text = renderChat(data, messages, { addGenerationPrompt, bosToken, eosToken });
+        // Some templates write the first token themselves, others leave it to the tokenizer.
+        return data.addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
+      },
+      options.system,
+    );
+  }
+
+  createSession(): Session {
+    return new EngineSession(this);
+  }
+
+  async restore(bytes: Uint8Array): Promise<Session> {
+    const session = new EngineSession(this);
+    try {
+      session.restore(bytes);
+      return session;
+    } catch (error) {
+      await session.dispose();
+      throw error;
+    }
+  }
+
+  score(context: string | TokenIds, continuations: readonly (string | TokenIds)[]): Promise<ContinuationScore[]> {
+    return scoreContinuations(this, this.tokenizer, this.#addBos, context, continuations);
+  }
+
+  scoreWindow(ids: TokenIds, options: Pick<PrefillOptions, "signal" | "onProgress"> = {}): Promise<Float32Array> {
+    return scoreWindow(this, ids, options);
+  }
+
+  stats(): ModelStats {
+    const { engine, open, speed } = this;
+    let kvBytes = 0;
+    for (const session of open) kvBytes += session.kvBytes;
+    const { attention } = this.#settings;
+    return {
+      prefill: speed.get("prefill"),
+      decode: speed.get("decode"),
+      memoryBytes: engine.memory.totalBytes,
+      weightBytes: engine.weightBytes,
+      kvBytes,
+      kernel: engine.family,
+      threads: engine.threads,
+      threadsReason: this.#settings.threadsReason,
+      attention: {
+        kind: attention.kind ?? "full",
+        grain: attention.grain ?? "element",
+        basis: attention.basis ?? "raw",
+        deltaSparsity: 0,
+        attentionSparsity: 0,
+        skippedMacs: 0,
+        bytesRead: 1,
+        kvBytes,
+        kvBytesFull: kvBytes,
+      },
+    };
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    for (const session of [...this.open]) await session.dispose();
+    this.#disposed = true;
+    this.tokenizer.dispose();
+    await this.engine.dispose();
+    await this.file.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  get #addBos(): boolean {
+    return this.file.tokenizer.addBos === true;
+  }
+
+  #encodePrompt(prompt: string): Uint32Array {
+    return this.tokenizer.encode(prompt, { addBos: this.#addBos || prompt === "" });
+  }
+
+  #specialText(id: number | undefined): string {
+    return id === undefined ? "" : (this.file.tokenizer.tokens[id] ?? "");
+  }
+
+  #live(): void {
+    if (this.#disposed) throw new SessionError("This model has been disposed of", {}, "Load it again");
+  }
+}

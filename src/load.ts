@@ -1,0 +1,88 @@
+import { OptionError } from "./errors.js";
+import type { ModelFile } from "./formats/model-file.js";
+import { openModel } from "./formats/open.js";
+import { openRandomModel } from "./formats/random-model.js";
+import { EngineModel } from "./generate/model.js";
+import { Engine } from "./model/engine.js";
+import { availableCores, noThreadsReason, platform } from "./runtime/platform.js";
+import { createTokenizer } from "./tokenizer/tokenizer.js";
+import type { LoadOptions, Model, ModelSource } from "./types.js";
+
+/** More threads than this never helped: memory is the limit by then. */
+const MOST_THREADS = 16;
+/** Sessions longer than this must be asked for: keys and values grow with them. */
+const DEFAULT_CONTEXT = 8192;
+/** Tokens of one prefill step: enough to use each weight many times, few enough to stop soon. */
+const DEFAULT_PREFILL_CHUNK = 64;
+
+/**
+ * Reads a model and makes it ready to compute.
+ * @param source `"embedded"`, a path, URL, Blob, bytes or ByteSource of a GGUF file or a Hugging Face folder
+ * @throws SourceError, FormatError, UnsupportedError, OptionError, MemoryError, KernelError, or the signal's reason
+ */
+export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const threads = await chooseThreads(options.threads);
+  positiveInteger("prefillChunk", options.prefillChunk);
+  positiveInteger("contextLength", options.contextLength);
+  oneOf("kvCache", options.kvCache, ["int8", "f32"]);
+  oneOf("head", options.head, ["f16", "q8", "q6", "q4"]);
+  onProgress?.({ phase: "open", fraction: 0, bytes: 0 });
+  const file = await open(source, signal);
+  try {
+    onProgress?.({ phase: "open", fraction: 1, bytes: 0 });
+    const longest = file.config.contextLength;
+    const contextLength = options.contextLength ?? Math.min(longest, DEFAULT_CONTEXT);
+    if (contextLength > longest)
+      file.notes.push(`context of ${contextLength} tokens asked for, the model was made for ${longest}`);
+    const tokenizer = createTokenizer(file.tokenizer);
+    const engine = await Engine.load(file, {
+      threads: threads.count,
+      kernel: options.kernel,
+      contextLength,
+      prefillChunk: options.prefillChunk ?? DEFAULT_PREFILL_CHUNK,
+      head: options.head,
+      signal,
+      onProgress,
+    });
+    return new EngineModel(file, engine, await tokenizer, {
+      kvCache: options.kvCache ?? "int8",
+      attention: options.attention ?? {},
+      contextLength,
+      threadsReason: threads.reason,
+    });
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function open(source: ModelSource, signal: AbortSignal | undefined): Promise<ModelFile> {
+  if (typeof source === "string" && source.startsWith("random:")) return openRandomModel(source.slice(7));
+  if (source !== "embedded") return openModel(source, { signal });
+  const url = new URL("../weights/story.gguf", import.meta.url);
+  if (platform === "browser") return openModel(url, { signal });
+  const { fileURLToPath } = await import("node:url");
+  return openModel(fileURLToPath(url), { signal });
+}
+
+async function chooseThreads(wanted: number | undefined): Promise<{ count: number; reason: string }> {
+  positiveInteger("threads", wanted);
+  const obstacle = noThreadsReason();
+  if (obstacle) return { count: 1, reason: wanted && wanted > 1 ? `1 instead of ${wanted}: ${obstacle}` : obstacle };
+  if (wanted) return { count: wanted, reason: "as asked" };
+  const cores = await availableCores();
+  const count = Math.max(1, Math.min(cores, MOST_THREADS));
+  return { count, reason: count < cores ? `${cores} cores, more than ${count} threads do not help` : `${cores} cores` };
+}
+
+function positiveInteger(key: string, value: number | undefined): void {
+  if (value !== undefined && !(Number.isInteger(value) && value > 0))
+    throw new OptionError(`${key} is ${String(value)}, it must be a whole number above 0`, { key });
+}
+
+function oneOf(key: string, value: string | undefined, allowed: readonly string[]): void {
+  if (value !== undefined && !allowed.includes(value))
+    throw new OptionError(`${key} is ${JSON.stringify(value)}`, { key }, `Use ${allowed.join(", ")}`);
+}
