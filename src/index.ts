@@ -1,4 +1,3 @@
-export type { AttentionOptions } from "./attention/options.js";
 export * from "./errors.js";
 export type { ByteSource } from "./formats/source.js";
 export { loadModel } from "./load.js";

@@ -1,8 +1,10 @@
+import type { AttentionOptions } from "./attention/options.js";
 import type { ModelFile } from "./formats/model-file.js";
 import type { ByteSource } from "./formats/source.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { ModelConfig } from "./model/config.js";
 
+export type { AttentionOptions } from "./attention/options.js";
 export type { GenerateOptions, SamplingOptions } from "./generate/options.js";
 
 /** Token ids, in any array-like form. */
@@ -26,37 +28,13 @@ export interface Progress {
   bytes: number;
 }
 
-/** How attention is computed. */
-export interface AttentionOptions {
-  /** `full`: every key. `delta`: far keys as thresholded differences. Default `full`. */
-  kind?: "full" | "delta" | undefined;
-  /** What one threshold test covers: an element, 16 neighbouring dimensions, or a whole key. Default `element`. */
-  grain?: "element" | "chunk" | "row" | undefined;
-  /** Basis in which keys are compared; `score` needs calibrated `thresholds`. Default `raw`. */
-  basis?: "raw" | "score" | undefined;
-  /** θ, the same for all layers and heads. */
-  threshold?: number | undefined;
-  /** Wanted fraction of zeros in the delta keys, 0 … 1; thresholds are then found on the prompt. */
-  targetSparsity?: number | undefined;
-  /** Thresholds as written by `deltallm calibrate`. */
-  thresholds?: unknown;
-  /** Local window as a fraction of the length. Default 0.05. */
-  windowScale?: number | undefined;
-  /** Least size of the local window, in tokens. */
-  window?: number | undefined;
-  /** First tokens that are always kept whole. Default 4. */
-  sink?: number | undefined;
-  /** ε: values whose weight is below ε times the largest weight are skipped. Default 0, which is exact. */
-  valueCutoff?: number | undefined;
-}
-
 /** Options of `loadModel`. */
 export interface LoadOptions {
   /** Threads that compute, this one included. Default: as many as help on this machine; 1 where no shared memory is to be had. */
   threads?: number | undefined;
   /** Build of the kernels. Default: the fastest that passes its start-up test. Both give the same bits. */
   kernel?: "simd" | "relaxed" | undefined;
-  /** Most tokens of one session. Default: the smaller of the model's own context length and 4096. */
+  /** Most tokens of one session. Default: the smaller of the model's own context length and 8192. */
   contextLength?: number | undefined;
   /** How keys and values are kept. Default `int8`. */
   kvCache?: "int8" | "f32" | undefined;

@@ -151,7 +151,7 @@ function allocateBuffers(
   const attended = config.heads * config.headDim;
   const cached = config.kvHeads * config.headDim;
   const widest = Math.max(config.hidden, attended, config.ffn);
-  const scratchBytes = Math.ceil(matmulScratchBytes(widest, batch) / 64) * 64;
+  const scratchBytes = Math.ceil(matmulScratchBytes(widest) / 64) * 64;
   return {
     ids: floats(batch, "token ids"),
     hidden: floats(batch * config.hidden, "the residual stream"),
