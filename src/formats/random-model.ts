@@ -43,8 +43,22 @@ const shapes: Record<string, Shape> = {
     contextLength: 4096,
     activation: "relu2",
   }),
-  "llama-1b": shape("random llama-1b", "Q8_0", "Q8_0", { layers: 16, hidden: 2048, ffn: 8192, heads: 32, kvHeads: 8, contextLength: 131072 }),
-  smollm2: shape("random smollm2", "Q8_0", "Q8_0", { layers: 30, hidden: 576, ffn: 1536, heads: 9, kvHeads: 3, vocab: 49152 }),
+  "llama-1b": shape("random llama-1b", "Q8_0", "Q8_0", {
+    layers: 16,
+    hidden: 2048,
+    ffn: 8192,
+    heads: 32,
+    kvHeads: 8,
+    contextLength: 131072,
+  }),
+  smollm2: shape("random smollm2", "Q8_0", "Q8_0", {
+    layers: 30,
+    hidden: 576,
+    ffn: 1536,
+    heads: 9,
+    kvHeads: 3,
+    vocab: 49152,
+  }),
 };
 
 /**
@@ -55,12 +69,26 @@ const shapes: Record<string, Shape> = {
 export function openRandomModel(name: string): ModelFile {
   const found = shapes[name];
   if (!found)
-    throw new OptionError(`There is no shape ${JSON.stringify(name)}`, { key: "shape" }, `Use ${Object.keys(shapes).join(", ")}`);
+    throw new OptionError(
+      `There is no shape ${JSON.stringify(name)}`,
+      { key: "shape" },
+      `Use ${Object.keys(shapes).join(", ")}`,
+    );
   const { config, weights, embedding } = found;
   const all: TensorInfo[] = [];
   const tensor = (tensorName: string, type: TensorType, dims: number[]): LinearTensor => {
-    const byteLength = bytesOf(type, dims.reduce((a, b) => a * b, 1));
-    const info: LinearTensor = { name: tensorName, type, shape: dims, source: randomSource(type, byteLength), offset: 0, byteLength };
+    const byteLength = bytesOf(
+      type,
+      dims.reduce((a, b) => a * b, 1),
+    );
+    const info: LinearTensor = {
+      name: tensorName,
+      type,
+      shape: dims,
+      source: randomSource(type, byteLength),
+      offset: 0,
+      byteLength,
+    };
     if (type === "I2_S") info.i2sLayout = "block128";
     all.push(info);
     return info;
@@ -133,7 +161,8 @@ function randomSource(type: TensorType, size: number): ByteSource {
       }
       // The f32 scale of an I2_S tensor stands after its codes: 0x3ca3d70a = 0.02.
       const scale = size - 32 - offset;
-      if (type === "I2_S" && scale >= 0 && scale + 4 <= length) new DataView(bytes.buffer).setUint32(scale, 0x3ca3d70a, true);
+      if (type === "I2_S" && scale >= 0 && scale + 4 <= length)
+        new DataView(bytes.buffer).setUint32(scale, 0x3ca3d70a, true);
       else if (type === "I2_S" && offset >= size - 32) new DataView(bytes.buffer).setUint32(0, 0x3ca3d70a, true);
       return bytes;
     },
@@ -144,6 +173,8 @@ function randomSource(type: TensorType, size: number): ByteSource {
 function byteTokens(vocab: number): string[] {
   const kept = (b: number) => (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
   const bytes = Array.from({ length: 256 }, (_, b) => b);
-  const texts = [...bytes.filter(kept), ...bytes.filter((b) => !kept(b)).map((_, i) => 256 + i)].map((code) => String.fromCodePoint(code));
+  const texts = [...bytes.filter(kept), ...bytes.filter((b) => !kept(b)).map((_, i) => 256 + i)].map((code) =>
+    String.fromCodePoint(code),
+  );
   return Array.from({ length: vocab }, (_, id) => texts[id] ?? `<${id}>`);
 }

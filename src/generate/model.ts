@@ -5,16 +5,7 @@ import type { ModelFile } from "../formats/model-file.js";
 import type { Engine } from "../model/engine.js";
 import { renderChat } from "../tokenizer/chat-template.js";
 import type { Tokenizer } from "../tokenizer/tokenizer.js";
-import type {
-  Chat,
-  ContinuationScore,
-  Model,
-  ModelStats,
-  Piece,
-  PrefillOptions,
-  Session,
-  TokenIds,
-} from "../types.js";
+import type { Chat, ContinuationScore, Model, ModelStats, Piece, PrefillOptions, Session, TokenIds } from "../types.js";
 import { EngineChat } from "./chat.js";
 import { generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
@@ -60,10 +51,7 @@ export class EngineModel implements Model, SessionHost {
     return createCache(this.engine.memory, this.config, { kind: kvCache, contextLength, attention });
   }
 
-  async *generate(
-    prompt: string | TokenIds,
-    options: GenerateOptions = {},
-  ): AsyncGenerator<Piece, void, undefined> {
+  async *generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
     const ids = typeof prompt === "string" ? this.#encodePrompt(prompt) : prompt;
     const session = new EngineSession(this);
     try {

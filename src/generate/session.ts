@@ -134,18 +134,17 @@ export class EngineSession implements Session {
     cache.dispose();
   }
 
-  async #chunks(
-    ids: TokenIds,
-    options: PrefillOptions,
-    run: (chunk: number[], done: number) => void,
-  ): Promise<void> {
+  async #chunks(ids: TokenIds, options: PrefillOptions, run: (chunk: number[], done: number) => void): Promise<void> {
     this.#check(ids);
     this.#busy = true;
     try {
       const { engine, speed } = this.#host;
       for (let done = 0; done < ids.length; ) {
         options.signal?.throwIfAborted();
-        const chunk = Array.from({ length: Math.min(engine.batch, ids.length - done) }, (_, i) => ids[done + i] as number);
+        const chunk = Array.from(
+          { length: Math.min(engine.batch, ids.length - done) },
+          (_, i) => ids[done + i] as number,
+        );
         const start = performance.now();
         run(chunk, done);
         speed.add(ids.length === 1 ? "decode" : "prefill", chunk.length, performance.now() - start);
@@ -165,7 +164,11 @@ export class EngineSession implements Session {
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] as number;
       if (!Number.isInteger(id) || id < 0 || id >= config.vocab)
-        throw new OptionError(`${id} is no token id of this model`, { key: `ids[${i}]` }, `Ids go from 0 to ${config.vocab - 1}`);
+        throw new OptionError(
+          `${id} is no token id of this model`,
+          { key: `ids[${i}]` },
+          `Ids go from 0 to ${config.vocab - 1}`,
+        );
     }
     const { contextLength } = this.#live().descriptor;
     if (this.length + ids.length > contextLength)
@@ -184,7 +187,11 @@ export class EngineSession implements Session {
   #idle(): void {
     this.#live();
     if (this.#busy)
-      throw new SessionError("This session is busy", {}, "Await one call before the next, or use fork() for parallel work");
+      throw new SessionError(
+        "This session is busy",
+        {},
+        "Await one call before the next, or use fork() for parallel work",
+      );
   }
 
   #view(address: number, length: number): Float32Array {

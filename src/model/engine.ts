@@ -1,5 +1,5 @@
-import type { KeyValueCache } from "../attention/cache.js";
 import { attentionScratchBytes } from "../attention/attend.js";
+import type { KeyValueCache } from "../attention/cache.js";
 import { fillRopeTable, ropeTableBytes } from "../attention/rope.js";
 import type { ModelFile } from "../formats/model-file.js";
 import { activationBytes } from "../matmul/activations.js";
