@@ -1,40 +1,112 @@
-import { OptionError, UnsupportedError } from "../errors.js";
+import { SourceError, UnsupportedError } from "../errors.js";
+import { directoryFolder, type ModelFolder, urlFolder } from "./folder.js";
 import { GGUF_MAGIC } from "./gguf/header.js";
 import { openGguf } from "./gguf/model.js";
+import { openHuggingFace } from "./huggingface/model.js";
 import type { ModelFile } from "./model-file.js";
 import type { OpenOptions } from "./options.js";
+import { looksLikeSafetensors } from "./safetensors/header.js";
 import type { ByteSource } from "./source.js";
 import { blobSource } from "./sources/blob.js";
 import { bytesSource } from "./sources/bytes.js";
 import { fileSource } from "./sources/file.js";
+import { tryUrlSource } from "./sources/url.js";
 
-/** Where a model can come from: a path or URL, or bytes that are already at hand. */
-export type ModelSource = string | URL | Blob | Uint8Array | ByteSource;
+/**
+ * Where a model can come from: a path or URL of a GGUF file, of a Hugging Face folder or of the weights in one; bytes
+ * of a GGUF file that are already at hand; or a set of named files.
+ */
+export type ModelSource = string | URL | Blob | Uint8Array | ByteSource | ModelFolder;
 
 /**
  * Opens a GGUF file or a Hugging Face folder and describes the model in it; weights are not read yet. What it is, is
- * told by its bytes, not by its name.
- * @throws SourceError, FormatError, UnsupportedError, OptionError
+ * told by its bytes, not by its name. Close the result when done.
+ * @throws SourceError when it cannot be read; FormatError when it is damaged; UnsupportedError when it is sound but not
+ * run here.
  */
 export async function openModel(source: ModelSource, options: OpenOptions = {}): Promise<ModelFile> {
-  options.signal?.throwIfAborted();
-  const bytes = await toByteSource(source);
-  try {
-    const magic = bytes.size >= 4 ? await bytes.read(0, 4, options.signal) : new Uint8Array(4);
-    if (new DataView(magic.buffer, magic.byteOffset).getUint32(0, true) === GGUF_MAGIC) {
-      return await openGguf(bytes, options);
-    }
-    throw new UnsupportedError("This is no model file", { file: bytes.name, offset: 0 });
-  } catch (error) {
-    await bytes.close?.();
-    throw error;
+  const { signal } = options;
+  signal?.throwIfAborted();
+  if (typeof source === "string") {
+    if (/^https?:\/\//i.test(source)) return openUrl(new URL(source), options);
+    return source.startsWith("file:") ? openPath(await pathOf(source), options) : openPath(source, options);
   }
+  if (source instanceof URL) {
+    return source.protocol === "file:" ? openPath(await pathOf(source), options) : openUrl(source, options);
+  }
+  if (source instanceof Uint8Array) return openFile(bytesSource(source), undefined, options);
+  if (source instanceof Blob) return openFile(blobSource(source), undefined, options);
+  return "read" in source ? openFile(source, undefined, options) : openHuggingFace(source, options);
 }
 
-async function toByteSource(source: ModelSource): Promise<ByteSource> {
-  if (typeof source === "string") return fileSource(source);
-  if (source instanceof Uint8Array) return bytesSource(source);
-  if (source instanceof Blob) return blobSource(source);
-  if (source instanceof URL) throw new OptionError("URLs are not read yet");
-  return source;
+async function pathOf(url: string | URL): Promise<string> {
+  const { fileURLToPath } = await import("node:url");
+  return fileURLToPath(url);
+}
+
+async function openPath(path: string, options: OpenOptions): Promise<ModelFile> {
+  const { stat } = await import("node:fs/promises");
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new SourceError("There is no such file or folder", { file: path }, undefined, { cause });
+  });
+  if (found.isDirectory()) return openHuggingFace(directoryFolder(path), options);
+  const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+  const folder = directoryFolder(slash < 0 ? "." : path.slice(0, slash + 1));
+  return openFile(await fileSource(path), { folder, file: path.slice(slash + 1) }, options);
+}
+
+async function openUrl(url: URL, options: OpenOptions): Promise<ModelFile> {
+  if (!url.pathname.endsWith("/")) {
+    const source = await tryUrlSource(url, { signal: options.signal });
+    const slash = url.pathname.lastIndexOf("/");
+    const siblings = new URL(url);
+    siblings.pathname = url.pathname.slice(0, slash + 1);
+    const beside = { folder: urlFolder(siblings), file: url.pathname.slice(slash + 1) };
+    // Not a weights file: perhaps the address of the folder, which servers answer with a page or not at all.
+    if (source && (await kindOf(source, options.signal))) return openFile(source, beside, options);
+    await source?.close?.();
+  }
+  return openHuggingFace(urlFolder(url), options);
+}
+
+async function kindOf(source: ByteSource, signal?: AbortSignal): Promise<"gguf" | "safetensors" | undefined> {
+  const first = await source.read(0, Math.min(9, source.size), signal);
+  const magic = first.length >= 4 ? new DataView(first.buffer, first.byteOffset).getUint32(0, true) : 0;
+  if (magic === GGUF_MAGIC) return "gguf";
+  return looksLikeSafetensors(first, source.size) ? "safetensors" : undefined;
+}
+
+/** Opens one file; `beside` tells where its siblings are, when that is known. */
+async function openFile(
+  source: ByteSource,
+  beside: { folder: ModelFolder; file: string } | undefined,
+  options: OpenOptions,
+): Promise<ModelFile> {
+  let close = true;
+  try {
+    const kind = await kindOf(source, options.signal);
+    if (kind === "gguf") {
+      const model = await openGguf(source, options);
+      close = false;
+      return model;
+    }
+    if (!kind) {
+      throw new UnsupportedError(
+        "This is neither a GGUF nor a safetensors file",
+        { file: source.name, offset: 0 },
+        "Name a GGUF file or a Hugging Face folder",
+      );
+    }
+    if (!beside) {
+      throw new UnsupportedError(
+        "These are safetensors weights without their config.json and tokenizer.json",
+        { file: source.name },
+        "Open the folder, or pass the files together with filesFolder()",
+      );
+    }
+    const isShard = /-\d{5}-of-\d{5}\.safetensors$/.test(beside.file);
+    return await openHuggingFace(beside.folder, options, isShard ? undefined : beside.file);
+  } finally {
+    if (close) await source.close?.();
+  }
 }

@@ -1,0 +1,119 @@
+import { FormatError, UnsupportedError } from "../../errors.js";
+import { isObject, type JsonFields } from "../json.js";
+import { type TokenizerData, TokenType } from "../model-file.js";
+import { readBpeMerges, readVocabulary } from "./vocabulary.js";
+
+/** The part of TokenizerData that tokenizer.json tells; ids of special tokens come from other files. */
+export type TokenizerJson = Pick<
+  TokenizerData,
+  | "kind"
+  | "pre"
+  | "pattern"
+  | "tokens"
+  | "types"
+  | "scores"
+  | "merges"
+  | "addBos"
+  | "addEos"
+  | "addSpacePrefix"
+  | "unknownId"
+>;
+
+/**
+ * Reads tokenizer.json (Hugging Face tokenizers): byte-level BPE, or SentencePiece-like BPE with byte fallback.
+ * @param vocab Rows of the embedding; no token id may lie beyond.
+ * @throws UnsupportedError for other models, normalizers and pre-tokenizers, because a text split another way gives
+ * other tokens.
+ */
+export function readTokenizerJson(json: JsonFields, vocab: number, bosText: string | undefined): TokenizerJson {
+  const { file } = json;
+  const model = json.object("model");
+  if (!model) throw new FormatError("The tokenizer has no model", { file, key: "model" });
+  const modelType = model.string("type") ?? (model.get("merges") ? "BPE" : "unknown");
+  if (modelType !== "BPE") {
+    throw new UnsupportedError(`Tokenizers of the type ${modelType} are not run`, { file, key: "model.type" });
+  }
+  const sentencepiece = model.boolean("byte_fallback") ?? false;
+  const { tokens, types, ids } = readVocabulary(json, model, vocab);
+  const merges = readBpeMerges(model);
+  const unknown = model.string("unk_token");
+  const unknownId = unknown === undefined ? undefined : ids.get(unknown);
+  if (unknownId !== undefined) types[unknownId] = TokenType.unknown;
+  const common = { tokens, types, merges, unknownId, ...readTemplate(json, bosText) };
+  if (sentencepiece) {
+    return { kind: "sentencepiece", ...common, scores: mergeScores(merges, ids, tokens.length), addSpacePrefix: true };
+  }
+  const normalizers = flatten(json.get("normalizer"), "normalizers");
+  if (normalizers.length) {
+    throw new UnsupportedError(`The normalizer ${typesOf(normalizers)} is not run`, { file, key: "normalizer" });
+  }
+  return { kind: "bpe", ...common, ...readPreTokenizer(json) };
+}
+
+/** Which pre-tokenizer: its name, or the regular expression when it has one of its own. */
+function readPreTokenizer(json: JsonFields): { pre?: string; pattern?: string; addSpacePrefix?: boolean } {
+  const steps = flatten(json.get("pre_tokenizer"), "pretokenizers");
+  const place = { file: json.file, key: "pre_tokenizer" };
+  const unsupported = () => new UnsupportedError(`The pre-tokenizer ${typesOf(steps) || "(none)"} is not run`, place);
+  const [first, second] = steps;
+  const byteLevel = steps.at(-1);
+  if (!first || byteLevel?.type !== "ByteLevel" || steps.length > 2) throw unsupported();
+  const addSpacePrefix = byteLevel.add_prefix_space === true;
+  const usesRegex = byteLevel.use_regex !== false;
+  if (!second) return usesRegex ? { pre: "gpt-2", addSpacePrefix } : fail(unsupported());
+  if (first.type === "Digits" && first.individual_digits === true && usesRegex)
+    return { pre: "smollm", addSpacePrefix };
+  const pattern = isObject(first.pattern) ? first.pattern.Regex : undefined;
+  const isolates = first.behavior === "Isolated" && first.invert !== true;
+  // "Removed, inverted" keeps the matches, which for a pattern that matches everything is the same.
+  const keepsMatches = first.behavior === "Removed" && first.invert === true;
+  if (first.type === "Split" && typeof pattern === "string" && (isolates || keepsMatches) && !usesRegex) {
+    return { pattern, addSpacePrefix };
+  }
+  throw unsupported();
+}
+
+/** Special tokens the template puts around one text. */
+function readTemplate(json: JsonFields, bosText: string | undefined): { addBos?: boolean; addEos?: boolean } {
+  const template = flatten(json.get("post_processor"), "processors").find((each) => each.type === "TemplateProcessing");
+  if (!template || !Array.isArray(template.single)) return {};
+  const parts = template.single.map((part) => {
+    if (!isObject(part)) return "";
+    if (isObject(part.Sequence)) return "text";
+    return isObject(part.SpecialToken) ? String(part.SpecialToken.id) : "";
+  });
+  const text = parts.indexOf("text");
+  const before = parts.slice(0, Math.max(text, 0));
+  const addBos = bosText === undefined ? before.length > 0 : before.includes(bosText);
+  return { addBos, addEos: parts.length > text + 1 };
+}
+
+/** Scores that make score-driven merging follow the merge list: a token is worth more the earlier it is merged. */
+function mergeScores(merges: string[], ids: Map<string, number>, count: number): Float32Array {
+  const scores = new Float32Array(count);
+  for (let rank = merges.length - 1; rank >= 0; rank--) {
+    const merge = merges[rank] as string;
+    const space = merge.indexOf(" ", 1);
+    const id = ids.get(merge.slice(0, space) + merge.slice(space + 1));
+    if (id !== undefined) scores[id] = -rank - 1;
+  }
+  return scores;
+}
+
+type Step = Record<string, unknown>;
+
+/** A step, or the steps of a `Sequence` (nested at most a few deep in practice; deeper ones are refused as unknown). */
+function flatten(value: unknown, listKey: string, depth = 0): Step[] {
+  if (!isObject(value)) return [];
+  const list = value[listKey];
+  if (value.type !== "Sequence" || !Array.isArray(list) || depth > 4) return [value];
+  return list.flatMap((each) => flatten(each, listKey, depth + 1));
+}
+
+function typesOf(steps: Step[]): string {
+  return steps.map((step) => String(step.type)).join(" + ");
+}
+
+function fail(error: Error): never {
+  throw error;
+}
