@@ -39,7 +39,7 @@ export async function* generate(
   try {
     let next: TokenIds = prompt;
     while (end.tokens.length < most) {
-      const choice = await session.advance(next, { signal }, (logits) => sampler.sample(logits, [...session.ids]));
+      const choice = await session.advance(next, { signal }, (logits) => sampler.sample(logits, session.ids));
       end.tokens.push(choice.id);
       if (stopIds.has(choice.id)) {
         end.ended = true;
