@@ -9,7 +9,8 @@ export function ropeTableBytes(config: ModelConfig, contextLength: number): numb
 
 /**
  * Computes the table inside WebAssembly, in f64, so that it has the same bits everywhere.
- * @param factors address of the `rope_freqs` tensor (f32 [headDim / 2], frequencies are divided by it), or 0
+ * @param factors address of the `rope_freqs` tensor (f32 [headDim / 2], frequencies are divided by it), or 0; it takes
+ * the place of `config.ropeScaling`
  */
 export function fillRopeTable(
   kernels: Kernels,
@@ -18,7 +19,18 @@ export function fillRopeTable(
   contextLength: number,
   factors: number,
 ): void {
-  void [kernels, table, config, contextLength, factors];
+  const scaling = config.ropeScaling;
+  kernels.rope_table(
+    table,
+    contextLength,
+    config.headDim,
+    config.ropeTheta,
+    factors,
+    scaling?.factor ?? 0,
+    scaling?.lowFreqFactor ?? 0,
+    scaling?.highFreqFactor ?? 0,
+    scaling?.originalContextLength ?? 0,
+  );
 }
 
 /** Rotates, in place, the pairs (j, j + headDim / 2) of x, f32 [tokens][heads][headDim], for tokens `tokenStart` … `tokenEnd` − 1; x[0] is at `position`. */
@@ -32,5 +44,11 @@ export function applyRope(
   tokenStart: number,
   tokenEnd: number,
 ): void {
-  void [thread, table, x, heads, headDim, position, tokenStart, tokenEnd];
+  thread.kernels.rope_rotate(
+    x + tokenStart * heads * headDim * 4,
+    table + (position + tokenStart) * headDim * 4,
+    tokenEnd - tokenStart,
+    heads,
+    headDim,
+  );
 }

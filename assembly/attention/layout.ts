@@ -1,0 +1,37 @@
+/** Keys per block of a cache; the unit in which softmax weights are rounded. */
+export const TILE: i32 = 64;
+/** Keys per range: softmax is computed range by range, and the results are merged in the order of the ranges. */
+export const RANGE: i32 = 512;
+
+/** Address of the block that holds `position`. */
+// @ts-ignore: decorator
+@inline
+export function blockOf(blocks: usize, position: i32): usize {
+  return <usize>load<u32>(blocks + (<usize>(position >> 6) << 2));
+}
+
+/** The low bytes of four 32-bit lanes in −128 … 255, as one number. */
+// @ts-ignore: decorator
+@inline
+export function lane4(code: v128): u32 {
+  const bytes = i8x16.shuffle(code, code, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+  return i32x4.extract_lane(bytes, 0);
+}
+
+/** Sum of four lanes as (0 + 2) + (1 + 3). */
+// @ts-ignore: decorator
+@inline
+export function sum4(x: v128): f32 {
+  const half = f32x4.add(x, i8x16.shuffle(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  return f32x4.extract_lane(half, 0) + f32x4.extract_lane(half, 1);
+}
+
+/** Largest of four lanes. */
+// @ts-ignore: decorator
+@inline
+export function max4(x: v128): f32 {
+  const half = f32x4.pmax(x, i8x16.shuffle(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  const a = f32x4.extract_lane(half, 0);
+  const b = f32x4.extract_lane(half, 1);
+  return a < b ? b : a;
+}

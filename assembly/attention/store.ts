@@ -1,0 +1,88 @@
+import { blockOf, lane4, TILE } from "./layout";
+
+/** Largest absolute value of `bytes / 4` f32 numbers. */
+// @ts-ignore: decorator
+@inline
+export function absMax(x: usize, bytes: usize): f32 {
+  let most = f32x4.splat(0);
+  for (let i: usize = 0; i < bytes; i += 16) most = f32x4.pmax(most, f32x4.abs(v128.load(x + i)));
+  most = f32x4.pmax(most, i8x16.shuffle(most, most, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  most = f32x4.pmax(most, i8x16.shuffle(most, most, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
+  return f32x4.extract_lane(most, 0);
+}
+
+/**
+ * Stores keys of one layer and KV head in 7 bits: code = 64 + round(63·k / max|k|), half to even, one f32 scale per key.
+ * Block part: u8 codes [16 groups of 4 keys][headDim / 4][4 keys][4 elements], then f32 scales [64].
+ * @param blocks table of u32 block addresses, one per 64 positions; `offset` is that of the part in its block
+ * @param keys f32 [tokens][headDim], tokens `stride` bytes apart
+ */
+export function cache_store_keys_int8(
+  blocks: usize,
+  offset: usize,
+  keys: usize,
+  stride: usize,
+  tokens: i32,
+  position: i32,
+  headDim: i32,
+): void {
+  const row = <usize>headDim << 2;
+  for (let token = 0; token < tokens; token++, position++, keys += stride) {
+    const part = blockOf(blocks, position) + offset;
+    const slot = <usize>(position & (TILE - 1));
+    const most = absMax(keys, row);
+    const inverse: f32 = most > 0 ? 63.0 / most : 0;
+    store<f32>(part + (<usize>headDim << 6) + (slot << 2), most / 63.0);
+    const out = part + (slot >> 2) * row + ((slot & 3) << 2);
+    for (let i: usize = 0; i < row; i += 16) {
+      const code = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(keys + i), f32x4.splat(inverse))));
+      store<u32>(out + i, lane4(i32x4.add(code, i32x4.splat(64))));
+    }
+  }
+}
+
+/**
+ * Stores values of one layer and KV head in 8 bits: code = round(127·v / max|v|), half to even, one f32 scale per key.
+ * Block part: i8 codes [16 groups of 4 keys][headDim / 4][4 elements][4 keys], then f32 scales [64]. Arguments as for keys.
+ */
+export function cache_store_values_int8(
+  blocks: usize,
+  offset: usize,
+  values: usize,
+  stride: usize,
+  tokens: i32,
+  position: i32,
+  headDim: i32,
+): void {
+  const row = <usize>headDim << 2;
+  for (let token = 0; token < tokens; token++, position++, values += stride) {
+    const part = blockOf(blocks, position) + offset;
+    const slot = <usize>(position & (TILE - 1));
+    const most = absMax(values, row);
+    const inverse: f32 = most > 0 ? 127.0 / most : 0;
+    store<f32>(part + (<usize>headDim << 6) + (slot << 2), most / 127.0);
+    const out = part + (slot >> 2) * row + (slot & 3);
+    for (let i: usize = 0; i < row; i += 16) {
+      const code = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(values + i), f32x4.splat(inverse))));
+      store<u8>(out + i, <u8>i32x4.extract_lane(code, 0));
+      store<u8>(out + i + 4, <u8>i32x4.extract_lane(code, 1));
+      store<u8>(out + i + 8, <u8>i32x4.extract_lane(code, 2));
+      store<u8>(out + i + 12, <u8>i32x4.extract_lane(code, 3));
+    }
+  }
+}
+
+/** Copies keys or values of one layer and KV head; block part f32 [64][headDim]. Arguments as for `cache_store_keys_int8`. */
+export function cache_store_f32(
+  blocks: usize,
+  offset: usize,
+  x: usize,
+  stride: usize,
+  tokens: i32,
+  position: i32,
+  headDim: i32,
+): void {
+  const row = <usize>headDim << 2;
+  for (let token = 0; token < tokens; token++, position++, x += stride)
+    memory.copy(blockOf(blocks, position) + offset + <usize>(position & (TILE - 1)) * row, x, row);
+}

@@ -1,0 +1,30 @@
+import type { ModelConfig } from "../model/config.js";
+
+/** Tokens per block; must be `TILE` of assembly/attention/layout.ts. */
+export const BLOCK = 64;
+/** Keys per softmax range; must be `RANGE` there. */
+export const RANGE = 512;
+/** Most query rows (token × head of a group) one unit of work takes together. */
+export const ROWS = 32;
+
+export type CacheKind = "int8" | "f32";
+
+/** Bytes of the keys, or of the values, of one layer and KV head in one block. */
+export function partBytes(kind: CacheKind, headDim: number): number {
+  return kind === "f32" ? BLOCK * headDim * 4 : BLOCK * (headDim + 4);
+}
+
+/** Bytes of the keys, or of the values, of all layers in one block: [layers][kvHeads][part]. */
+export function blockBytes(kind: CacheKind, config: Pick<ModelConfig, "layers" | "kvHeads" | "headDim">): number {
+  return config.layers * config.kvHeads * partBytes(kind, config.headDim);
+}
+
+/** f32 numbers and a pair (m, l): what the softmax of one query row is accumulated in. */
+export function stateBytes(headDim: number): number {
+  return headDim * 4 + 16;
+}
+
+/** Query rows of one unit: as many whole tokens as fit. */
+export function unitTokens(group: number): number {
+  return Math.max(1, Math.floor(ROWS / group));
+}
