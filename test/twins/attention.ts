@@ -1,0 +1,128 @@
+const f = Math.fround;
+
+/** Half-to-even rounding of a float. */
+export function nearest(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  if (rest < 0.5) return floor;
+  if (rest > 0.5) return floor + 1;
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** The same operations in the same order as `expF32x4`. */
+export function expF32(value: number): number {
+  const x = Math.max(-87, Math.min(88, value));
+  const n = nearest(f(x * f(Math.LOG2E)));
+  let r = f(x - f(n * f(0.693359375)));
+  r = f(r - f(n * f(-2.1219444e-4)));
+  let p = f(1.98756915e-4);
+  for (const c of [1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1])
+    p = f(f(p * r) + f(c));
+  p = f(f(f(f(p * r) * r) + r) + 1);
+  return f(p * 2 ** n);
+}
+
+export interface Shape {
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+}
+
+/** Softmax attention in f64; arrays are [tokens][heads][headDim]. The result is for the query tokens `from` … */
+export function attentionF64(
+  shape: Shape,
+  queries: Float32Array,
+  keys: Float32Array,
+  values: Float32Array,
+  from: number,
+): Float64Array {
+  const { heads, kvHeads, headDim } = shape;
+  const group = heads / kvHeads;
+  const tokens = queries.length / (heads * headDim);
+  const out = new Float64Array(queries.length);
+  for (let t = 0; t < tokens; t++)
+    for (let h = 0; h < heads; h++) {
+      const q = (t * heads + h) * headDim;
+      const kv = Math.floor(h / group);
+      const scores: number[] = [];
+      for (let k = 0; k <= from + t; k++) {
+        let sum = 0;
+        for (let i = 0; i < headDim; i++)
+          sum += (queries[q + i] as number) * (keys[(k * kvHeads + kv) * headDim + i] as number);
+        scores.push(sum / Math.sqrt(headDim));
+      }
+      const top = Math.max(...scores);
+      const weights = scores.map((x) => Math.exp(x - top));
+      const total = weights.reduce((a, b) => a + b, 0);
+      weights.forEach((w, k) => {
+        for (let i = 0; i < headDim; i++)
+          (out[q + i] as number) += (w / total) * (values[(k * kvHeads + kv) * headDim + i] as number);
+      });
+    }
+  return out;
+}
+
+function quantise(x: Float32Array, most: number): { codes: number[]; scale: number; largest: number } {
+  let largest = 0;
+  for (const value of x) largest = Math.max(largest, Math.abs(value));
+  const inverse = largest > 0 ? f(most / largest) : 0;
+  const codes = Array.from(x, (value) => Math.max(-most, Math.min(most, nearest(f(value * inverse)))));
+  return { codes, scale: f(largest / most), largest };
+}
+
+const sum4 = (x: number[]) => f(f((x[0] as number) + (x[2] as number)) + f((x[1] as number) + (x[3] as number)));
+
+/** One query against `count` keys and values of one head, step by step what the int8 kernels do; exact to the bit. */
+export function attentionInt8(query: Float32Array, keys: Float32Array[], values: Float32Array[]): Float32Array {
+  const d = query.length;
+  const q = quantise(query, 127);
+  const scale = f(q.scale * f(1 / f(Math.sqrt(d))));
+  let state: { m: number; l: number; acc: Float32Array } | undefined;
+  for (let start = 0; start < keys.length; start += 512) {
+    const count = Math.min(512, keys.length - start);
+    const scores: number[] = [];
+    for (let k = 0; k < count; k++) {
+      const key = quantise(keys[start + k] as Float32Array, 63);
+      let dot = 0;
+      for (let i = 0; i < d; i++) dot += (q.codes[i] as number) * (key.codes[i] as number);
+      scores.push(f(dot * key.scale));
+    }
+    const top = Math.max(...scores);
+    const lanes = [0, 0, 0, 0];
+    const acc = new Float32Array(d);
+    for (let tile = 0; tile < count; tile += 64) {
+      const coded = values.slice(start + tile, start + Math.min(count, tile + 64)).map((v) => quantise(v, 127));
+      const weights = coded.map((v, k) => {
+        const p = expF32(f(f((scores[tile + k] as number) - top) * scale));
+        lanes[k % 4] = f((lanes[k % 4] as number) + p);
+        return f(p * v.scale);
+      });
+      const largest = Math.max(...weights);
+      const inverse = largest > 0 ? f(127 / largest) : 0;
+      const tileScale = f(largest / 127);
+      const codes = weights.map((w) => Math.min(127, nearest(f(w * inverse))));
+      for (let i = 0; i < d; i++) {
+        let sum = 0;
+        coded.forEach((v, k) => {
+          sum += (codes[k] as number) * (v.codes[i] as number);
+        });
+        const x = f(sum * tileScale);
+        acc[i] = tile ? f((acc[i] as number) + x) : x;
+      }
+    }
+    const part = { m: f(top * scale), l: sum4(lanes), acc };
+    if (!state) state = part;
+    else {
+      const most = Math.max(state.m, part.m);
+      const a = expF32(f(state.m - most));
+      const b = expF32(f(part.m - most));
+      const old = state;
+      state = {
+        m: most,
+        l: f(f(old.l * a) + f(part.l * b)),
+        acc: acc.map((x, i) => f(f((old.acc[i] as number) * a) + f(x * b))),
+      };
+    }
+  }
+  return state ? state.acc.map((x) => f(x / (state as { l: number }).l)) : new Float32Array(d);
+}
