@@ -1,0 +1,190 @@
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { KernelError, OptionError } from "#src/errors.js";
+import type { SamplingOptions } from "#src/generate/options.js";
+import { createSampler, type Sampler } from "#src/generate/sampler.js";
+import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
+import type { Kernels } from "#src/runtime/kernels.js";
+import { Memory } from "#src/runtime/memory.js";
+import { runnableBuilds } from "../helpers/kernels.js";
+import * as twin from "../twins/sampling.js";
+
+/** A sampler over logits put into a memory of its own. */
+class Desk {
+  readonly memory = new Memory({ shared: false });
+  readonly kernels: Kernels;
+  constructor(build = runnableBuilds[0]!) {
+    this.kernels = instantiateKernels(kernelModule(build), this.memory.wasm);
+  }
+  put(x: ArrayLike<number>): number {
+    const at = this.memory.alloc(x.length * 4, "logits");
+    this.memory.f32(at, x.length).set(x);
+    return at;
+  }
+  sampler(vocab: number, options: SamplingOptions): Sampler {
+    return createSampler(this.kernels, this.memory, vocab, options);
+  }
+}
+
+const wide = (count: number, seed: number) => {
+  const random = new twin.Random(seed);
+  return Float32Array.from({ length: count }, () => random.uniform() * 12 - 6);
+};
+
+for (const build of runnableBuilds) {
+  test(`createSampler (${build}) chooses what the twin chooses from the whole sorted list`, () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1000, max: 2000 })),
+        fc.nat(),
+        fc.record({
+          temperature: fc.constantFrom(0, 0.1, 0.8, 1, 3),
+          topK: fc.constantFrom(0, 1, 5, 40),
+          topP: fc.constantFrom(1, 0.95, 0.5, 0.01),
+          minP: fc.constantFrom(0, 0.05, 0.5, 1),
+          repetitionPenalty: fc.constantFrom(1, 1.3, 0.7),
+          repetitionWindow: fc.constantFrom(0, 3, 64),
+          seed: fc.nat(),
+        }),
+        (vocab, dataSeed, options) => {
+          const desk = new Desk(build);
+          const x = wide(vocab, dataSeed);
+          const at = desk.put(x);
+          const sampler = desk.sampler(vocab, options);
+          const random = new twin.Random(options.seed);
+          const history: number[] = [];
+          for (let i = 0; i < 6; i++) {
+            const recent = options.repetitionWindow ? history.slice(-options.repetitionWindow) : [];
+            const expected = twin.choose(twin.penalise(x, recent, options.repetitionPenalty), options, () =>
+              random.uniform(),
+            );
+            const { id, logprob } = sampler.sample(at, history);
+            assert.is(id, expected);
+            assert.ok(Math.abs(logprob - twin.logprob(x, id)) < 1e-5);
+            history.push(id);
+          }
+          assert.equal(desk.memory.f32(at, vocab), x, "the logits are left as they are");
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+}
+
+test("all builds give the same ids and probabilities from the same seed", () => {
+  const x = wide(5000, 7);
+  const runs = runnableBuilds.map((build) => {
+    const desk = new Desk(build);
+    const at = desk.put(x);
+    const sampler = desk.sampler(x.length, { seed: 11, temperature: 1.2, topK: 0, minP: 0.01 });
+    return Array.from({ length: 100 }, () => sampler.sample(at, []));
+  });
+  for (const run of runs) assert.equal(run, runs[0]);
+  assert.equal(
+    runs[0]!.slice(0, 5).map(({ id }) => id),
+    [1997, 836, 4481, 622, 3297],
+  );
+});
+
+test("frequencies follow the softmax", () => {
+  const desk = new Desk();
+  const x = Float32Array.from([2, 1, 0, -1, -2, Number.NEGATIVE_INFINITY, Number.NaN]);
+  const at = desk.put(x);
+  const sampler = desk.sampler(x.length, { seed: 3, temperature: 1, topK: 0, topP: 1, minP: 0 });
+  const draws = 20_000;
+  const counts = new Array(x.length).fill(0);
+  for (let i = 0; i < draws; i++) counts[sampler.sample(at, []).id]++;
+  for (let id = 0; id < 5; id++) {
+    const p = Math.exp(twin.logprob(x, id));
+    const sigma = Math.sqrt(p * (1 - p) * draws);
+    assert.ok(Math.abs(counts[id] - p * draws) < 4 * sigma, `token ${id}: ${counts[id]} of ${draws}, p = ${p}`);
+  }
+  assert.equal(counts.slice(5), [0, 0], "−∞ and NaN are never chosen");
+});
+
+test("temperature 0 takes the lowest of equal ids and uses no randomness", () => {
+  const desk = new Desk();
+  const at = desk.put([Number.NaN, 1, 3, 3, 3, 2]);
+  const sampler = desk.sampler(6, { temperature: 0 });
+  const before = sampler.state;
+  assert.is(sampler.sample(at, []).id, 2);
+  assert.equal(sampler.state, before);
+});
+
+test("the penalty looks only at the window and at ids of the vocabulary", () => {
+  const desk = new Desk();
+  const at = desk.put([5, 4, 3]);
+  const sampler = desk.sampler(3, { temperature: 0, repetitionPenalty: 2, repetitionWindow: 2 });
+  assert.is(sampler.sample(at, []).id, 0);
+  assert.is(sampler.sample(at, [0]).id, 1);
+  assert.is(sampler.sample(at, [0, 1, 99, -1]).id, 0);
+  assert.is(sampler.sample(at, Int32Array.of(0, 1)).id, 2);
+});
+
+test("state and restore repeat the sequence, also in another sampler", () => {
+  const desk = new Desk();
+  const at = desk.put(wide(300, 1));
+  const options = { seed: 5, temperature: 2, topK: 0, topP: 1, minP: 0 };
+  const sampler = desk.sampler(300, options);
+  sampler.sample(at, []);
+  const state = sampler.state;
+  const first = Array.from({ length: 20 }, () => sampler.sample(at, []).id);
+  const other = desk.sampler(300, { ...options, seed: 999 });
+  other.restore(state);
+  assert.equal(
+    Array.from({ length: 20 }, () => other.sample(at, []).id),
+    first,
+  );
+  assert.throws(
+    () => other.restore(new Uint8Array(3)),
+    (error: unknown) => error instanceof OptionError,
+  );
+});
+
+test("logits without a number are an error, not a token", () => {
+  const desk = new Desk();
+  const at = desk.put(new Float32Array(10).fill(Number.NaN));
+  for (const temperature of [0, 1])
+    assert.throws(
+      () => desk.sampler(10, { temperature }).sample(at, []),
+      (error: unknown) => error instanceof KernelError && error.message.includes("No token can be chosen"),
+    );
+});
+
+test("options out of range are refused by name", () => {
+  const desk = new Desk();
+  const wrong: [keyof SamplingOptions, unknown][] = [
+    ["temperature", -1],
+    ["temperature", Number.NaN],
+    ["temperature", Number.POSITIVE_INFINITY],
+    ["topK", 1.5],
+    ["topK", -1],
+    ["topP", 0],
+    ["topP", 1.1],
+    ["minP", -0.1],
+    ["repetitionPenalty", 0],
+    ["repetitionWindow", 0.5],
+    ["seed", -1],
+    ["seed", "7"],
+  ];
+  for (const [name, value] of wrong)
+    assert.throws(
+      () => desk.sampler(10, { [name]: value }),
+      (error: unknown) => error instanceof OptionError && error.place.key === name && error.message.includes(name),
+      `${name} = ${String(value)}`,
+    );
+});
+
+test("dispose gives all memory back, twice is fine", () => {
+  const desk = new Desk();
+  const before = desk.memory.usedBytes;
+  const sampler = desk.sampler(1000, { repetitionPenalty: 1.1, topK: 0 });
+  assert.ok(desk.memory.usedBytes > before);
+  sampler.dispose();
+  sampler.dispose();
+  assert.is(desk.memory.usedBytes, before);
+  assert.throws(() => sampler.sample(0, []), /disposed/);
+});
+
+test.run();
