@@ -27,6 +27,9 @@ export interface Sampler {
   dispose(): void;
 }
 
+/** What sampling needs of the linear memory. */
+export type SamplingMemory = Pick<Memory, "alloc" | "free" | "u8" | "i32" | "f32">;
+
 const STATE_BYTES = 16;
 /** Candidates sorted at first when there is no top-k; eight times as many when those do not decide. */
 const FIRST_CANDIDATES = 128;
@@ -38,7 +41,7 @@ const FIRST_CANDIDATES = 128;
  */
 export function createSampler(
   kernels: SamplingKernels,
-  memory: Pick<Memory, "alloc" | "free" | "u8" | "i32" | "f32">,
+  memory: SamplingMemory,
   vocab: number,
   samplingOptions: SamplingOptions = {},
 ): Sampler {
@@ -113,4 +116,28 @@ export function createSampler(
       disposed = true;
     },
   };
+}
+
+/**
+ * Logarithms of the probabilities of `targets`, one per row of logits (f32 `[targets.length, vocab]`), and whether
+ * every target is the likeliest token of its row.
+ */
+export function readTokenLogprobs(
+  kernels: SamplingKernels,
+  memory: SamplingMemory,
+  logits: number,
+  vocab: number,
+  targets: ArrayLike<number>,
+): { logprobs: Float32Array; greedy: boolean } {
+  const rows = targets.length;
+  if (rows === 0) return { logprobs: new Float32Array(0), greedy: true };
+  const block = memory.alloc(rows * 12, "scoring");
+  try {
+    memory.i32(block, rows).set(targets);
+    kernels.token_logprobs(block + rows * 4, block + rows * 8, logits, block, rows, vocab);
+    const best = memory.i32(block + rows * 8, rows);
+    return { logprobs: memory.f32(block + rows * 4, rows).slice(), greedy: best.every((id, i) => id === targets[i]) };
+  } finally {
+    memory.free(block);
+  }
 }

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { KernelError, OptionError } from "#src/errors.js";
 import type { SamplingOptions } from "#src/generate/options.js";
-import { createSampler, type Sampler } from "#src/generate/sampler.js";
+import { createSampler, readTokenLogprobs, type Sampler } from "#src/generate/sampler.js";
 import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
 import type { Kernels } from "#src/runtime/kernels.js";
 import { Memory } from "#src/runtime/memory.js";
@@ -174,6 +174,22 @@ test("options out of range are refused by name", () => {
       (error: unknown) => error instanceof OptionError && error.place.key === name && error.message.includes(name),
       `${name} = ${String(value)}`,
     );
+});
+
+test("readTokenLogprobs scores one target per row and gives its memory back", () => {
+  const desk = new Desk();
+  const rows = [Float32Array.of(1, 2, 3, 0, 0), Float32Array.of(4, 0, 0, 0, 0)];
+  const at = desk.put([...rows[0]!, ...rows[1]!]);
+  const before = desk.memory.usedBytes;
+  const score = (targets: number[]) => readTokenLogprobs(desk.kernels, desk.memory, at, 5, targets);
+  const { logprobs, greedy } = score([2, 1]);
+  assert.is(greedy, false);
+  [2, 1].forEach((id, row) => {
+    assert.ok(Math.abs(logprobs[row]! - twin.logprob(rows[row]!, id)) < 1e-6);
+  });
+  assert.is(score([2, 0]).greedy, true);
+  assert.equal(score([]), { logprobs: new Float32Array(0), greedy: true });
+  assert.is(desk.memory.usedBytes, before);
 });
 
 test("dispose gives all memory back, twice is fine", () => {
