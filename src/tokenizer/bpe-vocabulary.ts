@@ -8,8 +8,8 @@ export interface BpeVocabulary {
   ids: Map<string, number>;
   /** `"left right"` → order of the merge. Absent where any two tokens whose joint text is a token may be joined, the lowest id first. */
   merges?: Map<string, number> | undefined;
-  /** Whether ids alone, as tiktoken uses them, give the same tokens as the merges. */
-  ranksAreIds: boolean;
+  /** Finds out whether ids alone, as tiktoken uses them, give the same tokens as the merges. Takes some time. */
+  ranksAreIds(): boolean;
   /** Bytes for which there is no token; text loses them. */
   missingBytes: number[];
 }
@@ -36,12 +36,12 @@ export function readBpeVocabulary(data: TokenizerData): BpeVocabulary {
   const missingBytes = Array.from({ length: 256 }, (_, byte) => byte).filter(
     (byte) => !ids.has(alphabetCharacter(byte)),
   );
-  if (data.merges.length === 0) return { ids, ranksAreIds: true, missingBytes };
+  if (data.merges.length === 0) return { ids, ranksAreIds: () => true, missingBytes };
   const splits = readSplits(data.merges, ids, data.tokens.length);
-  if (data.merges.length > ids.size && splits.ordered) return { ids, ranksAreIds: true, missingBytes };
+  if (data.merges.length > ids.size && splits.ordered) return { ids, ranksAreIds: () => true, missingBytes };
   const merges = new Map<string, number>();
   for (const merge of data.merges) if (!merges.has(merge)) merges.set(merge, merges.size);
-  return { ids, merges, ranksAreIds: ranksReproduceMerges(data.tokens, ids, splits), missingBytes };
+  return { ids, merges, ranksAreIds: () => ranksReproduceMerges(data.tokens, ids, splits), missingBytes };
 }
 
 interface Splits {

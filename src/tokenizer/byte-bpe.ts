@@ -1,6 +1,6 @@
 import type { Tiktoken } from "tiktoken/lite/init";
 import type { TokenizerData } from "../formats/model-file.js";
-import { readBpeVocabulary } from "./bpe-vocabulary.js";
+import { type BpeVocabulary, readBpeVocabulary } from "./bpe-vocabulary.js";
 import { PairMergeEncoding, type TextEncoding } from "./pair-merge.js";
 import { javascriptPattern, type PreTokenizer, preTokenizer, splitText } from "./pre-tokenizers.js";
 import { createTiktoken, loadTiktoken } from "./tiktoken.js";
@@ -8,48 +8,68 @@ import { createTiktoken, loadTiktoken } from "./tiktoken.js";
 /** Longest piece that is given to tiktoken: its time grows with the square of a piece. */
 const longestPiece = 256;
 
+/**
+ * Texts up to this length, of characters before U+0250, never need tiktoken: for a first short prompt, making it ready
+ * takes longer than everything else. (Which of those characters are letters no Unicode version changes, so the engine's
+ * own tables do as well.)
+ */
+const shortText = 512;
+const early = /^[\0-\u024F]*$/;
+
 const utf8 = new TextEncoder();
 
 /** Byte-level BPE by tiktoken, and by `PairMergeEncoding` for the texts and models tiktoken is not right for. */
 export class ByteBpeEncoding implements TextEncoding {
-  /** What encodes ordinary text: `pair-merge` where ids as ranks would not give the model's own tokens. */
-  readonly engine: "tiktoken" | "pair-merge";
   readonly preTokenizer: PreTokenizer;
-  readonly #tiktoken: Tiktoken | undefined;
+  readonly #library: Awaited<ReturnType<typeof loadTiktoken>> | undefined;
+  readonly #vocabulary: BpeVocabulary;
   readonly #exact: PairMergeEncoding;
   readonly #stages: readonly RegExp[];
   readonly #missing: Uint8Array | undefined;
   readonly #lengths: Uint16Array;
+  readonly #shortText: number;
+  /** Made when first needed; null when this model has to do without. */
+  #tiktoken: Tiktoken | null | undefined;
 
   /** @throws TokenizerError, UnsupportedError */
   static async create(data: TokenizerData, engine?: "tiktoken" | "pair-merge"): Promise<ByteBpeEncoding> {
-    return new ByteBpeEncoding(data, engine === "pair-merge" ? undefined : await loadTiktoken());
+    const library = engine === "pair-merge" ? undefined : await loadTiktoken();
+    return new ByteBpeEncoding(data, library, engine === "tiktoken" ? 0 : shortText);
   }
 
-  private constructor(data: TokenizerData, library: Awaited<ReturnType<typeof loadTiktoken>> | undefined) {
+  private constructor(
+    data: TokenizerData,
+    library: Awaited<ReturnType<typeof loadTiktoken>> | undefined,
+    shortText: number,
+  ) {
+    this.#library = library;
+    this.#shortText = shortText;
     this.preTokenizer = preTokenizer(data.pre, data.pattern);
-    const { stages, pattern, wholePieces } = this.preTokenizer;
-    const vocabulary = readBpeVocabulary(data);
-    this.#stages = stages.map(javascriptPattern);
-    this.#exact = new PairMergeEncoding(vocabulary, this.#stages, wholePieces);
+    this.#stages = this.preTokenizer.stages.map(javascriptPattern);
+    this.#vocabulary = readBpeVocabulary(data);
+    this.#exact = new PairMergeEncoding(this.#vocabulary, this.#stages, this.preTokenizer.wholePieces);
     // Bytes that no UTF-8 contains need no watching.
-    const missing = vocabulary.missingBytes.filter((byte) => byte < 0xc0 || (byte > 0xc1 && byte < 0xf5));
+    const missing = this.#vocabulary.missingBytes.filter((byte) => byte < 0xc0 || (byte > 0xc1 && byte < 0xf5));
     if (missing.length) {
       this.#missing = new Uint8Array(256);
       for (const byte of missing) this.#missing[byte] = 1;
     }
     this.#lengths = new Uint16Array(data.tokens.length);
-    for (const [text, id] of vocabulary.ids) this.#lengths[id] = text.length;
-    if (library && pattern !== undefined && vocabulary.ranksAreIds)
-      this.#tiktoken = createTiktoken(library, vocabulary.ids, pattern);
-    this.engine = this.#tiktoken ? "tiktoken" : "pair-merge";
+    for (const [text, id] of this.#vocabulary.ids) this.#lengths[id] = text.length;
+  }
+
+  /** What encodes longer texts: `pair-merge` where ids as ranks would not give the model's own tokens. */
+  get engine(): "tiktoken" | "pair-merge" {
+    return this.#ready() ? "tiktoken" : "pair-merge";
   }
 
   encode(text: string): ArrayLike<number> {
-    if (!this.#tiktoken || this.#hasLongPiece(text)) return this.#exact.encode(text);
+    if (text.length <= this.#shortText && early.test(text)) return this.#exact.encode(text);
+    const tiktoken = this.#ready();
+    if (!tiktoken || this.#hasLongPiece(text)) return this.#exact.encode(text);
     const bytes = utf8.encode(text);
     if (this.#missing && bytes.some((byte) => this.#missing![byte] === 1)) return this.#exact.encode(text);
-    const ids = this.#tiktoken.encode_ordinary(text);
+    const ids = tiktoken.encode_ordinary(text);
     // A pattern from a file may leave characters out, and tiktoken would drop them.
     let length = 0;
     for (const id of ids) length += this.#lengths[id]!;
@@ -58,6 +78,17 @@ export class ByteBpeEncoding implements TextEncoding {
 
   dispose(): void {
     this.#tiktoken?.free();
+    this.#tiktoken = null;
+  }
+
+  #ready(): Tiktoken | null {
+    if (this.#tiktoken === undefined) {
+      this.#tiktoken = null;
+      const { pattern } = this.preTokenizer;
+      if (this.#library && pattern !== undefined && this.#vocabulary.ranksAreIds())
+        this.#tiktoken = createTiktoken(this.#library, this.#vocabulary.ids, pattern) ?? null;
+    }
+    return this.#tiktoken;
   }
 
   #hasLongPiece(text: string): boolean {

@@ -11,6 +11,7 @@ const byteToken = /^<0x([0-9A-Fa-f]{2})>$/;
  * score first, and a character without a token becomes its UTF-8 bytes. Source: llama.cpp, `llm_tokenizer_spm`.
  */
 export class SentencePieceEncoding implements TextEncoding {
+  readonly engine = "sentencepiece";
   readonly #ids = new Map<string, number>();
   readonly #byteIds: (number | undefined)[] = new Array(256).fill(undefined);
   readonly #scores: ArrayLike<number>;
@@ -57,6 +58,8 @@ export class SentencePieceEncoding implements TextEncoding {
     }
     return out;
   }
+
+  dispose(): void {}
 }
 
 /** Bytes an entry of such a vocabulary stands for. */

@@ -27,10 +27,14 @@ async function start(): Promise<Library> {
 }
 
 /**
- * A tiktoken encoder whose rank of a token is its id.
+ * A tiktoken encoder whose rank of a token is its id; undefined when it refuses the pattern.
  * @param ids token texts in the byte alphabet → id, in increasing order of the ids
  */
-export function createTiktoken(library: Library, ids: ReadonlyMap<string, number>, pattern: string): Tiktoken {
+export function createTiktoken(
+  library: Library,
+  ids: ReadonlyMap<string, number>,
+  pattern: string,
+): Tiktoken | undefined {
   // One line `! first-rank base64 base64 …` per run of consecutive ranks.
   let ranks = "";
   let next = -1;
@@ -40,5 +44,9 @@ export function createTiktoken(library: Library, ids: ReadonlyMap<string, number
     ranks += ` ${btoa(String.fromCharCode(...bytes))}`;
     next = id + 1;
   }
-  return new library.Tiktoken(ranks, {}, pattern);
+  try {
+    return new library.Tiktoken(ranks, {}, pattern);
+  } catch {
+    return undefined;
+  }
 }

@@ -3,7 +3,6 @@ import { type TokenizerData, TokenType } from "../formats/model-file.js";
 import type { TokenIds, Tokenizer } from "../types.js";
 import { fromAlphabet } from "./byte-alphabet.js";
 import { ByteBpeEncoding } from "./byte-bpe.js";
-import type { TextEncoding } from "./pair-merge.js";
 import { SentencePieceEncoding, sentencePieceBytes } from "./sentencepiece.js";
 import { SpecialTokens } from "./special-tokens.js";
 
@@ -40,6 +39,10 @@ export interface TokenDecoder {
 /** The tokenizer of a model, with what generation needs besides encode and decode. */
 export interface ModelTokenizer extends Tokenizer {
   encode(text: string, options?: EncodeOptions): Uint32Array;
+  /** The text as ordinary stretches (strings, never empty) and special tokens (ids), in order. */
+  splitSpecial(text: string): (string | number)[];
+  /** Encodes strings as plain text and keeps ids as they are: what `encode` does with the parts of `splitSpecial`. */
+  encodeParts(parts: readonly (string | number)[], options?: { addBos?: boolean | undefined }): Uint32Array;
   decode(ids: TokenIds, options?: DecodeOptions): string;
   /** Bytes the ids stand for, special tokens written out. */
   decodeBytes(ids: TokenIds): Uint8Array;
@@ -55,7 +58,7 @@ export interface ModelTokenizer extends Tokenizer {
   readonly addBos: boolean;
   /** Tokens that end a text or a turn, in increasing order. */
   readonly stopIds: readonly number[];
-  /** What does the work: `pair-merge` where tiktoken would not give the model's own tokens. */
+  /** What encodes longer texts: `pair-merge` where tiktoken would not give the model's own tokens. */
   readonly engine: "tiktoken" | "pair-merge" | "sentencepiece";
   /** Gives tiktoken's memory back. Any number of calls is fine; only `encode` needs it. */
   dispose(): void;
@@ -80,26 +83,29 @@ const stopTexts = [
 
 /**
  * Makes the tokenizer of a model.
- * @param options.engine `pair-merge` does without tiktoken: the same ids, for comparison. Default: whichever fits.
+ * @param options.engine for comparison, the ids are the same: `pair-merge` does without tiktoken, `tiktoken` uses it for
+ *   short texts too. Default: whichever fits the text.
  * @throws UnsupportedError when the pre-tokenizer is not known
  * @throws TokenizerError when vocabulary and merges contradict each other
  */
 export async function createTokenizer(
   data: TokenizerData,
-  options: { engine?: "pair-merge" | undefined } = {},
+  options: { engine?: "tiktoken" | "pair-merge" | undefined } = {},
 ): Promise<ModelTokenizer> {
   if (data.tokens.length === 0) throw new TokenizerError("The vocabulary is empty", { key: "tokenizer.ggml.tokens" });
   switch (data.kind) {
     case "bpe": {
       const encoding = await ByteBpeEncoding.create(data, options.engine);
-      return new VocabularyTokenizer(data, encoding, encoding.engine, encoding.preTokenizer.addBos);
+      return new VocabularyTokenizer(data, encoding, encoding.preTokenizer.addBos);
     }
     case "sentencepiece":
-      return new VocabularyTokenizer(data, new SentencePieceEncoding(data), "sentencepiece", true);
+      return new VocabularyTokenizer(data, new SentencePieceEncoding(data), true);
     default:
       throw new UnsupportedError(`Tokenizers of kind "${String(data.kind)}" are not supported`);
   }
 }
+
+type Encoding = ByteBpeEncoding | SentencePieceEncoding;
 
 const utf8 = new TextEncoder();
 
@@ -108,23 +114,16 @@ class VocabularyTokenizer implements ModelTokenizer {
   readonly bosId: number | undefined;
   readonly addBos: boolean;
   readonly stopIds: readonly number[];
-  readonly engine: ModelTokenizer["engine"];
   readonly #data: TokenizerData;
   readonly #special: SpecialTokens;
   readonly #bytes: (Uint8Array | undefined)[] = [];
   /** Space that encoding puts in front of a text. */
   readonly #spacePrefix: boolean;
-  #encoding: (TextEncoding & { dispose?(): void }) | undefined;
+  #encoding: Encoding | undefined;
 
-  constructor(
-    data: TokenizerData,
-    encoding: TextEncoding & { dispose?(): void },
-    engine: ModelTokenizer["engine"],
-    addBos: boolean,
-  ) {
+  constructor(data: TokenizerData, encoding: Encoding, addBos: boolean) {
     this.#data = data;
     this.#encoding = encoding;
-    this.engine = engine;
     this.vocabularySize = data.tokens.length;
     this.bosId = data.bosId;
     this.addBos = data.bosId !== undefined && (data.addBos ?? addBos);
@@ -135,9 +134,18 @@ class VocabularyTokenizer implements ModelTokenizer {
   }
 
   encode(text: string, { special = false, addBos = false }: EncodeOptions = {}): Uint32Array {
-    const encoding = this.#encoding;
-    if (!encoding) throw new TokenizerError("The tokenizer was used after it was disposed");
-    const parts = special ? this.#special.split(text) : text ? [text] : [];
+    return this.encodeParts(special ? this.splitSpecial(text) : text ? [text] : [], { addBos });
+  }
+
+  splitSpecial(text: string): (string | number)[] {
+    return this.#special.split(text);
+  }
+
+  encodeParts(
+    parts: readonly (string | number)[],
+    { addBos = false }: { addBos?: boolean | undefined } = {},
+  ): Uint32Array {
+    const encoding = this.#live();
     const pieces = parts.map((part, i) => {
       if (typeof part === "number") return [part];
       // After a special token, as at the start, a SentencePiece text begins anew.
@@ -199,9 +207,18 @@ class VocabularyTokenizer implements ModelTokenizer {
     return this.#special.has(id);
   }
 
+  get engine(): ModelTokenizer["engine"] {
+    return this.#live().engine;
+  }
+
   dispose(): void {
-    this.#encoding?.dispose?.();
+    this.#encoding?.dispose();
     this.#encoding = undefined;
+  }
+
+  #live(): Encoding {
+    if (!this.#encoding) throw new TokenizerError("The tokenizer was used after it was disposed");
+    return this.#encoding;
   }
 
   #bytesOf(id: number): Uint8Array {
