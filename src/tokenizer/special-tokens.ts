@@ -1,6 +1,12 @@
 import { type TokenizerData, TokenType } from "../formats/model-file.js";
 import { isOrdinary } from "./bpe-vocabulary.js";
 
+/**
+ * Stands between the characters of a special token that is meant as plain text. Noncharacters: not found in text that is
+ * exchanged.
+ */
+export const protectionMark = "\uFDD0\uFDD1\uFDD0";
+
 /** Control and user-defined tokens of a vocabulary, and where they stand in a text. */
 export class SpecialTokens {
   readonly #ids = new Map<string, number>();
@@ -30,6 +36,18 @@ export class SpecialTokens {
 
   idOf(text: string): number | undefined {
     return this.#ids.get(text);
+  }
+
+  /** The text with marks in every special token written out in it, so that `split` finds none. */
+  protect(text: string): string {
+    let marked = text.replaceAll(protectionMark, "");
+    if (!this.#pattern) return marked;
+    // Marking one can leave another that overlapped it; a special token of a single character cannot be marked.
+    for (let before = ""; before !== marked; ) {
+      before = marked;
+      marked = marked.replace(this.#pattern, (token) => [...token].join(protectionMark));
+    }
+    return marked;
   }
 
   /** The text as ordinary stretches (strings, never empty) and special tokens (ids), in order. */

@@ -1,10 +1,10 @@
 import { TokenizerError, UnsupportedError } from "../errors.js";
 import { type TokenizerData, TokenType } from "../formats/model-file.js";
-import type { TokenIds, Tokenizer } from "../types.js";
+import type { Tokenizer as PublicTokenizer, TokenIds } from "../types.js";
 import { fromAlphabet } from "./byte-alphabet.js";
 import { ByteBpeEncoding } from "./byte-bpe.js";
 import { SentencePieceEncoding, sentencePieceBytes } from "./sentencepiece.js";
-import { SpecialTokens } from "./special-tokens.js";
+import { protectionMark, SpecialTokens } from "./special-tokens.js";
 
 /** Options of `encode`. */
 export interface EncodeOptions {
@@ -37,12 +37,8 @@ export interface TokenDecoder {
 }
 
 /** The tokenizer of a model, with what generation needs besides encode and decode. */
-export interface ModelTokenizer extends Tokenizer {
+export interface Tokenizer extends PublicTokenizer {
   encode(text: string, options?: EncodeOptions): Uint32Array;
-  /** The text as ordinary stretches (strings, never empty) and special tokens (ids), in order. */
-  splitSpecial(text: string): (string | number)[];
-  /** Encodes strings as plain text and keeps ids as they are: what `encode` does with the parts of `splitSpecial`. */
-  encodeParts(parts: readonly (string | number)[], options?: { addBos?: boolean | undefined }): Uint32Array;
   decode(ids: TokenIds, options?: DecodeOptions): string;
   /** Bytes the ids stand for, special tokens written out. */
   decodeBytes(ids: TokenIds): Uint8Array;
@@ -82,7 +78,7 @@ const stopTexts = [
 ];
 
 /**
- * Makes the tokenizer of a model.
+ * Makes the tokenizer of a model. With an empty vocabulary it encodes nothing and decodes every id to an empty text.
  * @param options.engine for comparison, the ids are the same: `pair-merge` does without tiktoken, `tiktoken` uses it for
  *   short texts too. Default: whichever fits the text.
  * @throws UnsupportedError when the pre-tokenizer is not known
@@ -91,8 +87,7 @@ const stopTexts = [
 export async function createTokenizer(
   data: TokenizerData,
   options: { engine?: "tiktoken" | "pair-merge" | undefined } = {},
-): Promise<ModelTokenizer> {
-  if (data.tokens.length === 0) throw new TokenizerError("The vocabulary is empty", { key: "tokenizer.ggml.tokens" });
+): Promise<Tokenizer> {
   switch (data.kind) {
     case "bpe": {
       const encoding = await ByteBpeEncoding.create(data, options.engine);
@@ -109,7 +104,7 @@ type Encoding = ByteBpeEncoding | SentencePieceEncoding;
 
 const utf8 = new TextEncoder();
 
-class VocabularyTokenizer implements ModelTokenizer {
+class VocabularyTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly bosId: number | undefined;
   readonly addBos: boolean;
@@ -134,17 +129,8 @@ class VocabularyTokenizer implements ModelTokenizer {
   }
 
   encode(text: string, { special = false, addBos = false }: EncodeOptions = {}): Uint32Array {
-    return this.encodeParts(special ? this.splitSpecial(text) : text ? [text] : [], { addBos });
-  }
-
-  splitSpecial(text: string): (string | number)[] {
-    return this.#special.split(text);
-  }
-
-  encodeParts(
-    parts: readonly (string | number)[],
-    { addBos = false }: { addBos?: boolean | undefined } = {},
-  ): Uint32Array {
+    if (text && this.vocabularySize === 0) throw new TokenizerError("This model has no vocabulary: give it token ids");
+    const parts = special ? this.#splitSpecial(text) : text ? [text] : [];
     const encoding = this.#live();
     const pieces = parts.map((part, i) => {
       if (typeof part === "number") return [part];
@@ -207,13 +193,20 @@ class VocabularyTokenizer implements ModelTokenizer {
     return this.#special.has(id);
   }
 
-  get engine(): ModelTokenizer["engine"] {
+  get engine(): Tokenizer["engine"] {
     return this.#live().engine;
   }
 
   dispose(): void {
     this.#encoding?.dispose();
     this.#encoding = undefined;
+  }
+
+  /** Special tokens as ids, the rest as text, with the marks of `renderChat` taken out of it. */
+  #splitSpecial(text: string): (string | number)[] {
+    const parts = this.#special.split(text);
+    if (!text.includes(protectionMark)) return parts;
+    return parts.map((part) => (typeof part === "string" ? part.replaceAll(protectionMark, "") : part));
   }
 
   #live(): Encoding {

@@ -1,0 +1,157 @@
+import { Environment, Interpreter, Template } from "@huggingface/jinja";
+import { TokenizerError } from "../errors.js";
+import type { TokenizerData } from "../formats/model-file.js";
+import { SpecialTokens } from "./special-tokens.js";
+import { strftime } from "./strftime.js";
+
+/** One message of a conversation. Further fields are passed to the template as they are. */
+export interface ChatMessage {
+  /** `system`, `user`, `assistant`, or what else the template knows. */
+  role: string;
+  content: string;
+  [field: string]: unknown;
+}
+
+/** Options of `renderChat`. */
+export interface ChatOptions {
+  /** End with the beginning of the assistant's next message. Default false. */
+  addGenerationPrompt?: boolean | undefined;
+  /** Text of the first token, for templates that write it. Default: that of the vocabulary. */
+  bosToken?: string | undefined;
+  /** Text of the token that ends a text. Default: that of the first of `eosIds`. */
+  eosToken?: string | undefined;
+  /** The date a template writes, for example "26 Jul 2024". Default: it asks for today's. */
+  dateString?: string | undefined;
+  /** What `strftime_now` in a template takes as now. Default: now. */
+  now?: Date | undefined;
+  /** Tools the model may call, in the form the template expects. */
+  tools?: readonly unknown[] | undefined;
+  /**
+   * Mark special tokens written out in messages, except the assistant's, so that `encode(text, { special: true })` takes
+   * them as plain text: a user cannot end his turn or speak as somebody else. The mark is a few noncharacters inside such
+   * a text and nothing otherwise; `encode` takes it out. Default true.
+   */
+  protect?: boolean | undefined;
+  /** Use `fallbackTemplate` when the model has no template. Default false. */
+  fallback?: boolean | undefined;
+}
+
+/** Longest `range` a template may ask for: a model file must not be able to hang its reader. */
+const longestRange = 100_000;
+
+interface Prepared {
+  template: Template;
+  special: SpecialTokens;
+}
+const prepared = new WeakMap<TokenizerData, Map<string, Prepared>>();
+
+/**
+ * Renders a conversation with the model's chat template. Encode the result with `special: true`; whether the first token
+ * is in it is up to the template (`addBos` of `encode` does not put it there twice).
+ * @throws TokenizerError when the model has no template, or the template fails or refuses the messages
+ */
+export function renderChat(data: TokenizerData, messages: readonly ChatMessage[], options: ChatOptions = {}): string {
+  const { addGenerationPrompt = false, dateString, now = new Date(), tools, protect = true } = options;
+  const { template, special } = prepare(data, options.fallback ?? false);
+  const text = (id: number | undefined) => (id === undefined ? "" : (data.tokens[id] ?? ""));
+  try {
+    const environment = new Environment();
+    // What `Template.render` declares, but with a clock of our own and a range that ends.
+    const variables: Record<string, unknown> = {
+      true: true,
+      True: true,
+      false: false,
+      False: false,
+      none: null,
+      None: null,
+      messages: protect ? messages.map((message) => protectMessage(message, special)) : messages,
+      add_generation_prompt: addGenerationPrompt,
+      bos_token: options.bosToken ?? text(data.bosId),
+      eos_token: options.eosToken ?? text(data.eosIds[0]),
+      ...(dateString === undefined ? {} : { date_string: dateString }),
+      ...(tools === undefined ? {} : { tools }),
+      strftime_now: (format: string) => strftime(now, format),
+      raise_exception: (message: string) => {
+        throw new TokenizerError(message);
+      },
+      range: boundedRange,
+    };
+    for (const [name, value] of Object.entries(variables)) environment.set(name, value);
+    return String(new Interpreter(environment).run(template.parsed).value);
+  } catch (cause) {
+    throw new TokenizerError(
+      `The chat template failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { key: "tokenizer.chat_template" },
+      undefined,
+      { cause },
+    );
+  }
+}
+
+/** ChatML, the commonest form. */
+const chatml =
+  "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+const llama3 =
+  "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}";
+const plain =
+  "{% for message in messages %}{{ message['role'] | capitalize + ': ' + message['content'] | trim + '\n' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}";
+
+/**
+ * What to use for a model without a template: ChatML or Llama 3's form when the vocabulary has their tokens, otherwise
+ * lines `Role: content`. `note` tells a user so.
+ */
+export function fallbackTemplate(data: TokenizerData): { template: string; note: string } {
+  const special = new SpecialTokens(data);
+  const has = (...texts: string[]) => texts.every((text) => special.idOf(text) !== undefined);
+  const [template, name] = has("<|im_start|>", "<|im_end|>")
+    ? [chatml, "ChatML"]
+    : has("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
+      ? [llama3, "Llama 3's form"]
+      : [plain, 'lines "Role: content"'];
+  return { template, note: `The model has no chat template; ${name} is used instead` };
+}
+
+function prepare(data: TokenizerData, fallback: boolean): Prepared {
+  const source = data.chatTemplate ?? (fallback ? fallbackTemplate(data).template : undefined);
+  if (source === undefined)
+    throw new TokenizerError(
+      "The model has no chat template",
+      { key: "tokenizer.chat_template" },
+      "It was probably not trained for conversations: give it a text to continue instead",
+    );
+  let forData = prepared.get(data);
+  if (!forData) {
+    forData = new Map();
+    prepared.set(data, forData);
+  }
+  let found = forData.get(source);
+  if (!found) {
+    try {
+      found = { template: new Template(source), special: new SpecialTokens(data) };
+    } catch (cause) {
+      throw new TokenizerError(
+        `The chat template cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { key: "tokenizer.chat_template" },
+        undefined,
+        { cause },
+      );
+    }
+    forData.set(source, found);
+  }
+  return found;
+}
+
+function protectMessage(message: ChatMessage, special: SpecialTokens): ChatMessage {
+  if (message.role === "assistant" || typeof message.content !== "string") return message;
+  return { ...message, content: special.protect(message.content) };
+}
+
+function boundedRange(start: number, stop?: number | null, step = 1): number[] {
+  const [from, to] = stop === undefined || stop === null ? [0, start] : [start, stop];
+  const count = Math.max(0, Math.ceil((to - from) / step));
+  if (!(count <= longestRange)) throw new TokenizerError(`range(${from}, ${to}, ${step}) is too long`);
+  return Array.from({ length: count }, (_, i) => from + i * step);
+}
