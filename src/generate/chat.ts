@@ -1,6 +1,6 @@
 import { OptionError, SessionError } from "../errors.js";
 import type { ChatMessage } from "../tokenizer/chat-template.js";
-import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { Chat, Piece } from "../types.js";
 import { type GenerationEnd, generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
@@ -12,7 +12,7 @@ export type RenderChat = (messages: readonly ChatMessage[], addGenerationPrompt:
 /** A conversation over one session: each turn computes only what is new in it. */
 export class EngineChat implements Chat {
   readonly #host: SessionHost;
-  readonly #tokenizer: Tokenizer;
+  readonly #tokenizer: ModelTokenizer;
   readonly #render: RenderChat;
   readonly #session: EngineSession;
   readonly #messages: ChatMessage[] = [];
@@ -21,7 +21,7 @@ export class EngineChat implements Chat {
   #tokens: number[] = [];
   #busy = false;
 
-  constructor(host: SessionHost, tokenizer: Tokenizer, render: RenderChat, system: string | undefined) {
+  constructor(host: SessionHost, tokenizer: ModelTokenizer, render: RenderChat, system: string | undefined) {
     this.#host = host;
     this.#tokenizer = tokenizer;
     this.#render = render;

@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { Piece, TokenIds } from "../types.js";
 import type { GenerateOptions } from "./options.js";
 import { resolveLimits, resolveSampling } from "./options.js";
@@ -21,7 +21,7 @@ export interface GenerationEnd {
  */
 export async function* generate(
   host: SessionHost,
-  tokenizer: Tokenizer,
+  tokenizer: ModelTokenizer,
   session: EngineSession,
   prompt: TokenIds,
   options: GenerateOptions = {},

@@ -4,7 +4,7 @@ import { SessionError } from "../errors.js";
 import type { ModelFile } from "../formats/model-file.js";
 import type { Engine } from "../model/engine.js";
 import { renderChat } from "../tokenizer/chat-template.js";
-import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { Chat, ContinuationScore, Model, ModelStats, Piece, PrefillOptions, Session, TokenIds } from "../types.js";
 import { EngineChat } from "./chat.js";
 import { generate } from "./generate.js";
@@ -24,13 +24,13 @@ export interface ModelSettings {
 export class EngineModel implements Model, SessionHost {
   readonly file: ModelFile;
   readonly engine: Engine;
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: ModelTokenizer;
   readonly speed = new SpeedMeter();
   readonly open = new Set<EngineSession>();
   readonly #settings: ModelSettings;
   #disposed = false;
 
-  constructor(file: ModelFile, engine: Engine, tokenizer: Tokenizer, settings: ModelSettings) {
+  constructor(file: ModelFile, engine: Engine, tokenizer: ModelTokenizer, settings: ModelSettings) {
     this.file = file;
     this.engine = engine;
     this.tokenizer = tokenizer;
@@ -71,7 +71,7 @@ export class EngineModel implements Model, SessionHost {
       (messages, addGenerationPrompt) => {
         const text = renderChat(data, messages, { addGenerationPrompt, bosToken, eosToken });
         // Some templates write the first token themselves, others leave it to the tokenizer.
-        return data.addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
+        return this.#addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
       },
       options.system,
     );
@@ -142,7 +142,7 @@ export class EngineModel implements Model, SessionHost {
   }
 
   get #addBos(): boolean {
-    return this.file.tokenizer.addBos === true;
+    return this.tokenizer.addBos;
   }
 
   #encodePrompt(prompt: string): Uint32Array {

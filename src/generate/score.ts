@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../tokenizer/tokenizer.js";
+import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { ContinuationScore, PrefillOptions, TokenIds } from "../types.js";
 import { readTokenLogprobs } from "./sampler.js";
 import { EngineSession, type SessionHost } from "./session.js";
@@ -23,7 +23,7 @@ export async function scoreWindow(
  */
 export async function scoreContinuations(
   host: SessionHost,
-  tokenizer: Tokenizer,
+  tokenizer: ModelTokenizer,
   addBos: boolean,
   context: string | TokenIds,
   continuations: readonly (string | TokenIds)[],
