@@ -3,6 +3,7 @@ import { directoryFolder, type ModelFolder, urlFolder } from "./folder.js";
 import { GGUF_MAGIC } from "./gguf/header.js";
 import { openGguf } from "./gguf/model.js";
 import { openHuggingFace } from "./huggingface/model.js";
+import { correctKnownModel } from "./known-models.js";
 import type { ModelFile } from "./model-file.js";
 import type { OpenOptions } from "./options.js";
 import { looksLikeSafetensors } from "./safetensors/header.js";
@@ -25,8 +26,13 @@ export type ModelSource = string | URL | Blob | Uint8Array | ByteSource | ModelF
  * run here.
  */
 export async function openModel(source: ModelSource, options: OpenOptions = {}): Promise<ModelFile> {
-  const { signal } = options;
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
+  const model = await openAny(source, options);
+  correctKnownModel(model);
+  return model;
+}
+
+async function openAny(source: ModelSource, options: OpenOptions): Promise<ModelFile> {
   if (typeof source === "string") {
     if (/^https?:\/\//i.test(source)) return openUrl(new URL(source), options);
     return source.startsWith("file:") ? openPath(await pathOf(source), options) : openPath(source, options);

@@ -1,10 +1,11 @@
 import { Catalogue } from "../catalogue.js";
-import type { ModelFile } from "../model-file.js";
+import type { ModelFile, ModelTensors, TensorInfo } from "../model-file.js";
 import type { OpenOptions } from "../options.js";
 import type { ByteSource } from "../source.js";
 import { readGgufConfig } from "./config.js";
 import { Fields } from "./fields.js";
 import { readGgufHeader } from "./header.js";
+import { checkI2sShape, chooseI2sLayout } from "./i2s-layout.js";
 import { readGgufTensors } from "./tensors.js";
 import { readGgufTokenizer } from "./tokenizer.js";
 
@@ -17,8 +18,8 @@ export async function openGguf(source: ByteSource, options: OpenOptions): Promis
   const config = readGgufConfig(fields, catalogue.peek("token_embd.weight"));
   const tokenizer = readGgufTokenizer(fields, config.vocab);
   const notes: string[] = [];
-  for (const tensor of header.tensors) if (tensor.type === "I2_S") tensor.i2sLayout = options.i2sLayout ?? "block128";
   const tensors = await readGgufTensors(catalogue, config, signal);
+  await setI2sLayout(header.tensors, tensors, options, notes);
   const unused = catalogue.leftOver();
   if (unused.length) notes.push(`${unused.length} tensors are not used: ${unused.map((t) => t.name).join(", ")}`);
   return {
@@ -32,4 +33,24 @@ export async function openGguf(source: ByteSource, options: OpenOptions): Promis
     notes,
     close: async () => source.close?.(),
   };
+}
+
+/** Layers copy the tensor descriptions of the file list, so both get the layout. */
+async function setI2sLayout(
+  all: TensorInfo[],
+  tensors: ModelTensors,
+  options: OpenOptions,
+  notes: string[],
+): Promise<void> {
+  const chosen = options.i2sLayout
+    ? { layout: options.i2sLayout, note: `I2_S layout ${options.i2sLayout}, as asked for` }
+    : await chooseI2sLayout(tensors, options.signal);
+  const inLayers = tensors.layers.flatMap((layer) => Object.values(layer) as (TensorInfo | undefined)[]);
+  const ternary = [...all, ...inLayers].filter((tensor) => tensor?.type === "I2_S") as TensorInfo[];
+  if (!chosen || ternary.length === 0) return;
+  notes.push(chosen.note);
+  for (const tensor of ternary) {
+    checkI2sShape(tensor, chosen.layout);
+    tensor.i2sLayout = chosen.layout;
+  }
 }

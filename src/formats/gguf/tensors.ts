@@ -1,7 +1,7 @@
 import { UnsupportedError } from "../../errors.js";
 import type { ModelConfig } from "../../model/config.js";
 import type { Catalogue } from "../catalogue.js";
-import type { LayerTensors, LinearTensor, ModelTensors } from "../model-file.js";
+import type { LayerTensors, LinearTensor, ModelTensors, TensorInfo } from "../model-file.js";
 import { readPlainValues } from "../plain-values.js";
 
 /**
@@ -17,9 +17,10 @@ export async function readGgufTensors(
   const { hidden, ffn, heads, kvHeads, headDim, vocab } = config;
   const bitnet = config.architecture === "bitnet";
   const rowOrder: LinearTensor["rowOrder"] = bitnet ? "halves" : "interleaved";
-  const embedding = catalogue.take("token_embd.weight", [vocab, hidden]);
+  const embedding = lookupMatrix(catalogue.take("token_embd.weight", [vocab, hidden]));
   const outputNorm = catalogue.takeVector("output_norm.weight", hidden);
-  const head = catalogue.takeOptional("output.weight", [vocab, hidden]);
+  const separate = catalogue.takeOptional("output.weight", [vocab, hidden]);
+  const head = separate && lookupMatrix(separate);
   const ropeFactors = catalogue.has("rope_freqs.weight")
     ? catalogue.takeVector("rope_freqs.weight", headDim / 2)
     : undefined;
@@ -55,4 +56,11 @@ export async function readGgufTensors(
     linear.scale = value;
   }
   return { embedding, layers, outputNorm, head, ropeFactors };
+}
+
+/** Embedding and head are read row by row and multiplied without quantised activations. */
+function lookupMatrix(tensor: TensorInfo): TensorInfo {
+  if (tensor.type !== "I2_S") return tensor;
+  const { name, offset, source } = tensor;
+  throw new UnsupportedError("An embedding or head in I2_S is not run", { file: source.name, offset, tensor: name });
 }

@@ -33,12 +33,13 @@ export function readGgufTokenizer(fields: Fields, vocab: number): TokenizerData 
   }
   const types = perToken(fields, "tokenizer.ggml.token_type", tokens.length) ?? [];
   const scores = perToken(fields, "tokenizer.ggml.scores", tokens.length);
+  const pre = fields.string("tokenizer.ggml.pre");
   const id = (name: string) => tokenId(fields, `tokenizer.ggml.${name}_token_id`, vocab);
   const named = [id("eos"), id("eot"), id("eom")].filter((each) => each !== undefined);
   const isControl = (token: number) => types.length === 0 || types[token] === TokenType.control;
   return {
     kind,
-    pre: fields.string("tokenizer.ggml.pre"),
+    pre,
     tokens,
     types: types instanceof Float32Array ? [...types] : types,
     scores: scores instanceof Int32Array ? [...scores] : scores,
@@ -47,11 +48,16 @@ export function readGgufTokenizer(fields: Fields, vocab: number): TokenizerData 
     eosIds: [...new Set([...named, ...endTokens(tokens, isControl)])],
     padId: id("padding"),
     unknownId: id("unknown"),
-    addBos: fields.boolean("tokenizer.ggml.add_bos_token"),
+    addBos: fields.boolean("tokenizer.ggml.add_bos_token") ?? addsBos(kind, pre),
     addEos: fields.boolean("tokenizer.ggml.add_eos_token"),
     addSpacePrefix: fields.boolean("tokenizer.ggml.add_space_prefix"),
     chatTemplate: fields.string("tokenizer.chat_template"),
   };
+}
+
+/** Whether texts begin with BOS when the file does not say (llama.cpp src/llama-vocab.cpp). */
+function addsBos(kind: TokenizerData["kind"], pre: string | undefined): boolean {
+  return kind === "sentencepiece" || pre === "llama-bpe" || pre === "llama3" || pre === "llama-v3";
 }
 
 function perToken(fields: Fields, key: string, length: number): ReturnType<Fields["numbers"]> {

@@ -68,6 +68,7 @@ export function readHuggingFaceConfig(json: JsonFields, name: string): ModelConf
   const hidden = value("hidden_size");
   // Newer configurations hold base and scaling together under `rope_parameters`.
   const rope = json.object("rope_parameters") ?? json.object("rope_scaling");
+  const scaling = rope && readRopeScaling(rope, json);
   return checkConfig(
     {
       architecture: defaults.architecture,
@@ -82,7 +83,7 @@ export function readHuggingFaceConfig(json: JsonFields, name: string): ModelConf
       contextLength: value("max_position_embeddings"),
       rmsNormEps: value("rms_norm_eps"),
       ropeTheta: rope?.number("rope_theta") ?? value("rope_theta"),
-      ropeScaling: rope && readRopeScaling(rope, json),
+      ...(scaling && { ropeScaling: scaling }),
       activation: readActivation(json, defaults.activation),
     },
     file,

@@ -1,0 +1,115 @@
+import type { ModelConfig } from "../model/config.js";
+import type { ModelFile, TensorInfo } from "./model-file.js";
+
+/** Longest text of a metadata value in a description, in UTF-16 units. */
+const MAX_TEXT = 4000;
+/** Elements of an array shown in a description. */
+const MAX_ELEMENTS = 8;
+
+/** What is in a model file, as plain data that `JSON.stringify` takes. */
+export interface ModelDescription {
+  name: string;
+  container: ModelFile["container"];
+  config: ModelConfig;
+  /** Weights, counted once: a tied head is not counted again. */
+  parameters: number;
+  /** Bytes of all tensors. */
+  tensorBytes: number;
+  /** Bytes and number of tensors by type. */
+  types: Record<string, { tensors: number; bytes: number }>;
+  tiedHead: boolean;
+  tokenizer: TokenizerDescription;
+  metadata: Record<string, unknown>;
+  tensors: TensorDescription[];
+  notes: string[];
+}
+
+export interface TokenizerDescription {
+  kind: string;
+  pre: string | null;
+  pattern: string | null;
+  tokens: number;
+  merges: number;
+  bos: NamedToken | null;
+  ends: NamedToken[];
+  addBos: boolean | null;
+  chatTemplate: string | null;
+}
+
+export interface NamedToken {
+  id: number;
+  text: string;
+}
+
+export interface TensorDescription {
+  name: string;
+  type: string;
+  /** Outermost dimension first. */
+  shape: number[];
+  file: string;
+  /** Byte offset in that file. */
+  offset: number;
+  bytes: number;
+}
+
+/** Describes a model file for people and scripts; long arrays and texts of the metadata are cut. */
+export function describeModel(file: ModelFile): ModelDescription {
+  const { tokenizer } = file;
+  const named = (id: number): NamedToken => ({ id, text: tokenizer.tokens[id] ?? "" });
+  const types: ModelDescription["types"] = {};
+  for (const { type, byteLength } of file.allTensors) {
+    const { tensors, bytes } = types[type] ?? { tensors: 0, bytes: 0 };
+    types[type] = { tensors: tensors + 1, bytes: bytes + byteLength };
+  }
+  return {
+    name: file.name,
+    container: file.container,
+    config: file.config,
+    parameters: countParameters(file),
+    tensorBytes: file.allTensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    types,
+    tiedHead: file.tensors.head === undefined,
+    tokenizer: {
+      kind: tokenizer.kind,
+      pre: tokenizer.pre ?? null,
+      pattern: tokenizer.pattern ?? null,
+      tokens: tokenizer.tokens.length,
+      merges: tokenizer.merges.length,
+      bos: tokenizer.bosId === undefined ? null : named(tokenizer.bosId),
+      ends: tokenizer.eosIds.map(named),
+      addBos: tokenizer.addBos ?? null,
+      chatTemplate: tokenizer.chatTemplate ?? null,
+    },
+    metadata: Object.fromEntries([...file.metadata].map(([key, value]) => [key, brief(value)])),
+    tensors: file.allTensors.map(({ name, type, shape, source, offset, byteLength, i2sLayout }) => ({
+      name,
+      type: i2sLayout ? `${type} ${i2sLayout}` : type,
+      shape,
+      file: source.name,
+      offset,
+      bytes: byteLength,
+    })),
+    notes: file.notes,
+  };
+}
+
+/** Weights of the model proper: no RoPE factors, no scales. */
+function countParameters({ tensors }: ModelFile): number {
+  const parts: (TensorInfo | undefined)[] = [tensors.embedding, tensors.outputNorm, tensors.head];
+  for (const layer of tensors.layers) parts.push(...(Object.values(layer) as (TensorInfo | undefined)[]));
+  return parts.reduce((sum, tensor) => sum + (tensor?.shape.reduce((product, length) => product * length, 1) ?? 0), 0);
+}
+
+function brief(value: unknown, depth = 0): unknown {
+  if (typeof value === "bigint") return String(value);
+  if (typeof value === "string") return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value;
+  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > 8) return "…";
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    const list = Array.from(value as ArrayLike<unknown>);
+    const shown = list.slice(0, MAX_ELEMENTS).map((each) => brief(each, depth + 1));
+    return list.length > MAX_ELEMENTS ? { length: list.length, first: shown } : shown;
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, brief(each, depth + 1)]));
+}
