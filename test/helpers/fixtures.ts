@@ -2,9 +2,14 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Path of a file under `test/fixtures`, found from the compiled test's place. */
+/** Path of a file of the repository, found from the compiled test's place. */
+export function atRoot(...path: string[]): string {
+  return join(above("package.json"), ...path);
+}
+
+/** Path of a file under `test/fixtures`. */
 export function fixture(...path: string[]): string {
-  return join(above("package.json"), "test", "fixtures", ...path);
+  return atRoot("test", "fixtures", ...path);
 }
 
 /** Path of a file in the folder of large shared files, or undefined (with a notice) when it is not there. */
