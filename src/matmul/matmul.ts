@@ -1,5 +1,7 @@
-import type { Thread } from "../runtime/thread.js";
-import { paddedColumns } from "./layout.js";
+import { share, type Thread } from "../runtime/thread.js";
+import { activationStride } from "./activations.js";
+import type { Gemm, Gemv } from "./kernels.js";
+import { paddedColumns, ROW_GROUP } from "./layout.js";
 import type { Weight } from "./weight.js";
 
 /** Bytes of scratch one thread needs for products with matrices of up to `columns` columns. */
@@ -16,14 +18,82 @@ export function matmulScratchBytes(columns: number): number {
  * @param scratch address of this thread's own `matmulScratchBytes(weight.columns)` bytes, a multiple of 16
  */
 export function matmul(
-  _thread: Thread,
-  _out: number,
-  _weight: Weight,
-  _activations: number,
-  _tokens: number,
-  _options: { accumulate?: boolean | undefined; scratch: number },
+  thread: Thread,
+  out: number,
+  weight: Weight,
+  activations: number,
+  tokens: number,
+  options: { accumulate?: boolean | undefined; scratch: number },
 ): void {
-  throw new Error("not yet");
+  const { kernels } = thread;
+  const { address, rows, columns, scale } = weight;
+  const [start, end] = share(thread, rows, ROW_GROUP);
+  if (start >= end || tokens === 0) return;
+  const accumulate = options.accumulate ? 1 : 0;
+  const { scratch } = options;
+  if (weight.layout === "ternary") {
+    if (weight.blockScales !== undefined)
+      kernels.gemm_ternary_blocks(
+        out,
+        address,
+        activations,
+        tokens,
+        rows,
+        columns,
+        start,
+        end,
+        weight.blockScales,
+        accumulate,
+      );
+    else if (tokens === 1) kernels.gemv_ternary(out, address, activations, columns, start, end, scale, accumulate);
+    else kernels.gemm_ternary(out, address, activations, tokens, rows, columns, start, end, scale, accumulate, scratch);
+    return;
+  }
+  let gemv: Gemv;
+  let gemm: Gemm;
+  switch (weight.layout) {
+    case "q4":
+      gemv = kernels.gemv_q4;
+      gemm = kernels.gemm_q4;
+      break;
+    case "q4min":
+      gemv = kernels.gemv_q4min;
+      gemm = kernels.gemm_q4min;
+      break;
+    case "q4k":
+      gemv = kernels.gemv_q4k;
+      gemm = kernels.gemm_q4k;
+      break;
+    case "q8":
+      gemv = kernels.gemv_q8;
+      gemm = kernels.gemm_q8;
+      break;
+    case "codes":
+      gemv = kernels.gemv_codes;
+      gemm = kernels.gemm_codes;
+      break;
+    case "f16":
+      gemv = kernels.gemv_f16;
+      gemm = kernels.gemm_f16;
+      break;
+    case "bf16":
+      gemv = kernels.gemv_bf16;
+      gemm = kernels.gemm_bf16;
+      break;
+    case "f32":
+      gemv = kernels.gemv_f32;
+      gemm = kernels.gemm_f32;
+      break;
+  }
+  if (tokens === 1) gemv(out, address, activations, columns, start, end, accumulate);
+  else gemm(out, address, activations, tokens, rows, columns, start, end, accumulate, scratch);
+}
+
+/** Distance in bytes between the activations of two tokens, as `matmul` expects them for this matrix. */
+export function activationDistance(weight: Weight): number {
+  if (weight.layout === "ternary") return activationStride("int8-token", weight.columns);
+  const float = weight.layout === "f16" || weight.layout === "bf16" || weight.layout === "f32";
+  return float ? weight.columns * 4 : activationStride("int8-block", weight.columns);
 }
 
 /**
@@ -31,13 +101,47 @@ export function matmul(
  * `[tokens][weight.columns]`, ids are i32. An id outside the matrix gives zeros.
  */
 export function embedRows(
-  _thread: Thread,
-  _out: number,
-  _weight: Weight,
-  _idsAddress: number,
+  thread: Thread,
+  out: number,
+  weight: Weight,
+  idsAddress: number,
   _tokens: number,
-  _tokenStart: number,
-  _tokenEnd: number,
+  tokenStart: number,
+  tokenEnd: number,
 ): void {
-  throw new Error("not yet");
+  const { kernels } = thread;
+  const { address, rows, columns } = weight;
+  const count = tokenEnd - tokenStart;
+  if (count <= 0) return;
+  const to = out + tokenStart * columns * 4;
+  const ids = idsAddress + tokenStart * 4;
+  switch (weight.layout) {
+    case "ternary":
+      kernels.rows_ternary(to, address, ids, count, rows, columns, weight.scale, weight.blockScales ?? 0);
+      break;
+    case "q4":
+      kernels.rows_q4(to, address, ids, count, rows, columns, 0);
+      break;
+    case "q4min":
+      kernels.rows_q4(to, address, ids, count, rows, columns, 1);
+      break;
+    case "q4k":
+      kernels.rows_q4(to, address, ids, count, rows, columns, 2);
+      break;
+    case "q8":
+      kernels.rows_q8(to, address, ids, count, rows, columns);
+      break;
+    case "codes":
+      kernels.rows_codes(to, address, ids, count, rows, columns);
+      break;
+    case "f32":
+      kernels.rows_float(to, address, ids, count, rows, columns, 0);
+      break;
+    case "f16":
+      kernels.rows_float(to, address, ids, count, rows, columns, 1);
+      break;
+    case "bf16":
+      kernels.rows_float(to, address, ids, count, rows, columns, 2);
+      break;
+  }
 }

@@ -1,7 +1,20 @@
+import { FormatError, UnsupportedError } from "../errors.js";
 import type { LinearTensor, TensorInfo } from "../formats/model-file.js";
 import type { Kernels } from "../runtime/kernels.js";
 import type { Memory } from "../runtime/memory.js";
-import type { WeightLayout, WeightPlan } from "./layout.js";
+import type { RepackBlocks } from "./kernels.js";
+import {
+  blockScaleColumns,
+  groupBytes,
+  hasBlockScales,
+  matrixShape,
+  paddedColumns,
+  ROW_GROUP,
+  type WeightLayout,
+  type WeightPlan,
+} from "./layout.js";
+import { bf16ToFloat, f16ToFloat, roundToBf16 } from "./numbers.js";
+import { eachChunk } from "./stream.js";
 
 export { planWeight, type WeightLayout, type WeightPlan, type WeightTarget } from "./layout.js";
 
@@ -20,8 +33,9 @@ export interface Weight {
 }
 
 export interface LoadOptions {
-  /** Address of memory for the bytes on their way, at least one row of the file. */
+  /** Address of memory for the bytes on their way, a multiple of 16. */
   staging: number;
+  /** At least 64 kB plus a row of the largest matrix in the file; some MiB are best. */
   stagingBytes: number;
   /** Rows per head; needed for tensors with `rowOrder: "interleaved"`. */
   headDim?: number | undefined;
@@ -30,19 +44,81 @@ export interface LoadOptions {
   onBytes?: ((bytes: number) => void) | undefined;
 }
 
+/** What every repacking step needs. */
+interface Job {
+  kernels: Kernels;
+  memory: Memory;
+  tensor: LinearTensor;
+  address: number;
+  rows: number;
+  columns: number;
+  headDim: number;
+  /** Start of the scratch of the repacking kernels; the bytes of the file come after it. */
+  temp: number;
+  options: LoadOptions & { source: number; sourceBytes: number };
+}
+
+const FLOATS: Record<string, { type: number; size: number }> = {
+  F32: { type: 0, size: 4 },
+  F16: { type: 1, size: 2 },
+  BF16: { type: 2, size: 2 },
+};
+
+const BLOCK_BYTES: Record<string, [columns: number, bytes: number]> = {
+  Q4_0: [32, 18],
+  Q4_1: [32, 20],
+  Q5_0: [32, 22],
+  Q5_1: [32, 24],
+  Q8_0: [32, 34],
+  Q2_K: [256, 84],
+  Q3_K: [256, 110],
+  Q4_K: [256, 144],
+  Q5_K: [256, 176],
+  Q6_K: [256, 210],
+  TQ1_0: [256, 54],
+  TQ2_0: [256, 66],
+};
+
 /**
  * Streams a matrix from its source through `staging` into its final place at `address`.
- * @throws FormatError when the data holds codes that do not exist (with their offset), SourceError on short reads
+ * @throws FormatError when the data holds codes or scales that cannot be (with their offset), or the shape does not fit
+ * the type; SourceError on short reads
  */
 export async function loadWeight(
-  _kernels: Kernels,
-  _memory: Memory,
-  _tensor: LinearTensor,
-  _address: number,
-  _plan: WeightPlan,
-  _options: LoadOptions,
+  kernels: Kernels,
+  memory: Memory,
+  tensor: LinearTensor,
+  address: number,
+  plan: WeightPlan,
+  options: LoadOptions,
 ): Promise<Weight> {
-  throw new Error("not yet");
+  const [rows, columns] = matrixShape(tensor);
+  const headDim = tensor.rowOrder === "interleaved" ? (options.headDim ?? 0) : 0;
+  if (tensor.rowOrder === "interleaved" && (!headDim || headDim % 2 || rows % headDim))
+    throw new FormatError(`Rows in pairs, but ${rows} rows are not heads of ${headDim}`, place(tensor));
+  const tempBytes = Math.ceil((paddedColumns(columns) + 4096) / 64) * 64;
+  const job: Job = {
+    kernels,
+    memory,
+    tensor,
+    address,
+    rows,
+    columns,
+    headDim,
+    temp: options.staging,
+    options: { ...options, source: options.staging + tempBytes, sourceBytes: options.stagingBytes - tempBytes },
+  };
+  if (rows % ROW_GROUP !== 0) {
+    const bytes = groupBytes(plan.layout, columns);
+    memory.u8(address + Math.floor(rows / ROW_GROUP) * bytes, bytes).fill(0);
+  }
+  const weight: Weight = { layout: plan.layout, rows, columns, address, bytes: plan.bytes, scale: 1 };
+  if (FLOATS[tensor.type]) await loadFloats(job, weight);
+  else if (tensor.type === "I2_S") await loadI2S(job, weight);
+  else if (tensor.type === "HF_BITNET_U8") await loadPackedRows(job);
+  else await loadBlocks(job, weight);
+  if (tensor.scale !== undefined) weight.scale = Math.fround(weight.scale * tensor.scale);
+  return weight;
 }
 
 /**
@@ -50,10 +126,120 @@ export async function loadWeight(
  * @throws UnsupportedError when it is stored in a quantised type
  */
 export async function loadVector(
-  _memory: Memory,
-  _tensor: TensorInfo,
-  _address: number,
-  _signal?: AbortSignal,
+  memory: Memory,
+  tensor: TensorInfo,
+  address: number,
+  signal?: AbortSignal,
 ): Promise<void> {
-  throw new Error("not yet");
+  const float = FLOATS[tensor.type];
+  if (!float) throw new UnsupportedError(`A vector of type ${tensor.type}`, place(tensor));
+  const count = tensor.shape.reduce((product, n) => product * n, 1);
+  const bytes = await tensor.source.read(tensor.offset, count * float.size, signal);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const out = memory.f32(address, count);
+  for (let i = 0; i < count; i++) {
+    if (tensor.type === "F32") out[i] = view.getFloat32(i * 4, true);
+    else out[i] = (tensor.type === "F16" ? f16ToFloat : bf16ToFloat)(view.getUint16(i * 2, true));
+  }
+}
+
+function place(tensor: TensorInfo, offset?: number) {
+  return { file: tensor.source.name, tensor: tensor.name, offset };
+}
+
+async function loadFloats(job: Job, weight: Weight): Promise<void> {
+  const { kernels, tensor, address, columns, headDim, temp } = job;
+  const { type, size } = FLOATS[tensor.type] as { type: number; size: number };
+  const chunks = (handle: (source: number, firstRow: number, rows: number) => void) =>
+    eachChunk(job.memory, tensor, job.options, job.rows, columns * size, 1, handle);
+  if (weight.layout === "ternary") {
+    let sum = 0;
+    await chunks((source, _, rows) => {
+      sum = kernels.sum_magnitudes(source, rows, columns, type, sum);
+    });
+    const mean = Math.max(Math.fround(sum / (job.rows * columns)), Math.fround(1e-5));
+    const inverse = Math.fround(1 / mean);
+    await chunks((source, firstRow, rows) =>
+      kernels.repack_float_ternary(address, source, rows, columns, firstRow, headDim, type, inverse, temp),
+    );
+    weight.scale = tensor.masterScaleBf16 ? roundToBf16(mean) : mean;
+  } else
+    await chunks((source, firstRow, rows) => {
+      if (weight.layout === "q8")
+        kernels.repack_float_q8(address, source, rows, columns, firstRow, headDim, type, temp);
+      else if (weight.layout === "q4")
+        kernels.repack_float_q4(address, source, rows, columns, firstRow, headDim, type, temp);
+      else kernels.repack_float(address, source, rows, columns, firstRow, headDim, size);
+    });
+}
+
+async function loadBlocks(job: Job, weight: Weight): Promise<void> {
+  const { kernels, tensor, address, columns, headDim, temp } = job;
+  const [perBlock, bytes] = BLOCK_BYTES[tensor.type] as [number, number];
+  if (columns % perBlock !== 0)
+    throw new FormatError(`${columns} columns are not whole ${tensor.type} blocks of ${perBlock}`, place(tensor));
+  const rowBytes = (columns / perBlock) * bytes;
+  const groups = Math.ceil(job.rows / ROW_GROUP);
+  const scales = address + groups * groupBytes(weight.layout, columns);
+  const scaleCount = groups * ROW_GROUP * blockScaleColumns(columns);
+  const ternary = hasBlockScales(tensor.type);
+  if (ternary) job.memory.f32(scales, scaleCount).fill(0);
+  const repack = kernels[`repack_${tensor.type.toLowerCase()}` as "repack_q4_0"] as RepackBlocks;
+  await eachChunk(job.memory, tensor, job.options, job.rows, rowBytes, 1, (source, firstRow, rows, fileOffset) => {
+    const repackTernary = tensor.type === "TQ1_0" ? kernels.repack_tq1_0 : kernels.repack_tq2_0;
+    const bad = ternary
+      ? repackTernary(address, source, rows, columns, firstRow, headDim, scales, temp)
+      : repack(address, source, rows, columns, firstRow, headDim, temp);
+    if (bad >= 0)
+      throw new FormatError(`A ${tensor.type} block with an impossible scale or code`, place(tensor, fileOffset + bad));
+  });
+  if (!ternary) return;
+  if (kernels.same_scales(scales, scaleCount)) weight.scale = job.memory.f32(scales, 1)[0] as number;
+  else weight.blockScales = scales;
+}
+
+async function loadI2S(job: Job, weight: Weight): Promise<void> {
+  const { kernels, tensor, address, columns, headDim, temp } = job;
+  const layout = tensor.i2sLayout ?? "block128";
+  const code3 = (offset: number) =>
+    new FormatError("An I2_S code 3, which stands for nothing", place(tensor, offset), "Another I2_S layout may fit");
+  if (layout === "rows4") {
+    if (job.rows % 4 !== 0) throw new FormatError(`${job.rows} rows do not fill bytes of four rows`, place(tensor));
+    await eachChunk(job.memory, tensor, job.options, job.rows, columns / 4, 4, (source, firstRow, rows, fileOffset) => {
+      const bad = kernels.repack_i2s_rows4(address, source, rows, columns, firstRow, headDim, temp);
+      if (bad >= 0) throw code3(fileOffset + bad);
+    });
+  } else {
+    const block = layout === "block64" ? 64 : 128;
+    if ((job.rows * columns) % block !== 0)
+      throw new FormatError(`${job.rows} × ${columns} values are not whole I2_S blocks of ${block}`, place(tensor));
+    // Chunks of rows that begin with a block, so that no block is split.
+    let unit = 1;
+    while ((unit * columns) % block !== 0) unit *= 2;
+    await eachChunk(
+      job.memory,
+      tensor,
+      job.options,
+      job.rows,
+      columns / 4,
+      unit,
+      (source, firstRow, rows, fileOffset) => {
+        const bad = kernels.repack_i2s(address, source, 0, rows, columns, firstRow, headDim, block, temp);
+        if (bad >= 0) throw code3(fileOffset + bad);
+      },
+    );
+  }
+  const tail = await tensor.source.read(tensor.offset + (job.rows * columns) / 4, 4, job.options.signal);
+  weight.scale = new DataView(tail.buffer, tail.byteOffset, 4).getFloat32(0, true);
+  if (!Number.isFinite(weight.scale))
+    throw new FormatError("The scale of an I2_S matrix is not a number", place(tensor, tensor.offset));
+}
+
+async function loadPackedRows(job: Job): Promise<void> {
+  const { kernels, tensor, address, columns, headDim, temp } = job;
+  const quarter = Math.ceil(job.rows / 4);
+  await eachChunk(job.memory, tensor, job.options, quarter, columns, 1, (source, firstRow, rows, fileOffset) => {
+    const bad = kernels.repack_hf_bitnet(address, source, rows, columns, firstRow, quarter, job.rows, headDim, temp);
+    if (bad >= 0) throw new FormatError("A ternary code 3, which stands for nothing", place(tensor, fileOffset + bad));
+  });
 }

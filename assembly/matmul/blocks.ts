@@ -1,0 +1,31 @@
+// What the block layouts share. A row's result is Σ over blocks, in column order, of
+//   ((f32(Σ code · x) · d) + (Σx · m)) · xScale
+// with an exact integer sum inside the block; the same expression in every kernel, so the same bits.
+
+/** The share of one block in four rows. */
+// @ts-ignore: decorator
+@inline
+export function blockShare(dot: v128, d: v128, m: v128, sum: v128, xScale: v128): v128 {
+  return f32x4.mul(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(dot), d), f32x4.mul(sum, m)), xScale);
+}
+
+/** The same without a minimum. */
+// @ts-ignore: decorator
+@inline
+export function blockShareNoMin(dot: v128, d: v128, xScale: v128): v128 {
+  return f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(dot), d), xScale);
+}
+
+/** Bytes of one token's record (`quantise_per_block`). */
+// @ts-ignore: decorator
+@inline
+export function recordBytes(padded: i32): usize {
+  return <usize>padded * 3 + (padded >> 1);
+}
+
+/** A 32-bit pair-sum of a 16-bit accumulator. */
+// @ts-ignore: decorator
+@inline
+export function widened(sum: v128): v128 {
+  return i32x4.extadd_pairwise_i16x8_s(sum);
+}

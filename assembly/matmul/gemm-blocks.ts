@@ -1,0 +1,133 @@
+// Products of a group of 8 rows, unpacked to scratch, with many tokens. Unpacked block: 8 f32 scales, 8 f32 minima, then
+// per 4 columns either 2 × 16 bytes (byte 4·r + c) or 4 × 8 16-bit numbers (columns 0, 2 of rows 0–3, of rows 4–7, then
+// columns 1, 3).
+import { blockShare, blockShareNoMin, recordBytes, widened } from "./blocks";
+import { storeOutputs } from "./store";
+
+/** Adds one block's share to the f32 sums of one token. */
+// @ts-ignore: decorator
+@inline
+function addShare(
+  sums: usize,
+  dot0: v128,
+  dot1: v128,
+  block: usize,
+  parameters: usize,
+  half: usize,
+  hasMin: bool,
+): void {
+  const xScale = v128.load32_splat(parameters);
+  if (hasMin) {
+    const sum = v128.load32_splat(parameters + 4 + half);
+    v128.store(sums, f32x4.add(v128.load(sums), blockShare(dot0, v128.load(block), v128.load(block, 32), sum, xScale)));
+    v128.store(
+      sums,
+      f32x4.add(v128.load(sums, 16), blockShare(dot1, v128.load(block, 16), v128.load(block, 48), sum, xScale)),
+      16,
+    );
+  } else {
+    v128.store(sums, f32x4.add(v128.load(sums), blockShareNoMin(dot0, v128.load(block), xScale)));
+    v128.store(sums, f32x4.add(v128.load(sums, 16), blockShareNoMin(dot1, v128.load(block, 16), xScale)), 16);
+  }
+}
+
+/** One group × all tokens. `halves`: blocks of 16 columns instead of 32. `bytes`: the byte form, codes 0–15. */
+// @ts-ignore: decorator
+@inline
+export function multiplyGroup(
+  out: usize,
+  unpacked: usize,
+  records: usize,
+  tokens: i32,
+  rows: i32,
+  padded: i32,
+  row: i32,
+  rowEnd: i32,
+  accumulate: bool,
+  sums: usize,
+  bytes: bool,
+  halves: bool,
+  hasMin: bool,
+): void {
+  const stride = recordBytes(padded);
+  const quads = halves ? 4 : 8;
+  const quadBytes = bytes ? 32 : 64;
+  const blocks = halves ? padded >> 4 : padded >> 5;
+  const parameterStart = <usize>padded * 3;
+  for (let t = 0; t < tokens; t += 4) {
+    const r0 = records + <usize>t * stride;
+    const r1 = records + <usize>min(t + 1, tokens - 1) * stride;
+    const r2 = records + <usize>min(t + 2, tokens - 1) * stride;
+    const r3 = records + <usize>min(t + 3, tokens - 1) * stride;
+    memory.fill(sums, 0, 128);
+    let block = unpacked;
+    let x: usize = bytes ? 0 : padded;
+    for (let b = 0; b < blocks; b++) {
+      let w = block + 64;
+      let a0 = i32x4.splat(0);
+      let a1 = i32x4.splat(0);
+      let b0 = i32x4.splat(0);
+      let b1 = i32x4.splat(0);
+      let c0 = i32x4.splat(0);
+      let c1 = i32x4.splat(0);
+      let d0 = i32x4.splat(0);
+      let d1 = i32x4.splat(0);
+      const end = w + quads * quadBytes;
+      for (; w < end; w += 32, x += 4) {
+        const v0 = v128.load(w);
+        const v1 = v128.load(w, 16);
+        if (ASC_FEATURE_RELAXED_SIMD && bytes) {
+          // 8 · (2 · 127 · 15) = 30480: no 16-bit overflow.
+          let q = v128.load32_splat(r0 + x);
+          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
+          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
+          q = v128.load32_splat(r1 + x);
+          b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
+          b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
+          q = v128.load32_splat(r2 + x);
+          c0 = i16x8.add(c0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
+          c1 = i16x8.add(c1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
+          q = v128.load32_splat(r3 + x);
+          d0 = i16x8.add(d0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
+          d1 = i16x8.add(d1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
+        } else {
+          let q = v128.load32_splat(r0 + x);
+          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v0));
+          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v1));
+          q = v128.load32_splat(r1 + x);
+          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v0));
+          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v1));
+          q = v128.load32_splat(r2 + x);
+          c0 = i32x4.add(c0, i32x4.dot_i16x8_s(q, v0));
+          c1 = i32x4.add(c1, i32x4.dot_i16x8_s(q, v1));
+          q = v128.load32_splat(r3 + x);
+          d0 = i32x4.add(d0, i32x4.dot_i16x8_s(q, v0));
+          d1 = i32x4.add(d1, i32x4.dot_i16x8_s(q, v1));
+        }
+      }
+      if (ASC_FEATURE_RELAXED_SIMD && bytes) {
+        a0 = widened(a0);
+        a1 = widened(a1);
+        b0 = widened(b0);
+        b1 = widened(b1);
+        c0 = widened(c0);
+        c1 = widened(c1);
+        d0 = widened(d0);
+        d1 = widened(d1);
+      }
+      const parameters = parameterStart + (<usize>(halves ? b >> 1 : b) << 4);
+      const half: usize = halves ? 4 + (<usize>(b & 1) << 2) : 0;
+      addShare(sums, a0, a1, block, r0 + parameters, half, hasMin);
+      addShare(sums + 32, b0, b1, block, r1 + parameters, half, hasMin);
+      addShare(sums + 64, c0, c1, block, r2 + parameters, half, hasMin);
+      addShare(sums + 96, d0, d1, block, r3 + parameters, half, hasMin);
+      block = end;
+    }
+    const last = min(t + 4, tokens);
+    for (let token = t, from = sums; token < last; token++, from += 32) {
+      const to = out + ((<usize>token * rows + row) << 2);
+      storeOutputs(to, v128.load(from), rowEnd - row, accumulate);
+      storeOutputs(to + 16, v128.load(from, 16), rowEnd - row - 4, accumulate);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// Signed 8-bit codes × int8 activations with one scale per 32 columns: layout `q8`. Both operands need their sign, so
+// both builds widen to 16 bits.
+import { blockShareNoMin } from "./blocks";
+import { multiplyGroup } from "./gemm-blocks";
+import { scalesFromF16 } from "./numbers";
+import { storeOutputs } from "./store";
+
+/** One token × layout `q8`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
+export function gemv_q8(
+  out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
+): void {
+  const padded = (columns + 31) & ~31;
+  const pairs = record + padded;
+  const parameters = record + <usize>padded * 3;
+  let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * 272;
+  for (let row = rowStart; row < rowEnd; row += 8) {
+    let total0 = f32x4.splat(0);
+    let total1 = f32x4.splat(0);
+    let x = pairs;
+    for (let p = parameters, end = p + (padded >> 1); p < end; p += 16) {
+      let a0 = i32x4.splat(0);
+      let a1 = i32x4.splat(0);
+      let b0 = i32x4.splat(0);
+      let b1 = i32x4.splat(0);
+      for (let j: usize = 0; j < 8; j++) {
+        const at = w + (j << 5);
+        let q = v128.load32_splat(x + (j << 3));
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 16)));
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 24)));
+        q = v128.load32_splat(x + (j << 3), 4);
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 32)));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 40)));
+      }
+      const xScale = v128.load32_splat(p);
+      const d0 = scalesFromF16(v128.load16x4_u(w));
+      const d1 = scalesFromF16(v128.load16x4_u(w, 8));
+      total0 = f32x4.add(total0, blockShareNoMin(i32x4.add(a0, b0), d0, xScale));
+      total1 = f32x4.add(total1, blockShareNoMin(i32x4.add(a1, b1), d1, xScale));
+      w += 272;
+      x += 64;
+    }
+    const to = out + ((<usize>row) << 2);
+    storeOutputs(to, total0, rowEnd - row, accumulate);
+    storeOutputs(to + 16, total1, rowEnd - row - 4, accumulate);
+  }
+}
+
+/** `tokens` tokens × layout `q8`; out f32 [tokens][rows]; scratch: `matmulScratchBytes`. */
+export function gemm_q8(
+  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
+  accumulate: bool, scratch: usize,
+): void {
+  const padded = (columns + 31) & ~31;
+  let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * 272;
+  const unpacked = scratch + 128;
+  for (let row = rowStart; row < rowEnd; row += 8) {
+    let to = unpacked;
+    for (let block = 0; block < padded; block += 32) {
+      v128.store(to, scalesFromF16(v128.load16x4_u(w)));
+      v128.store(to, scalesFromF16(v128.load16x4_u(w, 8)), 16);
+      w += 16;
+      to += 64;
+      for (let j = 0; j < 32; j++, w += 8, to += 16) v128.store(to, v128.load8x8_s(w));
+    }
+    multiplyGroup(
+      out, unpacked, records, tokens, rows, padded, row, rowEnd, accumulate, scratch, false, false, false,
+    );
+  }
+}

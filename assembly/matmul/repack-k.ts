@@ -1,0 +1,163 @@
+// GGUF K blocks of 256 into `q4k` and `codes`. Results as in repack-blocks.ts.
+import { floatFromF16 } from "./numbers";
+import { packCodes, packNibbles, placeOfRow } from "./pack";
+import { isFinite16 } from "./repack-blocks";
+
+/** The 6-bit scale of sub-block `i` of a Q4_K or Q5_K block. */
+// @ts-ignore: decorator
+@inline
+function scale6(scales: usize, i: i32): i32 {
+  return i < 4
+    ? <i32>load<u8>(scales + i) & 63
+    : (<i32>load<u8>(scales + i + 4) & 15) | ((<i32>load<u8>(scales + i - 4) >> 6) << 4);
+}
+
+/** The 6-bit minimum of sub-block `i`. */
+// @ts-ignore: decorator
+@inline
+function minimum6(scales: usize, i: i32): i32 {
+  return i < 4
+    ? <i32>load<u8>(scales + i + 4) & 63
+    : (<i32>load<u8>(scales + i + 4) >> 4) | ((<i32>load<u8>(scales + i) >> 6) << 4);
+}
+
+/** Q4_K to `q4k`: scale d · sc, minimum −(dmin · mn). */
+export function repack_q4_k(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
+): i32 {
+  const start = source;
+  const blocks = columns >> 8;
+  for (let i = 0; i < rows; i++) {
+    const row = placeOfRow(firstRow + i, headDim);
+    const lane = row & 7;
+    let block = weights + <usize>(row >> 3) * blocks * 8 * 192;
+    for (let b = 0; b < blocks; b++, source += 144) {
+      if (!isFinite16(load<u16>(source)) || !isFinite16(load<u16>(source, 2))) return <i32>(source - start);
+      const d = floatFromF16(load<u16>(source));
+      const dmin = floatFromF16(load<u16>(source, 2));
+      for (let s = 0; s < 8; s++, block += 192) {
+        store<f32>(block + (lane << 2), d * <f32>scale6(source + 4, s));
+        store<f32>(block + (lane << 2), -(dmin * <f32>minimum6(source + 4, s)), 32);
+        const from = source + 16 + ((s >> 1) << 5);
+        const shift = (s & 1) << 2;
+        const mask = i8x16.splat(15);
+        const low = v128.and(i16x8.shr_u(v128.load(from), shift), mask);
+        const high = v128.and(i16x8.shr_u(v128.load(from, 16), shift), mask);
+        v128.store(temp, v128.or(low, i16x8.shl(high, 4)));
+        packNibbles(block + 64, lane, temp);
+      }
+    }
+  }
+  return -1;
+}
+
+/** Q5_K to `codes`. */
+export function repack_q5_k(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
+): i32 {
+  const start = source;
+  const blocks = columns >> 8;
+  for (let i = 0; i < rows; i++) {
+    const row = placeOfRow(firstRow + i, headDim);
+    let half = weights + <usize>(row >> 3) * blocks * 16 * 192;
+    for (let b = 0; b < blocks; b++, source += 176) {
+      if (!isFinite16(load<u16>(source)) || !isFinite16(load<u16>(source, 2))) return <i32>(source - start);
+      const d = floatFromF16(load<u16>(source));
+      const dmin = floatFromF16(load<u16>(source, 2));
+      for (let s = 0; s < 8; s++, half += 384) {
+        const scale: f32 = d * <f32>scale6(source + 4, s);
+        const minimum: f32 = -(dmin * <f32>minimum6(source + 4, s));
+        const nibbles = source + 48 + ((s >> 1) << 5);
+        for (let l = 0; l < 32; l++) {
+          const nibble = (<i32>load<u8>(nibbles + l) >> ((s & 1) << 2)) & 15;
+          store<u8>(temp + l, nibble | (((<i32>load<u8>(source + 16 + l) >> s) & 1) << 4));
+        }
+        packCodes(half, row & 7, scale, minimum, temp);
+        packCodes(half + 192, row & 7, scale, minimum, temp + 16);
+      }
+    }
+  }
+  return -1;
+}
+
+/** Q6_K to `codes`: scale d · sc, minimum −32 · d · sc. */
+export function repack_q6_k(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
+): i32 {
+  const start = source;
+  const blocks = columns >> 8;
+  for (let i = 0; i < rows; i++) {
+    const row = placeOfRow(firstRow + i, headDim);
+    let half = weights + <usize>(row >> 3) * blocks * 16 * 192;
+    for (let b = 0; b < blocks; b++, source += 210) {
+      if (!isFinite16(load<u16>(source, 208))) return <i32>(source - start);
+      const d = floatFromF16(load<u16>(source, 208));
+      for (let s = 0; s < 16; s++, half += 192) {
+        // 16 columns from 16 · s: half n of the block, quarter k of the half.
+        const n = s >> 3;
+        const k = (s >> 1) & 3;
+        const low = source + (n << 6) + ((k & 1) << 5) + ((s & 1) << 4);
+        const high = source + 128 + (n << 5) + ((s & 1) << 4);
+        const lowBits = v128.and(i16x8.shr_u(v128.load(low), (k >> 1) << 2), i8x16.splat(15));
+        const highBits = v128.and(i16x8.shr_u(v128.load(high), k << 1), i8x16.splat(3));
+        v128.store(temp, v128.or(lowBits, i16x8.shl(highBits, 4)));
+        const scale: f32 = d * <f32>load<i8>(source + 192 + s);
+        packCodes(half, row & 7, scale, scale * -32, temp);
+      }
+    }
+  }
+  return -1;
+}
+
+/** Q2_K to `codes`: 4-bit scale and minimum per 16 columns. */
+export function repack_q2_k(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
+): i32 {
+  const start = source;
+  const blocks = columns >> 8;
+  for (let i = 0; i < rows; i++) {
+    const row = placeOfRow(firstRow + i, headDim);
+    let half = weights + <usize>(row >> 3) * blocks * 16 * 192;
+    for (let b = 0; b < blocks; b++, source += 84) {
+      if (!isFinite16(load<u16>(source, 80)) || !isFinite16(load<u16>(source, 82))) return <i32>(source - start);
+      const d = floatFromF16(load<u16>(source, 80));
+      const dmin = floatFromF16(load<u16>(source, 82));
+      for (let s = 0; s < 16; s++, half += 192) {
+        const parameters = <i32>load<u8>(source + s);
+        const codes = v128.load(source + 16 + ((s >> 3) << 5) + ((s & 1) << 4));
+        v128.store(temp, v128.and(i16x8.shr_u(codes, ((s >> 1) & 3) << 1), i8x16.splat(3)));
+        packCodes(half, row & 7, d * <f32>(parameters & 15), -(dmin * <f32>(parameters >> 4)), temp);
+      }
+    }
+  }
+  return -1;
+}
+
+/** Q3_K to `codes`: 6-bit signed scale per 16 columns, value = d · sc · (code − 4). */
+export function repack_q3_k(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
+): i32 {
+  const start = source;
+  const blocks = columns >> 8;
+  for (let i = 0; i < rows; i++) {
+    const row = placeOfRow(firstRow + i, headDim);
+    let half = weights + <usize>(row >> 3) * blocks * 16 * 192;
+    for (let b = 0; b < blocks; b++, source += 110) {
+      if (!isFinite16(load<u16>(source, 108))) return <i32>(source - start);
+      const d = floatFromF16(load<u16>(source, 108));
+      const scales = source + 96;
+      for (let s = 0; s < 16; s++, half += 192) {
+        const low = (<i32>load<u8>(scales + (s & 7)) >> ((s >> 3) << 2)) & 15;
+        const high = (<i32>load<u8>(scales + 8 + (s & 3)) >> ((s >> 2) << 1)) & 3;
+        const scale: f32 = d * <f32>(<i32>(low | (high << 4)) - 32);
+        const codes = v128.load(source + 32 + ((s >> 3) << 5) + ((s & 1) << 4));
+        const bit = v128.load(source + ((s & 1) << 4));
+        const two = v128.and(i16x8.shr_u(codes, ((s >> 1) & 3) << 1), i8x16.splat(3));
+        const third = v128.and(i16x8.shr_u(bit, s >> 1), i8x16.splat(1));
+        v128.store(temp, v128.or(two, i16x8.shl(third, 2)));
+        packCodes(half, row & 7, scale, scale * -4, temp);
+      }
+    }
+  }
+  return -1;
+}

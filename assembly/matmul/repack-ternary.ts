@@ -1,0 +1,165 @@
+// Ternary file formats into layout `ternary`. `temp`: one row of codes, padded to 32.
+import { floatFromF16 } from "./numbers";
+import { packTernaryRow, placeOfRow } from "./pack";
+
+// @ts-ignore: decorator
+@inline
+function padCodes(temp: usize, columns: i32): void {
+  const padded = (columns + 31) & ~31;
+  for (let c = columns; c < padded; c++) store<u8>(temp + c, 1);
+}
+
+/**
+ * I2_S: a flat array in blocks of `block` (128 or 64) values, value j of a block at bits 6 − 2 · ⌊j / (block / 4)⌋ of
+ * byte j mod (block / 4). `source` holds the values from number `skip` of its first block on. Returns −1, or the offset
+ * from `source` of the first byte with code 3.
+ */
+export function repack_i2s(
+  weights: usize, source: usize, skip: i32, rows: i32, columns: i32, firstRow: i32, headDim: i32, block: i32,
+  temp: usize,
+): i32 {
+  const padded = (columns + 31) & ~31;
+  const quarter = block >> 2;
+  const quarterShift = block == 128 ? 5 : 4;
+  const blockShift = quarterShift + 2;
+  padCodes(temp, columns);
+  let at = skip;
+  for (let i = 0; i < rows; i++) {
+    for (let c = 0; c < columns; c++, at++) {
+      const j = at & (block - 1);
+      const byte = (<usize>(at >> blockShift) << quarterShift) + (j & (quarter - 1));
+      const code = (<i32>load<u8>(source + byte) >> (6 - ((j >> quarterShift) << 1))) & 3;
+      if (code == 3) return <i32>byte;
+      store<u8>(temp + c, code);
+    }
+    packTernaryRow(weights, padded, placeOfRow(firstRow + i, headDim), temp);
+  }
+  return -1;
+}
+
+/** I2_S with four rows per byte: byte g · columns + c holds rows 4g … 4g + 3 from the high bits down. */
+export function repack_i2s_rows4(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
+): i32 {
+  const padded = (columns + 31) & ~31;
+  padCodes(temp, columns);
+  for (let i = 0; i < rows; i++) {
+    const line = <usize>(i >> 2) * columns;
+    const shift = 6 - ((i & 3) << 1);
+    for (let c = 0; c < columns; c++) {
+      const code = (<i32>load<u8>(source + line + c) >> shift) & 3;
+      if (code == 3) return <i32>(line + c);
+      store<u8>(temp + c, code);
+    }
+    packTernaryRow(weights, padded, placeOfRow(firstRow + i, headDim), temp);
+  }
+  return -1;
+}
+
+/**
+ * Hugging Face packed rows: byte (r, c) holds rows r, r + quarter, r + 2 · quarter, r + 3 · quarter of column c from
+ * the low bits up. `source`: packed rows `firstRow … firstRow + packedRows − 1`.
+ */
+export function repack_hf_bitnet(
+  weights: usize, source: usize, packedRows: i32, columns: i32, firstRow: i32, quarter: i32, rows: i32, headDim: i32,
+  temp: usize,
+): i32 {
+  const padded = (columns + 31) & ~31;
+  padCodes(temp, columns);
+  for (let i = 0; i < packedRows; i++) {
+    const line = <usize>i * columns;
+    for (let q = 0; q < 4; q++) {
+      const row = firstRow + i + q * quarter;
+      if (row >= rows) break;
+      const shift = q << 1;
+      for (let c = 0; c < columns; c++) {
+        const code = (<i32>load<u8>(source + line + c) >> shift) & 3;
+        if (code == 3) return <i32>(line + c);
+        store<u8>(temp + c, code);
+      }
+      packTernaryRow(weights, padded, placeOfRow(row, headDim), temp);
+    }
+  }
+  return -1;
+}
+
+/** Writes a block's scale; a block of scale 0 has only zeros, whatever its codes. */
+// @ts-ignore: decorator
+@inline
+function putScale(blockScales: usize, row: i32, blocks: i32, b: i32, d: f32, codes: usize): void {
+  store<f32>(blockScales + ((<usize>row * blocks + b) << 2), d);
+  if (d == 0) memory.fill(codes, 1, 256);
+}
+
+/** TQ2_0: codes and, to `blockScales` f32 [rows][columns / 256], the scales. Code 3 or an infinite scale is an error. */
+export function repack_tq2_0(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, blockScales: usize, temp: usize,
+): i32 {
+  const start = source;
+  const blocks = columns >> 8;
+  for (let i = 0; i < rows; i++) {
+    const row = placeOfRow(firstRow + i, headDim);
+    for (let b = 0; b < blocks; b++, source += 66) {
+      const codes = temp + (b << 8);
+      let bad = i8x16.splat(0);
+      for (let e = 0; e < 256; e += 16) {
+        const bytes = v128.load(source + ((e >> 7) << 5) + (e & 16));
+        const four = v128.and(i16x8.shr_u(bytes, ((e >> 5) & 3) << 1), i8x16.splat(3));
+        bad = v128.or(bad, i8x16.eq(four, i8x16.splat(3)));
+        v128.store(codes + e, four);
+      }
+      const d = floatFromF16(load<u16>(source, 64));
+      if (v128.any_true(bad) || !(abs(d) < Infinity)) return <i32>(source - start);
+      putScale(blockScales, row, blocks, b, d, codes);
+    }
+    packTernaryRow(weights, columns, row, temp);
+  }
+  return -1;
+}
+
+/** TQ1_0: five trits per byte, the most significant first. Results as `repack_tq2_0`. */
+export function repack_tq1_0(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, blockScales: usize, temp: usize,
+): i32 {
+  const start = source;
+  const blocks = columns >> 8;
+  for (let i = 0; i < rows; i++) {
+    const row = placeOfRow(firstRow + i, headDim);
+    for (let b = 0; b < blocks; b++, source += 54) {
+      const codes = temp + (b << 8);
+      const d = floatFromF16(load<u16>(source, 52));
+      if (!(abs(d) < Infinity)) return <i32>(source - start);
+      let e = 0;
+      for (let power = 1; power < 243; power *= 3)
+        for (let m = 0; m < 32; m++) store<u8>(codes + e++, trit(source + m, power));
+      for (let power = 1; power < 243; power *= 3)
+        for (let m = 32; m < 48; m++) store<u8>(codes + e++, trit(source + m, power));
+      for (let power = 1; power < 81; power *= 3)
+        for (let m = 48; m < 52; m++) store<u8>(codes + e++, trit(source + m, power));
+      putScale(blockScales, row, blocks, b, d, codes);
+    }
+    packTernaryRow(weights, columns, row, temp);
+  }
+  return -1;
+}
+
+// @ts-ignore: decorator
+@inline
+function trit(from: usize, power: i32): i32 {
+  return (((<i32>load<u8>(from) * power) & 255) * 3) >> 8;
+}
+
+/**
+ * Whether all scales that are not 0 are equal: 1 if so. Then `scales[0]` of the area is set to that scale (0 if there is none).
+ */
+export function same_scales(scales: usize, count: i32): bool {
+  let common: f32 = 0;
+  for (let i = 0; i < count; i++) {
+    const scale = load<f32>(scales + ((<usize>i) << 2));
+    if (scale == 0) continue;
+    if (common == 0) common = scale;
+    else if (scale != common) return false;
+  }
+  store<f32>(scales, common);
+  return true;
+}

@@ -1,0 +1,52 @@
+import { OptionError } from "../errors.js";
+import type { TensorInfo } from "../formats/model-file.js";
+import type { Memory } from "../runtime/memory.js";
+
+/** Bytes read at once; large enough for disks, small beside any model. */
+const CHUNK_BYTES = 4 << 20;
+
+/** Where the bytes on their way lie, and who wants to know. */
+export interface StreamOptions {
+  source: number;
+  sourceBytes: number;
+  signal?: AbortSignal | undefined;
+  onBytes?: ((bytes: number) => void) | undefined;
+}
+
+/**
+ * Reads the `rows` lines of `lineBytes` bytes of a tensor in chunks of a multiple of `unit` lines into memory at
+ * `options.source`, and calls `handle` for each. The next chunk is read while one is handled.
+ * @throws OptionError when `unit` lines do not fit
+ */
+export async function eachChunk(
+  memory: Memory,
+  tensor: TensorInfo,
+  options: StreamOptions,
+  rows: number,
+  lineBytes: number,
+  unit: number,
+  handle: (source: number, firstRow: number, rows: number, fileOffset: number) => void,
+): Promise<void> {
+  const room = Math.min(CHUNK_BYTES, options.sourceBytes);
+  const fit = Math.max(Math.floor(room / (lineBytes * unit)), 1) * unit;
+  if (Math.min(fit, rows) * lineBytes > options.sourceBytes)
+    throw new OptionError(`${options.sourceBytes} bytes of staging do not hold ${unit} rows of ${lineBytes} bytes`, {
+      tensor: tensor.name,
+    });
+  const read = (first: number) => {
+    const bytes = Math.min(fit, rows - first) * lineBytes;
+    const result = tensor.source.read(tensor.offset + first * lineBytes, bytes, options.signal);
+    // Reported where it is awaited; without this an error of the step before would leave it unhandled.
+    result.catch(() => {});
+    return result;
+  };
+  let next = read(0);
+  for (let first = 0; first < rows; first += fit) {
+    const bytes = await next;
+    options.signal?.throwIfAborted();
+    if (first + fit < rows) next = read(first + fit);
+    memory.u8(options.source, bytes.byteLength).set(bytes);
+    handle(options.source, first, Math.min(fit, rows - first), tensor.offset + first * lineBytes);
+    options.onBytes?.(bytes.byteLength);
+  }
+}

@@ -1,0 +1,89 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { TensorType } from "#src/formats/model-file.js";
+import { embedRows } from "#src/matmul/matmul.js";
+import type { Weight } from "#src/matmul/weight.js";
+import { runnableBuilds } from "../helpers/kernels.js";
+import { Machine, random, randomTensor } from "../helpers/matmul.js";
+
+/** All rows of a matrix, read back through the embedding look-up. */
+export function rowsOf(machine: Machine, weight: Weight): Float32Array {
+  const { memory } = machine;
+  const ids = memory.alloc(weight.rows * 4, "ids");
+  memory.i32(ids, weight.rows).set(Int32Array.from({ length: weight.rows }, (_, i) => i));
+  const out = memory.alloc(weight.rows * weight.columns * 4, "rows");
+  embedRows(machine.thread(), out, weight, ids, weight.rows, 0, weight.rows);
+  return memory.f32(out, weight.rows * weight.columns).slice();
+}
+
+const types: [TensorType, number[]][] = [
+  ["F32", [64, 37]],
+  ["F16", [64, 37]],
+  ["BF16", [64, 37]],
+  ["Q4_0", [32, 96]],
+  ["Q4_1", [32, 576]],
+  ["Q5_0", [32, 96]],
+  ["Q5_1", [32, 96]],
+  ["Q8_0", [32, 576]],
+  ["Q2_K", [256, 512]],
+  ["Q3_K", [256, 512]],
+  ["Q4_K", [256, 512]],
+  ["Q5_K", [256, 512]],
+  ["Q6_K", [256, 512]],
+  ["TQ1_0", [256, 512]],
+  ["TQ2_0", [256, 512]],
+];
+
+for (const build of runnableBuilds)
+  for (const [type, widths] of types)
+    test(`${type} (${build}): a loaded matrix holds exactly the numbers of the file`, async () => {
+      const machine = new Machine(build);
+      for (const columns of widths)
+        for (const rows of [1, 8, 19]) {
+          const { tensor, values } = randomTensor(type, rows, columns, rows * columns);
+          const weight = await machine.load(tensor, { stagingBytes: 8192 + columns * 8 });
+          assert.equal(rowsOf(machine, weight), values, `${rows} × ${columns}`);
+        }
+    });
+
+for (const build of runnableBuilds)
+  for (const [type, widths] of types)
+    test(`${type} (${build}): the product is near the one in f64, and no bit depends on tokens or threads`, async () => {
+      const machine = new Machine(build);
+      const columns = widths[1] as number;
+      const rows = 43;
+      const { tensor, values } = randomTensor(type, rows, columns, 7);
+      const weight = await machine.load(tensor);
+      const next = random(5);
+      const x = Float32Array.from({ length: 9 * columns }, () => next() * 4 - 2);
+      const all = machine.multiply(weight, x, 9);
+      let error = 0;
+      let norm = 0;
+      for (let t = 0; t < 9; t++)
+        for (let r = 0; r < rows; r++) {
+          let exact = 0;
+          for (let c = 0; c < columns; c++)
+            exact += (values[r * columns + c] as number) * (x[t * columns + c] as number);
+          error += (exact - (all[t * rows + r] as number)) ** 2;
+          norm += exact ** 2;
+        }
+      const float = weight.layout === "f16" || weight.layout === "bf16" || weight.layout === "f32";
+      const relative = Math.sqrt(error / norm);
+      assert.ok(relative < (float ? 1e-6 : 0.02), `relative error ${relative}`);
+      for (let tokens = 1; tokens < 9; tokens++)
+        for (const threads of [1, 2, 3])
+          assert.equal(
+            machine.multiply(weight, x.subarray(0, tokens * columns), tokens, { threads }),
+            all.subarray(0, tokens * rows),
+            `${tokens} tokens, ${threads} threads`,
+          );
+      const onto = Float32Array.from({ length: 9 * rows }, () => next());
+      const added = Float32Array.from(onto, (value, i) => value + (all[i] as number));
+      assert.equal(machine.multiply(weight, x, 9, { onto }), added);
+      assert.equal(
+        machine.multiply(weight, x.subarray(0, columns), 1, { onto: onto.subarray(0, rows) }),
+        added.subarray(0, rows),
+      );
+    });
+
+test.run();
