@@ -218,6 +218,7 @@ class VocabularyTokenizer implements Tokenizer {
     const known = this.#bytes[id];
     if (known) return known;
     const text = this.#data.tokens[id];
+    if (this.vocabularySize === 0) return new Uint8Array();
     if (text === undefined) throw new TokenizerError(`${id} is not a token; the vocabulary has ${this.vocabularySize}`);
     const type = this.#data.types[id] ?? TokenType.normal;
     let bytes: Uint8Array | undefined;
