@@ -1,6 +1,6 @@
 import { TokenizerError, UnsupportedError } from "../errors.js";
 import { type TokenizerData, TokenType } from "../formats/model-file.js";
-import type { Tokenizer as PublicTokenizer, TokenIds } from "../types.js";
+import type { TokenIds, Tokenizer } from "../types.js";
 import { fromAlphabet } from "./byte-alphabet.js";
 import { ByteBpeEncoding } from "./byte-bpe.js";
 import { SentencePieceEncoding, sentencePieceBytes } from "./sentencepiece.js";
@@ -37,7 +37,7 @@ export interface TokenDecoder {
 }
 
 /** The tokenizer of a model, with what generation needs besides encode and decode. */
-export interface Tokenizer extends PublicTokenizer {
+export interface ModelTokenizer extends Tokenizer {
   encode(text: string, options?: EncodeOptions): Uint32Array;
   decode(ids: TokenIds, options?: DecodeOptions): string;
   /** Bytes the ids stand for, special tokens written out. */
@@ -87,7 +87,7 @@ const stopTexts = [
 export async function createTokenizer(
   data: TokenizerData,
   options: { engine?: "tiktoken" | "pair-merge" | undefined } = {},
-): Promise<Tokenizer> {
+): Promise<ModelTokenizer> {
   switch (data.kind) {
     case "bpe": {
       const encoding = await ByteBpeEncoding.create(data, options.engine);
@@ -104,7 +104,7 @@ type Encoding = ByteBpeEncoding | SentencePieceEncoding;
 
 const utf8 = new TextEncoder();
 
-class VocabularyTokenizer implements Tokenizer {
+class VocabularyTokenizer implements ModelTokenizer {
   readonly vocabularySize: number;
   readonly bosId: number | undefined;
   readonly addBos: boolean;
@@ -193,7 +193,7 @@ class VocabularyTokenizer implements Tokenizer {
     return this.#special.has(id);
   }
 
-  get engine(): Tokenizer["engine"] {
+  get engine(): ModelTokenizer["engine"] {
     return this.#live().engine;
   }
 

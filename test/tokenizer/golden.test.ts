@@ -1,7 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { TokenizerData } from "#src/formats/model-file.js";
-import { createTokenizer, type Tokenizer } from "#src/tokenizer/tokenizer.js";
+import { createTokenizer, type ModelTokenizer } from "#src/tokenizer/tokenizer.js";
 import { fixture, llama3Data, smollm2Data, storyData } from "../helpers/tokenizers.js";
 
 const strings = fixture<string[]>("strings.json");
@@ -11,7 +11,7 @@ interface Golden {
   ids_special: number[][];
 }
 
-const check = (tokenizer: Tokenizer, golden: Golden, lossy: number[] = []) => {
+const check = (tokenizer: ModelTokenizer, golden: Golden, lossy: number[] = []) => {
   strings.forEach((text, i) => {
     assert.equal([...tokenizer.encode(text)], golden.ids[i], JSON.stringify(text));
     assert.equal([...tokenizer.encode(text, { special: true })], golden.ids_special[i], JSON.stringify(text));
