@@ -51,7 +51,7 @@ export async function* generate(
       next = [choice.id];
     }
     const rest = stops.push(decoder.flush());
-    const text = rest.emit + (rest.stopped ? "" : stops.flush());
+    const text = rest.emit + (rest.stopped ? "" : stops.flush().emit);
     const last = end.tokens.at(-1);
     if (text && last !== undefined) yield { text, token: last, logprob: 0 };
   } finally {

@@ -43,16 +43,18 @@ export async function loadWeights(
   let done = 0;
 
   const matrix = async (tensor: LinearTensor, target?: HeadPrecision): Promise<Weight> => {
-    const plan = planWeight(tensor, target ? { target } : {});
+    const plan = planWeight(tensor, target ? { target: target as never } : {});
     const address = memory.alloc(plan.bytes, tensor.name);
     const weight = await loadWeight(kernels, memory, tensor, address, plan, {
       staging,
       stagingBytes: STAGING_BYTES,
       headDim: config.headDim,
       signal: options.signal,
-      onBytes: (bytes) => options.onBytes?.(done + bytes, total),
+      onBytes: (bytes) => {
+        done += bytes;
+        options.onBytes?.(Math.min(done, total), total);
+      },
     });
-    done += tensor.byteLength;
     return weight;
   };
   const vector = async (tensor: TensorInfo | undefined): Promise<number> => {
