@@ -56,8 +56,8 @@ export interface WeightPlan {
   bytes: number;
 }
 
-/** Layouts that a float matrix, or any matrix of the LM head, can be converted to. */
-export type WeightTarget = "f16" | "q8" | "q4";
+/** What a float matrix, or any matrix of the LM head, can be converted to. */
+export type WeightTarget = "f16" | "q8" | "q6" | "q4";
 
 const layouts: Record<TensorType, WeightLayout> = {
   F32: "f32",
@@ -96,7 +96,8 @@ export function planWeight(
   const float = isFloat(tensor.type);
   let layout = layouts[tensor.type];
   if (tensor.quantise === "absmean" && float) layout = "ternary";
-  else if (float && options.target !== undefined && options.target !== "f16") layout = options.target;
+  else if (float && options.target !== undefined && options.target !== "f16")
+    layout = options.target === "q6" ? "q8" : options.target;
   const groups = Math.ceil(rows / ROW_GROUP);
   let bytes = groups * groupBytes(layout, columns);
   // Room for one scale per 256 columns of each row, should the file turn out to need them.

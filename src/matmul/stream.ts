@@ -47,6 +47,6 @@ export async function eachChunk(
     if (first + fit < rows) next = read(first + fit);
     memory.u8(options.source, bytes.byteLength).set(bytes);
     handle(options.source, first, Math.min(fit, rows - first), tensor.offset + first * lineBytes);
-    options.onBytes?.(bytes.byteLength);
+    options.onBytes?.(first * lineBytes + bytes.byteLength);
   }
 }

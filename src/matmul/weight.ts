@@ -40,7 +40,7 @@ export interface LoadOptions {
   /** Rows per head; needed for tensors with `rowOrder: "interleaved"`. */
   headDim?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** Called with the number of bytes read since the last call. */
+  /** Called with the number of bytes of this tensor read so far. */
   onBytes?: ((bytes: number) => void) | undefined;
 }
 

@@ -5,7 +5,7 @@ import type { LinearTensor, TensorType } from "#src/formats/model-file.js";
 import type { ByteSource } from "#src/formats/source.js";
 import { activationBytes, activationKind, quantiseActivations } from "#src/matmul/activations.js";
 import { blockShapes, dequantise } from "#src/matmul/dequantise.js";
-import { matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
+import { embedRows, matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
 import { loadWeight, planWeight, type Weight, type WeightTarget } from "#src/matmul/weight.js";
 import { instantiateKernels, type KernelBuild, kernelModule } from "#src/runtime/instantiate.js";
 import type { Kernels } from "#src/runtime/kernels.js";
@@ -166,4 +166,14 @@ export class Machine {
     for (const address of [xAddress, buffer, out, scratch]) memory.free(address);
     return result;
   }
+}
+
+/** All rows of a matrix, read back through the embedding look-up. */
+export function rowsOf(machine: Machine, weight: Weight): Float32Array {
+  const { memory } = machine;
+  const ids = memory.alloc(weight.rows * 4, "ids");
+  memory.i32(ids, weight.rows).set(Int32Array.from({ length: weight.rows }, (_, i) => i));
+  const out = memory.alloc(weight.rows * weight.columns * 4, "rows");
+  embedRows(machine.thread(), out, weight, ids, weight.rows, 0, weight.rows);
+  return memory.f32(out, weight.rows * weight.columns).slice();
 }

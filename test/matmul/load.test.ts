@@ -1,20 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { TensorType } from "#src/formats/model-file.js";
-import { embedRows } from "#src/matmul/matmul.js";
-import type { Weight } from "#src/matmul/weight.js";
 import { runnableBuilds } from "../helpers/kernels.js";
-import { Machine, random, randomTensor } from "../helpers/matmul.js";
-
-/** All rows of a matrix, read back through the embedding look-up. */
-export function rowsOf(machine: Machine, weight: Weight): Float32Array {
-  const { memory } = machine;
-  const ids = memory.alloc(weight.rows * 4, "ids");
-  memory.i32(ids, weight.rows).set(Int32Array.from({ length: weight.rows }, (_, i) => i));
-  const out = memory.alloc(weight.rows * weight.columns * 4, "rows");
-  embedRows(machine.thread(), out, weight, ids, weight.rows, 0, weight.rows);
-  return memory.f32(out, weight.rows * weight.columns).slice();
-}
+import { Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
 
 const types: [TensorType, number[]][] = [
   ["F32", [64, 37]],
