@@ -2,6 +2,7 @@ import { SourceError, UnsupportedError } from "../errors.js";
 import { directoryFolder, type ModelFolder, urlFolder } from "./folder.js";
 import { GGUF_MAGIC } from "./gguf/header.js";
 import { openGguf } from "./gguf/model.js";
+import type { Beside } from "./gguf/split.js";
 import { openHuggingFace } from "./huggingface/model.js";
 import { correctKnownModel } from "./known-models.js";
 import type { ModelFile } from "./model-file.js";
@@ -83,16 +84,12 @@ async function kindOf(source: ByteSource, signal?: AbortSignal): Promise<"gguf" 
 }
 
 /** Opens one file; `beside` tells where its siblings are, when that is known. */
-async function openFile(
-  source: ByteSource,
-  beside: { folder: ModelFolder; file: string } | undefined,
-  options: OpenOptions,
-): Promise<ModelFile> {
+async function openFile(source: ByteSource, beside: Beside | undefined, options: OpenOptions): Promise<ModelFile> {
   let close = true;
   try {
     const kind = await kindOf(source, options.signal);
     if (kind === "gguf") {
-      const model = await openGguf(source, options);
+      const model = await openGguf(source, options, beside);
       close = false;
       return model;
     }

@@ -6,33 +6,48 @@ import { readGgufConfig } from "./config.js";
 import { Fields } from "./fields.js";
 import { readGgufHeader } from "./header.js";
 import { checkI2sShape, chooseI2sLayout } from "./i2s-layout.js";
+import { type Beside, readAllParts } from "./split.js";
 import { readGgufTensors } from "./tensors.js";
 import { readGgufTokenizer } from "./tokenizer.js";
 
-/** Reads the header of a GGUF file and describes the model in it. The caller closes `source` when this throws. */
-export async function openGguf(source: ByteSource, options: OpenOptions): Promise<ModelFile> {
+/**
+ * Reads the header of a GGUF file and describes the model in it. The caller closes `source` when this throws.
+ * @param beside Where to look for the other parts of a split model.
+ */
+export async function openGguf(source: ByteSource, options: OpenOptions, beside?: Beside): Promise<ModelFile> {
   const { signal } = options;
-  const header = await readGgufHeader(source, signal);
-  const fields = new Fields(header.metadata, source.name);
-  const catalogue = new Catalogue(source.name, header.tensors);
-  const config = readGgufConfig(fields, catalogue.peek("token_embd.weight"));
-  const tokenizer = readGgufTokenizer(fields, config.vocab);
-  const notes: string[] = [];
-  const tensors = await readGgufTensors(catalogue, config, signal);
-  await setI2sLayout(header.tensors, tensors, options, notes);
-  const unused = catalogue.leftOver();
-  if (unused.length) notes.push(`${unused.length} tensors are not used: ${unused.map((t) => t.name).join(", ")}`);
-  return {
-    container: "gguf",
-    name: source.name,
-    config,
-    tensors,
-    tokenizer,
-    metadata: header.metadata,
-    allTensors: header.tensors,
-    notes,
-    close: async () => source.close?.(),
-  };
+  const others: ByteSource[] = [];
+  const closeOthers = () => Promise.all(others.map((other) => other.close?.()));
+  try {
+    const header = await readGgufHeader(source, signal);
+    const allTensors = await readAllParts(header, beside, others, signal);
+    const fields = new Fields(header.metadata, source.name);
+    const catalogue = new Catalogue(source.name, allTensors);
+    const config = readGgufConfig(fields, catalogue.peek("token_embd.weight"));
+    const tokenizer = readGgufTokenizer(fields, config.vocab);
+    const notes: string[] = [];
+    const tensors = await readGgufTensors(catalogue, config, signal);
+    await setI2sLayout(allTensors, tensors, options, notes);
+    const unused = catalogue.leftOver().map(({ name }) => name);
+    if (unused.length) notes.push(`${unused.length} tensors are not used: ${unused.slice(0, 20).join(", ")}`);
+    return {
+      container: "gguf",
+      name: source.name,
+      config,
+      tensors,
+      tokenizer,
+      metadata: header.metadata,
+      allTensors,
+      notes,
+      close: async () => {
+        await source.close?.();
+        await closeOthers();
+      },
+    };
+  } catch (error) {
+    await closeOthers();
+    throw error;
+  }
 }
 
 /** Layers copy the tensor descriptions of the file list, so both get the layout. */
