@@ -1,6 +1,6 @@
 import { blockOf, max4, RANGE, TILE } from "./layout";
 import { keyProduct, STEP, storeStep, valueProduct } from "./product";
-import { mergeState, scaleScores, stateBytes, storeState, tileWeights } from "./softmax";
+import { mergeState, rowWeights, scaleScores, stateBytes, storeState } from "./softmax";
 import { absMax } from "./store";
 
 /** Bytes of a quantised query row: codes, f32 scale / √headDim, i32 correction 64·Σcodes, 8 unused. */
@@ -103,20 +103,16 @@ export function attention_range_int8(
       }
       const top = max4(largest);
       const scale = load<f32>(constants);
-      let sum = f32x4.splat(0);
-      for (let k = 0; k < count; k += TILE) {
-        const scales = blockOf(valueBlocks, start + k) + valueOffset + scalesAt;
-        sum = tileWeights(
-          weights + <usize>r * (RANGE << 1) + <usize>(k >> 2) * STEP,
-          tileScales + (<usize>r << 5) + (<usize>(k >> 6) << 2),
-          scores + (<usize>k << 2),
-          top,
-          scale,
-          scales,
-          min(TILE, count - k),
-          sum,
-        );
-      }
+      const sum = rowWeights(
+        weights + <usize>r * (RANGE << 1),
+        tileScales + (<usize>r << 5),
+        scores,
+        top,
+        scale * 1.4426950408889634,
+        valueBlocks + (<usize>(start >> 6) << 2),
+        valueOffset + scalesAt,
+        count,
+      );
       const state = fresh ? states + <usize>row * stateSize : part + <usize>r * stateSize;
       storeState(state, headDim, top * scale, sum);
     }

@@ -1,3 +1,5 @@
+import { hoisted, opaqueZero } from "./layout";
+
 // Integer products of a panel (4 rows of int8 interleaved in steps of 4 bytes) with rows of codes. The lanes of an
 // accumulator are the panel's 4 rows, so nothing is summed across lanes. Both builds give the same integers: one side is
 // in 0..127, so that a sum of two products fits 16 bits.
@@ -18,13 +20,27 @@ export function storeStep(row: usize, code: v128): void {
   }
 }
 
+/** Stores 16 codes in two vectors of 16-bit numbers as four steps of a row, clamped to −128..127; returns the address after. */
 // @ts-ignore: decorator
 @inline
-function dot(sum: v128, row: v128, panel: v128, signedPanel: bool): v128 {
+export function storeSteps(row: usize, a: v128, b: v128): usize {
+  const bytes = i8x16.narrow_i16x8_s(a, b);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    v128.store(row, bytes);
+    return row + 16;
+  }
+  v128.store(row, i16x8.extend_low_i8x16_s(bytes));
+  v128.store(row, i16x8.extend_high_i8x16_s(bytes), 16);
+  return row + 32;
+}
+
+// @ts-ignore: decorator
+@inline
+function dot(sum: v128, row: v128, panel: v128, ones: v128, signedPanel: bool): v128 {
   const pairs = signedPanel
     ? i16x8.relaxed_dot_i8x16_i7x16_s(panel, row)
     : i16x8.relaxed_dot_i8x16_i7x16_s(row, panel);
-  return i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(pairs));
+  return i32x4.add(sum, i32x4.dot_i16x8_s(pairs, ones));
 }
 
 // @ts-ignore: decorator
@@ -60,6 +76,7 @@ function rows4(
   const row2 = row1 + rowStride;
   const row3 = row2 + rowStride;
   if (ASC_FEATURE_RELAXED_SIMD) {
+    const ones = hoisted(i16x8.splat(1), opaqueZero());
     for (let g = 0; g < groups; g += 2) {
       let a0 = i32x4.splat(0);
       let a1 = a0;
@@ -75,17 +92,17 @@ function rows4(
         const x0 = v128.load(p);
         const x1 = v128.load(p + group);
         const a = v128.load32_splat(row + at);
-        a0 = dot(a0, a, x0, signedPanel);
-        a1 = dot(a1, a, x1, signedPanel);
+        a0 = dot(a0, a, x0, ones, signedPanel);
+        a1 = dot(a1, a, x1, ones, signedPanel);
         const b = v128.load32_splat(row1 + at);
-        b0 = dot(b0, b, x0, signedPanel);
-        b1 = dot(b1, b, x1, signedPanel);
+        b0 = dot(b0, b, x0, ones, signedPanel);
+        b1 = dot(b1, b, x1, ones, signedPanel);
         const c = v128.load32_splat(row2 + at);
-        c0 = dot(c0, c, x0, signedPanel);
-        c1 = dot(c1, c, x1, signedPanel);
+        c0 = dot(c0, c, x0, ones, signedPanel);
+        c1 = dot(c1, c, x1, ones, signedPanel);
         const d = v128.load32_splat(row3 + at);
-        d0 = dot(d0, d, x0, signedPanel);
-        d1 = dot(d1, d, x1, signedPanel);
+        d0 = dot(d0, d, x0, ones, signedPanel);
+        d1 = dot(d1, d, x1, ones, signedPanel);
       }
       v128.store(out, a0);
       v128.store(out, a1, 16);
@@ -153,6 +170,7 @@ function rows3(
   const row1 = row + rowStride;
   const row2 = row1 + rowStride;
   if (ASC_FEATURE_RELAXED_SIMD) {
+    const ones = hoisted(i16x8.splat(1), opaqueZero());
     for (let g = 0; g < groups; g += 2) {
       let a0 = i32x4.splat(0);
       let a1 = a0;
@@ -166,14 +184,14 @@ function rows3(
         const x0 = v128.load(p);
         const x1 = v128.load(p + group);
         const a = v128.load32_splat(row + at);
-        a0 = dot(a0, a, x0, signedPanel);
-        a1 = dot(a1, a, x1, signedPanel);
+        a0 = dot(a0, a, x0, ones, signedPanel);
+        a1 = dot(a1, a, x1, ones, signedPanel);
         const b = v128.load32_splat(row1 + at);
-        b0 = dot(b0, b, x0, signedPanel);
-        b1 = dot(b1, b, x1, signedPanel);
+        b0 = dot(b0, b, x0, ones, signedPanel);
+        b1 = dot(b1, b, x1, ones, signedPanel);
         const c = v128.load32_splat(row2 + at);
-        c0 = dot(c0, c, x0, signedPanel);
-        c1 = dot(c1, c, x1, signedPanel);
+        c0 = dot(c0, c, x0, ones, signedPanel);
+        c1 = dot(c1, c, x1, ones, signedPanel);
       }
       v128.store(out, a0);
       v128.store(out, a1, 16);
@@ -231,6 +249,7 @@ function rows2(
   signedPanel: bool,
 ): void {
   const row1 = row + rowStride;
+  const ones = hoisted(i16x8.splat(1), opaqueZero());
   for (let g = 0; g < groups; g += 2) {
     let a0 = i32x4.splat(0);
     let a1 = a0;
@@ -243,11 +262,11 @@ function rows2(
         const x0 = v128.load(p);
         const x1 = v128.load(p + group);
         const a = v128.load32_splat(row + at);
-        a0 = dot(a0, a, x0, signedPanel);
-        a1 = dot(a1, a, x1, signedPanel);
+        a0 = dot(a0, a, x0, ones, signedPanel);
+        a1 = dot(a1, a, x1, ones, signedPanel);
         const b = v128.load32_splat(row1 + at);
-        b0 = dot(b0, b, x0, signedPanel);
-        b1 = dot(b1, b, x1, signedPanel);
+        b0 = dot(b0, b, x0, ones, signedPanel);
+        b1 = dot(b1, b, x1, ones, signedPanel);
       }
     } else {
       let a2 = a0;
@@ -296,6 +315,7 @@ function rows1(
   groups: i32,
   signedPanel: bool,
 ): void {
+  const ones = hoisted(i16x8.splat(1), opaqueZero());
   for (let g = 0; g < groups; g += 2) {
     let a0 = i32x4.splat(0);
     let a1 = a0;
@@ -304,8 +324,8 @@ function rows1(
     if (ASC_FEATURE_RELAXED_SIMD) {
       for (let s = 0; s < steps; s++, p += step, at += 4) {
         const a = v128.load32_splat(row + at);
-        a0 = dot(a0, a, v128.load(p), signedPanel);
-        a1 = dot(a1, a, v128.load(p + group), signedPanel);
+        a0 = dot(a0, a, v128.load(p), ones, signedPanel);
+        a1 = dot(a1, a, v128.load(p + group), ones, signedPanel);
       }
     } else {
       let a2 = a0;

@@ -1,6 +1,6 @@
-import { expF32, expF32x4 } from "../ops/exp";
-import { max4, sum4 } from "./layout";
-import { STEP, storeStep } from "./product";
+import { expF32 } from "../ops/exp";
+import { hoisted, max4, opaqueZero, sum4 } from "./layout";
+import { storeSteps } from "./product";
 
 // The state of a query row, f32: [headDim] weighted sum of values, then the largest logit m, the sum of the weights l
 // (both relative to e^m), 2 unused.
@@ -37,46 +37,78 @@ export function scaleScores(scores: usize, correction: i32, scales: usize, count
 }
 
 /**
- * Weights of one tile: p = e^((score − most)·scale), added to `sum`; w = p·(scale of the value), rounded to 7 bits with
- * one scale for the tile, which is stored at `tileScale`. Codes from `count` on are 0. Overwrites the scores.
+ * Weights of a row of `keys` scores, tile by tile: p = 2^((score − most)·scale), its sum per lane is returned;
+ * w = p·(scale of the value), rounded to 7 bits with one scale per tile. Codes after the last key of a tile are 0.
+ * Overwrites the scores. 2^x as in Cephes `exp2f` (S. Moshier, public domain), x clamped to −80.
+ * @param tileScales f32, one per tile
+ * @param valueBlocks, valueScales table of block addresses from the first tile on, and where a block has its scales
  */
-// @ts-ignore: decorator
-@inline
-export function tileWeights(
+export function rowWeights(
   codes: usize,
-  tileScale: usize,
+  tileScales: usize,
   scores: usize,
   most: f32,
   scale: f32,
+  valueBlocks: usize,
   valueScales: usize,
-  count: i32,
-  sum: v128,
+  keys: i32,
 ): v128 {
-  let largest = f32x4.splat(0);
+  const zero = opaqueZero();
+  const least = hoisted(f32x4.splat(-80.0), zero);
+  const magic = hoisted(f32x4.splat(12582912.0), zero);
+  const c6 = hoisted(f32x4.splat(1.535336188319500e-4), zero);
+  const c5 = hoisted(f32x4.splat(1.339887440266574e-3), zero);
+  const c4 = hoisted(f32x4.splat(9.618437357674640e-3), zero);
+  const c3 = hoisted(f32x4.splat(5.550332471162809e-2), zero);
+  const c2 = hoisted(f32x4.splat(2.402264791363012e-1), zero);
+  const c1 = hoisted(f32x4.splat(6.931472028550421e-1), zero);
+  const one = hoisted(f32x4.splat(1.0), zero);
   const shift = f32x4.splat(most);
   const factor = f32x4.splat(scale);
-  let at = scores;
-  for (let k = 0; k < count; k += 4, at += 16, valueScales += 16) {
-    let p = expF32x4(f32x4.mul(f32x4.sub(v128.load(at), shift), factor));
-    let v = v128.load(valueScales);
-    if (k + 4 > count) {
-      const mask = below(k, count);
-      p = v128.and(p, mask);
-      v = v128.and(v, mask);
+  let sum = f32x4.splat(0);
+  for (; keys > 0; keys -= 64, scores += 256, tileScales += 4, valueBlocks += 4) {
+    const count = min(64, keys);
+    let largest = f32x4.splat(0);
+    let at = scores;
+    let values = <usize>load<u32>(valueBlocks) + valueScales;
+    for (let k = 0; k < count; k += 4, at += 16, values += 16) {
+      const x = f32x4.pmax(least, f32x4.mul(f32x4.sub(v128.load(at), shift), factor));
+      const bits = f32x4.add(x, magic);
+      const r = f32x4.sub(x, f32x4.sub(bits, magic));
+      let p = f32x4.add(f32x4.mul(c6, r), c5);
+      p = f32x4.add(f32x4.mul(p, r), c4);
+      p = f32x4.add(f32x4.mul(p, r), c3);
+      p = f32x4.add(f32x4.mul(p, r), c2);
+      p = f32x4.add(f32x4.mul(p, r), c1);
+      p = f32x4.add(f32x4.mul(p, r), one);
+      p = i32x4.add(p, i32x4.shl(bits, 23));
+      let v = v128.load(values);
+      if (k + 4 > count) {
+        const mask = below(k, count);
+        p = v128.and(p, mask);
+        v = v128.and(v, mask);
+      }
+      sum = f32x4.add(sum, p);
+      const w = f32x4.mul(p, v);
+      v128.store(at, w);
+      largest = f32x4.pmax(largest, w);
     }
-    sum = f32x4.add(sum, p);
-    const w = f32x4.mul(p, v);
-    v128.store(at, w);
-    largest = f32x4.pmax(largest, w);
-  }
-  const top = max4(largest);
-  const inverse = f32x4.splat(top > 0 ? 127.0 / top : 0);
-  store<f32>(tileScale, top / 127.0);
-  for (let k = 0; k < 64; k += 4, codes += STEP, scores += 16) {
-    if (k < count) {
-      const code = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(scores), inverse)));
-      storeStep(codes, i32x4.min_s(code, i32x4.splat(127)));
-    } else storeStep(codes, i32x4.splat(0));
+    for (; at < scores + 256; at += 16) v128.store(at, f32x4.splat(0));
+    const top = max4(largest);
+    store<f32>(tileScales, top / 127.0);
+    const inverse = f32x4.splat(top > 1e-36 ? 127.0 / top : 0);
+    // x + 1.5·2²³ has x, rounded half to even, in its low bits.
+    for (at = scores; at < scores + 256; at += 64) {
+      const a = f32x4.add(f32x4.mul(v128.load(at), inverse), magic);
+      const b = f32x4.add(f32x4.mul(v128.load(at, 16), inverse), magic);
+      const c = f32x4.add(f32x4.mul(v128.load(at, 32), inverse), magic);
+      const d = f32x4.add(f32x4.mul(v128.load(at, 48), inverse), magic);
+      codes = storeSteps(
+        codes,
+        i16x8.narrow_i32x4_s(i32x4.sub(a, magic), i32x4.sub(b, magic)),
+        i16x8.narrow_i32x4_s(i32x4.sub(c, magic), i32x4.sub(d, magic)),
+      );
+    }
   }
   return sum;
 }

@@ -1,6 +1,6 @@
 import { blockOf, lane4, TILE } from "./layout";
 
-/** Largest absolute value of `bytes / 4` f32 numbers. */
+/** Largest absolute value of `bytes / 4` f32 numbers, NaN ignored; 0 if one is infinite: no scale ever is NaN or infinite. */
 // @ts-ignore: decorator
 @inline
 export function absMax(x: usize, bytes: usize): f32 {
@@ -8,7 +8,8 @@ export function absMax(x: usize, bytes: usize): f32 {
   for (let i: usize = 0; i < bytes; i += 16) most = f32x4.pmax(most, f32x4.abs(v128.load(x + i)));
   most = f32x4.pmax(most, i8x16.shuffle(most, most, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
   most = f32x4.pmax(most, i8x16.shuffle(most, most, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));
-  return f32x4.extract_lane(most, 0);
+  const result = f32x4.extract_lane(most, 0);
+  return result < Infinity ? result : 0;
 }
 
 /**

@@ -18,7 +18,8 @@ export function expF32x4(value: v128): v128 {
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
   p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(p, r), r), r), f32x4.splat(1.0));
-  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  // n + 1.5·2²³ has the integer n in its low bits: cheaper than a saturating conversion.
+  const power = i32x4.add(i32x4.shl(f32x4.add(n, f32x4.splat(12582912.0)), 23), i32x4.splat(127 << 23));
   return f32x4.mul(p, power);
 }
 

@@ -22,6 +22,17 @@ export function expF32(value: number): number {
   return f(p * 2 ** n);
 }
 
+/** 2^x for −126 < x ≤ 0 with the operations and order of `rowWeights`. */
+export function exp2F32(value: number): number {
+  const x = Math.max(-80, value);
+  const n = nearest(x);
+  const r = f(x - n);
+  let p = f(f(f(1.5353361883195e-4) * r) + f(1.339887440266574e-3));
+  for (const c of [9.61843735767464e-3, 5.550332471162809e-2, 2.402264791363012e-1, 6.931472028550421e-1, 1])
+    p = f(f(p * r) + f(c));
+  return p * 2 ** n;
+}
+
 export interface Shape {
   heads: number;
   kvHeads: number;
@@ -93,7 +104,7 @@ export function attentionInt8(query: Float32Array, keys: Float32Array[], values:
     for (let tile = 0; tile < count; tile += 64) {
       const coded = values.slice(start + tile, start + Math.min(count, tile + 64)).map((v) => quantise(v, 127));
       const weights = coded.map((v, k) => {
-        const p = expF32(f(f((scores[tile + k] as number) - top) * scale));
+        const p = exp2F32(f(f((scores[tile + k] as number) - top) * f(scale * f(Math.LOG2E))));
         lanes[k % 4] = f((lanes[k % 4] as number) + p);
         return f(p * v.scale);
       });
