@@ -29,7 +29,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   oneOf("kvCache", options.kvCache, ["int8", "f32"]);
   oneOf("head", options.head, ["f16", "q8", "q6", "q4"]);
   onProgress?.({ phase: "open", fraction: 0, bytes: 0 });
-  const file = await open(source, signal);
+  const file = await openModelSource(source, signal);
   try {
     onProgress?.({ phase: "open", fraction: 1, bytes: 0 });
     const longest = file.config.contextLength;
@@ -58,7 +58,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   }
 }
 
-async function open(source: ModelSource, signal: AbortSignal | undefined): Promise<ModelFile> {
+/** Opens a source, without reading its weights. */
+export async function openModelSource(source: ModelSource, signal?: AbortSignal): Promise<ModelFile> {
   if (typeof source === "string" && source.startsWith("random:")) return openRandomModel(source.slice(7));
   if (source !== "embedded") return openModel(source, { signal });
   const url = new URL("../weights/story.gguf", import.meta.url);

@@ -65,7 +65,7 @@ export interface Tokenizer {
 export interface Piece {
   /** New text. May be empty: a character can take several tokens, and what may begin a stop text is held back. */
   text: string;
-  /** Id of the token. */
+  /** Id of the token; −1 for text that was held back and comes after the last token. */
   token: number;
   /** Natural logarithm of the token's probability in the model's own distribution, before temperature, penalty and cuts. */
   logprob: number;

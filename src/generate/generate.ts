@@ -34,12 +34,17 @@ export async function* generate(
   const stops = createStopMatcher(limits.stop);
   const stopIds = new Set(tokenizer.stopIds);
   const { signal } = options;
+  // Only the prompt is long enough to be reported.
+  let { onProgress } = options;
   const room = host.contextLength - session.length - prompt.length;
   const most = Math.min(limits.maxTokens, room + 1);
   try {
     let next: TokenIds = prompt;
     while (end.tokens.length < most) {
-      const choice = await session.advance(next, { signal }, (logits) => sampler.sample(logits, session.ids));
+      const choice = await session.advance(next, { signal, onProgress }, (logits) =>
+        sampler.sample(logits, session.ids),
+      );
+      onProgress = undefined;
       end.tokens.push(choice.id);
       if (stopIds.has(choice.id)) {
         end.ended = true;
@@ -52,8 +57,7 @@ export async function* generate(
     }
     const rest = stops.push(decoder.flush());
     const text = rest.emit + (rest.stopped ? "" : stops.flush().emit);
-    const last = end.tokens.at(-1);
-    if (text && last !== undefined) yield { text, token: last, logprob: 0 };
+    if (text) yield { text, token: -1, logprob: 0 };
   } finally {
     sampler.dispose();
   }

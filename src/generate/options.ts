@@ -1,4 +1,5 @@
 import { OptionError } from "../errors.js";
+import type { Progress } from "../types.js";
 
 /** How the next token is chosen from the logits. Every field may be left out; the defaults are `samplingDefaults`. */
 export interface SamplingOptions {
@@ -29,6 +30,8 @@ export interface GenerateOptions extends SamplingOptions {
   stop?: string | readonly string[] | undefined;
   /** Ends the generation within a token. The session stays usable. */
   signal?: AbortSignal | undefined;
+  /** Called while the prompt is computed. */
+  onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 /** What a sampling option is when it is not given. (`seed` has no fixed default.) */

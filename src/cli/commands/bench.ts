@@ -1,0 +1,105 @@
+import { OptionError } from "../../errors.js";
+import type { Speed } from "../../types.js";
+import { formatBytes, formatTable } from "../format.js";
+import { loadOptions, withModel } from "../model.js";
+import type { ModelFlags } from "../options.js";
+import { ProgressBar } from "../progress.js";
+import type { Terminal } from "../terminal.js";
+
+export interface BenchFlags extends ModelFlags {
+  shape?: string;
+  prompt: number;
+  newTokens: number;
+  depth: number;
+}
+
+/** Tokens computed before anything is measured, so that the engine has optimised its code. */
+const WARM_UP_PROMPT = 64;
+const WARM_UP_STEPS = 8;
+
+/** `bench`: tokens per second of prefill and decode, after `depth` tokens of context. */
+export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void> {
+  const { prompt, newTokens, depth } = flags;
+  if (prompt + newTokens === 0) throw new OptionError("There is nothing to measure", {}, "Give -p or -n above 0");
+  const source = flags.shape ? `random:${flags.shape}` : flags.model;
+  const context = Math.max(depth + prompt + newTokens, WARM_UP_PROMPT + WARM_UP_STEPS);
+  const options = await loadOptions(terminal, { ...flags, ctx: flags.ctx ?? context });
+  await withModel(terminal, source, options, async (model) => {
+    const bar = new ProgressBar(terminal);
+    const ids = pseudoRandomIds(depth + prompt + newTokens + WARM_UP_PROMPT, model.config.vocab);
+    const result = await terminal.interruptible(async (signal) => {
+      const onProgress = (progress: Parameters<ProgressBar["update"]>[0]) => bar.update(progress);
+      const warmUp = model.createSession();
+      await warmUp.prefill(ids.slice(0, prompt > 0 ? WARM_UP_PROMPT : 1), { signal, onProgress });
+      if (newTokens > 0) for (let i = 0; i < WARM_UP_STEPS; i++) await warmUp.step(ids[i] as number);
+      await warmUp.dispose();
+
+      const session = model.createSession();
+      try {
+        if (depth > 0) await session.prefill(ids.slice(0, depth), { signal, onProgress });
+        const prefill = await measure(prompt, async () => {
+          if (prompt > 0) await session.prefill(ids.slice(depth, depth + prompt), { signal, onProgress });
+        });
+        const decode = await measure(newTokens, async () => {
+          for (let i = 0; i < newTokens; i++) {
+            signal.throwIfAborted();
+            await session.step(ids[depth + prompt + i] as number);
+          }
+        });
+        return { prefill, decode, stats: model.stats() };
+      } finally {
+        await session.dispose();
+      }
+    });
+    bar.clear();
+    const { prefill, decode, stats } = result;
+    const { memoryBytes, weightBytes, kernel, threads, threadsReason, attention } = stats;
+    const residentBytes = terminal.host.residentBytes();
+    if (flags.json)
+      await terminal.json({
+        model: source,
+        depth,
+        prefill,
+        decode,
+        memoryBytes,
+        weightBytes,
+        residentBytes,
+        kernel,
+        threads,
+        threadsReason,
+        attention,
+      });
+    else {
+      const speed = ({ tokens, ms, tokensPerSecond }: Speed) =>
+        `${tokensPerSecond.toFixed(1)} tokens/s (${tokens} tokens, ${ms.toFixed(0)} ms)`;
+      await terminal.line(
+        formatTable([
+          ["model", source],
+          ["context before", `${depth} tokens`],
+          ["prefill", speed(prefill)],
+          ["decode", speed(decode)],
+          ["memory", `${formatBytes(memoryBytes)}, of it weights ${formatBytes(weightBytes)}`],
+          ["resident", residentBytes === undefined ? "unknown" : formatBytes(residentBytes)],
+          ["kernels", kernel],
+          ["threads", `${threads} (${threadsReason})`],
+        ]),
+      );
+    }
+  });
+}
+
+async function measure(tokens: number, run: () => Promise<void>): Promise<Speed> {
+  const start = performance.now();
+  await run();
+  const ms = tokens > 0 ? performance.now() - start : 0;
+  return { tokens, ms, tokensPerSecond: ms > 0 ? (tokens / ms) * 1000 : 0 };
+}
+
+/** Ids spread over the vocabulary, the same every time. */
+function pseudoRandomIds(count: number, vocab: number): number[] {
+  let state = 1;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * vocab);
+  });
+}

@@ -1,0 +1,94 @@
+import { createInterface } from "node:readline/promises";
+import { resolveLimits, resolveSampling } from "../../generate/options.js";
+import type { Chat, GenerateOptions, Model } from "../../types.js";
+import { formatStats } from "../format.js";
+import { loadOptions, withModel } from "../model.js";
+import { generateOptions, type SamplingFlags } from "../options.js";
+import { ProgressBar } from "../progress.js";
+import { Interrupted, type Terminal } from "../terminal.js";
+
+/** `chat`: a conversation in the terminal, or one message per line of stdin. */
+export async function chat(terminal: Terminal, flags: SamplingFlags & { system?: string }): Promise<void> {
+  const options = { ...resolveLimits(generateOptions(flags)), ...resolveSampling(generateOptions(flags)) };
+  await withModel(terminal, flags.model, await loadOptions(terminal, flags), async (model) => {
+    const conversation = model.createChat({ system: flags.system });
+    const interactive = terminal.host.stdin.isTTY === true && !flags.json;
+    try {
+      if (interactive) await terminal.note("Ctrl-C stops an answer, Ctrl-D ends the chat.");
+      for await (const message of interactive ? askUser(terminal) : linesOfInput(terminal)) {
+        if (message.trim() === "") continue;
+        try {
+          await answer(terminal, model, conversation, message, options, flags);
+        } catch (error) {
+          if (!(interactive && error instanceof Interrupted)) throw error;
+        }
+      }
+    } finally {
+      await conversation.dispose();
+      if (flags.stats) await terminal.note(formatStats(model.stats(), [["seed", String(options.seed)]]));
+    }
+  });
+}
+
+async function answer(
+  terminal: Terminal,
+  model: Model,
+  conversation: Chat,
+  message: string,
+  options: GenerateOptions,
+  flags: SamplingFlags,
+): Promise<void> {
+  const tokens: number[] = [];
+  let text = "";
+  const bar = new ProgressBar(terminal);
+  try {
+    await terminal.interruptible(async (signal) => {
+      const pieces = conversation.send(message, { ...options, signal, onProgress: (progress) => bar.update(progress) });
+      for await (const piece of pieces) {
+        bar.clear();
+        if (piece.token >= 0) tokens.push(piece.token);
+        text += piece.text;
+        if (!flags.json && piece.text) await terminal.write(piece.text);
+      }
+    });
+  } finally {
+    bar.clear();
+    if (!terminal.signal.aborted) {
+      if (flags.json) await terminal.json({ text, tokens, stats: model.stats() });
+      else await terminal.line(text.endsWith("\n") ? "" : "\n");
+    }
+  }
+}
+
+/** Messages typed at a prompt; ends with Ctrl-D. A fresh reader per message leaves the terminal alone while answering. */
+async function* askUser(terminal: Terminal): AsyncGenerator<string> {
+  const { stdin, stdout } = terminal.host;
+  let history: string[] = [];
+  while (true) {
+    const reader = createInterface({ input: stdin, output: stdout, terminal: true, history });
+    reader.on("history", (lines: string[]) => {
+      history = lines;
+    });
+    let message: string | undefined;
+    try {
+      message = await new Promise<string | undefined>((resolve, reject) => {
+        reader.once("SIGINT", () => reject(new Interrupted("Interrupted")));
+        reader.once("close", () => resolve(undefined));
+        reader.question(terminal.style("bold", "> ")).then(resolve, reject);
+      });
+    } finally {
+      reader.close();
+    }
+    if (message === undefined) return await terminal.line();
+    yield message;
+  }
+}
+
+async function* linesOfInput(terminal: Terminal): AsyncGenerator<string> {
+  const reader = createInterface({ input: terminal.host.stdin, crlfDelay: Number.POSITIVE_INFINITY });
+  try {
+    yield* reader;
+  } finally {
+    reader.close();
+  }
+}

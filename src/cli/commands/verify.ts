@@ -1,0 +1,149 @@
+import type { ModelFile } from "../../formats/model-file.js";
+import type { Model } from "../../types.js";
+import { formatTable } from "../format.js";
+import { loadOptions, withModel } from "../model.js";
+import type { ModelFlags } from "../options.js";
+import { ProgressBar } from "../progress.js";
+import { publishedHashes } from "../published-hashes.js";
+import type { Terminal } from "../terminal.js";
+
+export interface VerifyFlags extends ModelFlags {
+  expect?: string;
+}
+
+const PROMPT_TOKENS = 96;
+const STEPS = 16;
+
+/**
+ * `verify`: hashes the bits of the logits of a fixed prompt, of prefill and of steps after it. The hash depends on the
+ * model and on the options that change numbers, never on machine, engine, kernels, threads or chunks.
+ * Returns false when it is not the published (or expected) one.
+ */
+export async function verify(terminal: Terminal, flags: VerifyFlags): Promise<boolean> {
+  const options = await loadOptions(terminal, { ...flags, ctx: flags.ctx ?? 256 });
+  return withModel(terminal, flags.model, options, async (model) => {
+    const bar = new ProgressBar(terminal);
+    const hash = await terminal.interruptible((signal) =>
+      hashLogits(model, signal, (fraction) => bar.update({ phase: "prefill", fraction, bytes: 0 })),
+    );
+    bar.clear();
+    const { kernel, threads, threadsReason } = model.stats();
+    const fingerprint = await fingerprintOf(model.file);
+    const settings = settingsOf(flags);
+    const published = publishedHashes.find((entry) => entry.model === fingerprint && entry.settings === settings)?.hash;
+    const expected = flags.expect ?? published;
+    const equal = expected === undefined ? null : expected === hash;
+    if (flags.json)
+      await terminal.json({
+        hash,
+        model: fingerprint,
+        name: model.config.name,
+        settings,
+        kernel,
+        threads,
+        threadsReason,
+        expected: expected ?? null,
+        equal,
+      });
+    else
+      await terminal.line(
+        formatTable([
+          ["hash", hash],
+          ["expected", `${expected ?? "none published for this model and these settings"}${equal ? ", equal" : ""}`],
+          ["model", `${model.config.name} (${fingerprint})`],
+          ["settings", settings],
+          ["kernels", kernel],
+          ["threads", `${threads} (${threadsReason})`],
+        ]),
+      );
+    if (equal === false) await terminal.note("The logits are NOT the expected ones.");
+    return equal !== false;
+  });
+}
+
+/** SHA-256 over the SHA-256 of every row of logits. The ids are spread over the vocabulary: no tokenizer takes part. */
+async function hashLogits(model: Model, signal: AbortSignal, progress: (fraction: number) => void): Promise<string> {
+  const { vocab } = model.config;
+  const ids = Array.from({ length: PROMPT_TOKENS }, (_, i) => ((i * 7919 + 17) * 104729) % vocab);
+  const digests: Uint8Array[] = [];
+  const add = async (row: Float32Array) => {
+    digests.push(new Uint8Array(await crypto.subtle.digest("SHA-256", canonicalBytes(row))));
+    progress(digests.length / (PROMPT_TOKENS + STEPS));
+  };
+  const session = model.createSession();
+  try {
+    let last = new Float32Array(0);
+    for (let start = 0; start < ids.length; start += PROMPT_TOKENS / 4) {
+      const rows = await session.prefill(ids.slice(start, start + PROMPT_TOKENS / 4), { allLogits: true, signal });
+      for (let at = 0; at < rows.length; at += vocab) {
+        last = rows.slice(at, at + vocab);
+        await add(last);
+      }
+    }
+    for (let i = 0; i < STEPS; i++) {
+      signal.throwIfAborted();
+      last = Float32Array.from(await session.step(argmax(last)));
+      await add(last);
+    }
+  } finally {
+    await session.dispose();
+  }
+  return hex(await crypto.subtle.digest("SHA-256", joined(digests)));
+}
+
+/** Little-endian bytes with one bit pattern for every NaN. */
+function canonicalBytes(row: Float32Array): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(row.length * 4));
+  row.forEach((value, i) => {
+    if (Number.isNaN(value)) view.setUint32(i * 4, 0x7fc00000, true);
+    else view.setFloat32(i * 4, value, true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
+function argmax(row: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < row.length; i++) if ((row[i] as number) > (row[best] as number)) best = i;
+  return best;
+}
+
+/** Tells models apart: names, types, shapes and first bytes of all tensors. */
+async function fingerprintOf(file: ModelFile): Promise<string> {
+  const parts: Uint8Array[] = [];
+  const encoder = new TextEncoder();
+  for (const { name, type, shape, source, offset, byteLength } of file.allTensors) {
+    parts.push(encoder.encode(`${name} ${type} ${shape.join("x")}\n`));
+    parts.push(await source.read(offset, Math.min(64, byteLength)));
+  }
+  return hex(await crypto.subtle.digest("SHA-256", joined(parts))).slice(0, 16);
+}
+
+/** The options that change numbers, in a fixed order; defaults are left out. */
+function settingsOf(flags: ModelFlags): string {
+  const { kvCache, head, attention, grain, basis, threshold, sparsity, thresholds } = flags;
+  const { windowScale, window, windowShape, sink, valueCutoff } = flags;
+  const far = { grain, basis, threshold, sparsity, thresholds, windowScale, window, windowShape, sink };
+  const set = {
+    kvCache: kvCache === "int8" ? undefined : kvCache,
+    head,
+    attention: attention === "full" ? undefined : attention,
+    ...(attention === "delta" ? far : {}),
+    valueCutoff: valueCutoff || undefined,
+  };
+  const parts = Object.entries(set).filter(([, value]) => value !== undefined);
+  return parts.map(([key, value]) => `${key}=${value}`).join(" ") || "default";
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+function hex(buffer: ArrayBuffer): string {
+  return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

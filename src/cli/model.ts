@@ -1,0 +1,70 @@
+import type { Calibration } from "../attention/calibration.js";
+import type { AttentionOptions } from "../attention/options.js";
+import { OptionError } from "../errors.js";
+import type { LoadOptions, Model } from "../types.js";
+import { readText } from "./input.js";
+import type { ModelFlags } from "./options.js";
+import { ProgressBar } from "./progress.js";
+import type { Terminal } from "./terminal.js";
+
+/** The load options among the flags. Reads the thresholds file. */
+export async function loadOptions(terminal: Terminal, flags: ModelFlags): Promise<LoadOptions> {
+  return {
+    threads: flags.threads,
+    kernel: flags.kernel,
+    contextLength: flags.ctx,
+    kvCache: flags.kvCache,
+    head: flags.head,
+    prefillChunk: flags.prefillChunk,
+    attention: await attentionOptions(terminal, flags),
+  };
+}
+
+async function attentionOptions(terminal: Terminal, flags: ModelFlags): Promise<AttentionOptions> {
+  if (flags.sparsity !== undefined && flags.threshold !== undefined)
+    throw new OptionError("--threshold and --sparsity exclude each other", { key: "--sparsity" }, "Give one of them");
+  const options: AttentionOptions = {
+    kind: flags.attention,
+    grain: flags.grain,
+    basis: flags.basis,
+    threshold: flags.threshold,
+    targetSparsity: flags.sparsity,
+    windowScale: flags.windowScale,
+    window: flags.window,
+    windowShape: flags.windowShape,
+    sink: flags.sink,
+    valueCutoff: flags.valueCutoff,
+  };
+  if (flags.thresholds === undefined) return options;
+  const text = await readText(terminal, flags.thresholds);
+  try {
+    return { ...options, calibration: JSON.parse(text) as Calibration };
+  } catch (cause) {
+    throw new OptionError("This is no JSON", { file: flags.thresholds }, "Write it with `deltallm calibrate`", {
+      cause,
+    });
+  }
+}
+
+/** Loads a model, with a progress bar, hands it over and gives it back afterwards, whatever happens. */
+export async function withModel<Result>(
+  terminal: Terminal,
+  source: string,
+  options: LoadOptions,
+  use: (model: Model) => Promise<Result>,
+): Promise<Result> {
+  const bar = new ProgressBar(terminal);
+  let model: Model;
+  try {
+    model = await terminal.interruptible((signal) =>
+      terminal.host.loadModel(source, { ...options, signal, onProgress: (progress) => bar.update(progress) }),
+    );
+  } finally {
+    bar.clear();
+  }
+  try {
+    return await use(model);
+  } finally {
+    await model.dispose();
+  }
+}

@@ -1,0 +1,178 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { GenerateOptions } from "../generate/options.js";
+import { samplingDefaults } from "../generate/options.js";
+
+/** Options of every command that runs a model, as commander gives them. */
+export interface ModelFlags {
+  model: string;
+  ctx?: number;
+  threads?: number;
+  kernel?: "simd" | "relaxed";
+  kvCache?: "int8" | "f32";
+  head?: "f16" | "q8" | "q6" | "q4";
+  prefillChunk?: number;
+  attention?: "full" | "delta";
+  grain?: "element" | "chunk" | "row";
+  basis?: "raw" | "score";
+  threshold?: number;
+  sparsity?: number;
+  thresholds?: string;
+  windowScale?: number;
+  window?: number;
+  windowShape?: "sliding" | "block";
+  sink?: number;
+  valueCutoff?: number;
+  json?: boolean;
+  stats?: boolean;
+  verbose?: boolean;
+}
+
+/** Options of the commands that write text. */
+export interface SamplingFlags extends ModelFlags {
+  maxTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repeatPenalty?: number;
+  seed?: number;
+  stop?: string[];
+}
+
+/** A parser for a finite number. */
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
+  return value;
+}
+
+/** A parser for a whole number of at least `least`. */
+export function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = number(text);
+    if (!Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    return value;
+  };
+}
+
+/** Adds `-m`, `--json` and `--verbose`. */
+export function addModelSource(command: Command): Command {
+  return command
+    .option(
+      "-m, --model <source>",
+      "GGUF file, Hugging Face folder, or URL of one; embedded: the story model in the package",
+      "embedded",
+    )
+    .option("--json", "one JSON object on stdout")
+    .option("--verbose", "stack traces of errors");
+}
+
+/** Adds the options of every command that runs a model. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .optionsGroup("How to run it:")
+    .addOption(new Option("--threads <n>", "threads that compute (default: by the machine)").argParser(whole(1)))
+    .addOption(
+      new Option("--kernel <build>", "build of the kernels; both give the same bits (default: the fastest)").choices([
+        "simd",
+        "relaxed",
+      ]),
+    )
+    .addOption(new Option("--kv-cache <type>", "how keys and values are kept (default: int8)").choices(["int8", "f32"]))
+    .addOption(
+      new Option("--head <type>", "how the output head is kept (default: as the file has it)").choices([
+        "f16",
+        "q8",
+        "q6",
+        "q4",
+      ]),
+    )
+    .addOption(
+      new Option("--prefill-chunk <n>", "tokens computed together in prefill; never changes a result").argParser(
+        whole(1),
+      ),
+    )
+    .optionsGroup("Attention:")
+    .addOption(new Option("--attention <kind>", "(default: full)").choices(["full", "delta"]))
+    .addOption(
+      new Option("--grain <grain>", "what one threshold test covers (default: element)").choices([
+        "element",
+        "chunk",
+        "row",
+      ]),
+    )
+    .addOption(
+      new Option("--basis <basis>", "basis in which keys are compared (default: raw)").choices(["raw", "score"]),
+    )
+    .addOption(new Option("--threshold <θ>", "one threshold for all layers").argParser(number))
+    .addOption(
+      new Option("--sparsity <s>", "share of differences to drop, 0 … 1; needs --thresholds").argParser(number),
+    )
+    .option("--thresholds <file>", "calibration of this model, a JSON file")
+    .addOption(
+      new Option("--window-scale <w>", "local window as a share of the length (default: 0.05)").argParser(number),
+    )
+    .addOption(new Option("--window <n>", "smallest local window, in tokens (default: 64)").argParser(whole(0)))
+    .addOption(new Option("--window-shape <shape>", "(default: sliding)").choices(["sliding", "block"]))
+    .addOption(new Option("--sink <n>", "first tokens that are always kept whole (default: 4)").argParser(whole(0)))
+    .addOption(
+      new Option(
+        "--value-cutoff <ε>",
+        "skip values weighing less than this share of the largest (default: 0)",
+      ).argParser(number),
+    );
+}
+
+/** Adds the options of `generate` and `chat`. */
+export function addSamplingOptions(command: Command): Command {
+  const { temperature, topK, topP, minP, repetitionPenalty } = samplingDefaults;
+  return command
+    .optionsGroup("What to write:")
+    .addOption(
+      new Option("-n, --max-tokens <n>", "most tokens to write (default: until the model ends)").argParser(whole(0)),
+    )
+    .addOption(
+      new Option("--temperature <t>", `0 always takes the likeliest token (default: ${temperature})`).argParser(number),
+    )
+    .addOption(new Option("--top-k <k>", `only the k likeliest tokens; 0: all (default: ${topK})`).argParser(whole(0)))
+    .addOption(
+      new Option("--top-p <p>", `only the likeliest tokens that reach probability p (default: ${topP})`).argParser(
+        number,
+      ),
+    )
+    .addOption(
+      new Option("--min-p <p>", `only tokens this fraction as likely as the likeliest (default: ${minP})`).argParser(
+        number,
+      ),
+    )
+    .addOption(
+      new Option("--repeat-penalty <x>", `divides logits of recent tokens (default: ${repetitionPenalty})`).argParser(
+        number,
+      ),
+    )
+    .addOption(new Option("--seed <n>", "the same seed writes the same text (default: random)").argParser(whole(0)))
+    .addOption(
+      new Option("--stop <text>", "end before this text; may be given several times").argParser(
+        (text: string, earlier: string[] = []) => [...earlier, text],
+      ),
+    )
+    .addOption(
+      new Option("--ctx <n>", "longest context, in tokens (default: the model's, at most 8192)").argParser(whole(1)),
+    )
+    .option("--stats", "speed, memory and attention on stderr at the end");
+}
+
+/** The generation options among the flags. */
+export function generateOptions(flags: SamplingFlags): GenerateOptions {
+  return {
+    maxTokens: flags.maxTokens,
+    temperature: flags.temperature,
+    topK: flags.topK,
+    topP: flags.topP,
+    minP: flags.minP,
+    repetitionPenalty: flags.repeatPenalty,
+    seed: flags.seed,
+    stop: flags.stop,
+  };
+}

@@ -1,0 +1,146 @@
+import { readFileSync } from "node:fs";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { BenchFlags } from "./commands/bench.js";
+import type { InspectFlags } from "./commands/inspect.js";
+import type { ScoreFlags } from "./commands/score.js";
+import type { TokenizeFlags } from "./commands/tokenize.js";
+import type { VerifyFlags } from "./commands/verify.js";
+import {
+  addModelSource,
+  addRunOptions,
+  addSamplingOptions,
+  type ModelFlags,
+  type SamplingFlags,
+  whole,
+} from "./options.js";
+import type { Terminal } from "./terminal.js";
+
+/** Tells the caller that a command ran well and the answer is no. */
+export type SetExitCode = (code: number) => void;
+
+/** All commands. Each one's code is imported when it is called. */
+export function createProgram(terminal: Terminal, setExitCode: SetExitCode): Command {
+  const program = new Command("deltallm")
+    .description("Runs BitNet b1.58 and Llama-family language models on the CPU.")
+    .version(version(), "-V, --version")
+    .showHelpAfterError("(--help shows the options)")
+    .addHelpText(
+      "after",
+      `
+Exit codes: 0 done; 1 verify found other numbers; 2 wrong options or unusable input; 3 failed while running; 130 Ctrl-C.
+NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
+    );
+
+  const generate = program
+    .command("generate")
+    .description("complete a text; without [prompt] it is read from stdin")
+    .argument("[prompt]", "text to complete; -: stdin")
+    .action(async (prompt: string | undefined, flags: SamplingFlags) =>
+      (await import("./commands/generate.js")).generate(terminal, prompt, flags),
+    );
+  addRunOptions(addSamplingOptions(addModelSource(generate)));
+  examples(
+    generate,
+    'deltallm generate "Once upon a time" -n 200 --seed 7',
+    "echo The capital of France is | deltallm generate -m model.gguf --temperature 0 -n 5 --json",
+  );
+
+  const chat = program
+    .command("chat")
+    .description("a conversation; with piped stdin, every line is a message")
+    .option("--system <text>", "what the model is told first")
+    .action(async (flags: SamplingFlags & { system?: string }) =>
+      (await import("./commands/chat.js")).chat(terminal, flags),
+    );
+  addRunOptions(addSamplingOptions(addModelSource(chat)));
+  examples(chat, 'deltallm chat -m model.gguf --system "Answer in one sentence."');
+
+  const tokenize = program
+    .command("tokenize")
+    .description("text to token ids")
+    .option("--text <text>", "the text")
+    .option("--file <file>", "a file with the text; -: stdin")
+    .option("--no-special", "special tokens written out in the text are plain text")
+    .action(async (flags: TokenizeFlags) => (await import("./commands/tokenize.js")).tokenize(terminal, flags));
+  addModelSource(tokenize);
+  examples(tokenize, 'deltallm tokenize -m model.gguf --text "Hello, world" --json');
+
+  const logits = program
+    .command("logits")
+    .description("raw numbers: little-endian f32 [n, vocab], all positions")
+    .addOption(new Option("--ids <ids>", "token ids, separated by commas").argParser(tokenIds).makeOptionMandatory())
+    .requiredOption("--out <file>", "where the numbers go; -: stdout")
+    .addOption(new Option("--ctx <n>", "longest context, in tokens (default: as many as ids)").argParser(whole(1)))
+    .action(async (flags: ModelFlags & { ids: number[]; out: string }) =>
+      (await import("./commands/logits.js")).logits(terminal, flags),
+    );
+  addRunOptions(addModelSource(logits));
+  examples(logits, "deltallm logits -m model.gguf --ids 1,15043,3186 --out logits.f32");
+
+  const score = program
+    .command("score")
+    .description("likelihood of a text, in windows that do not overlap")
+    .option("--file <file>", "the text; -: stdin")
+    .addOption(
+      new Option("--ctx <n>", "tokens per window; the first of each is not scored").argParser(whole(2)).default(2048),
+    )
+    .addOption(new Option("--windows <n>", "only the first n windows").argParser(whole(1)))
+    .option("--stats", "speed, memory and attention on stderr at the end")
+    .action(async (flags: ScoreFlags) => (await import("./commands/score.js")).score(terminal, flags));
+  addRunOptions(addModelSource(score));
+  examples(score, "deltallm score -m model.gguf --file wiki.test.raw --ctx 2048 --json");
+
+  const verify = program
+    .command("verify")
+    .description("hash over the bits of the logits of a fixed prompt; compares it with the published one")
+    .option("--expect <hash>", "compare with this hash instead")
+    .action(async (flags: VerifyFlags) => {
+      const { verify } = await import("./commands/verify.js");
+      if (!(await verify(terminal, flags))) setExitCode(1);
+    });
+  addRunOptions(addModelSource(verify));
+  examples(verify, "deltallm verify", "deltallm verify -m model.gguf --threads 1 --kernel simd --json");
+
+  const inspect = program
+    .command("inspect")
+    .description("what is in a GGUF or safetensors file")
+    .argument("[source]", "file, folder or URL; the same as --model")
+    .action(async (source: string | undefined, flags: InspectFlags) =>
+      (await import("./commands/inspect.js")).inspect(terminal, source, flags),
+    );
+  addModelSource(inspect);
+  examples(inspect, "deltallm inspect model.gguf", "deltallm inspect https://example.org/model.gguf --json");
+
+  const bench = program
+    .command("bench")
+    .description("speed of a model, or of a shape with random weights")
+    .addOption(
+      new Option("--shape <shape>", "random weights in this shape instead of a model").choices([
+        "bitnet-2b",
+        "llama-1b",
+        "smollm2",
+      ]),
+    )
+    .addOption(new Option("-p, --prompt <n>", "prompt tokens").argParser(whole(0)).default(128))
+    .addOption(new Option("-n, --new-tokens <n>", "new tokens").argParser(whole(0)).default(32))
+    .addOption(new Option("-d, --depth <n>", "tokens already in the context").argParser(whole(0)).default(0))
+    .addOption(new Option("--ctx <n>", "longest context, in tokens (default: what is needed)").argParser(whole(1)))
+    .action(async (flags: BenchFlags) => (await import("./commands/bench.js")).bench(terminal, flags));
+  addRunOptions(addModelSource(bench));
+  examples(bench, "deltallm bench --shape bitnet-2b -p 128 -n 32 --threads 1 --json");
+  return program;
+}
+
+function examples(command: Command, ...lines: string[]): void {
+  command.addHelpText("after", `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`);
+}
+
+function tokenIds(text: string): number[] {
+  const ids = text.split(",").map((part) => part.trim());
+  if (!ids.every((id) => /^\d{1,9}$/.test(id))) throw new InvalidArgumentError("They must be numbers: 1,2,3");
+  return ids.map(Number);
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
+}

@@ -1,0 +1,47 @@
+import type { Progress } from "../types.js";
+import type { Terminal } from "./terminal.js";
+
+const PATIENCE_MS = 1000;
+const REDRAW_MS = 100;
+const WIDTH = 30;
+const labels: Record<Progress["phase"], string> = {
+  open: "Opening",
+  weights: "Loading",
+  prepare: "Preparing",
+  prefill: "Reading",
+};
+
+/**
+ * A bar on stderr for what takes longer than a second; nothing where stderr is no terminal. Own code: the wait, the
+ * single line and the three runtimes are all there is to it.
+ */
+export class ProgressBar {
+  readonly #terminal: Terminal;
+  readonly #start = performance.now();
+  #drawn = Number.NEGATIVE_INFINITY;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  /** Draws, if it is time to. */
+  update({ phase, fraction, bytes }: Progress): void {
+    const now = performance.now();
+    if (!this.#terminal.host.stderr.isTTY || now - this.#start < PATIENCE_MS || now - this.#drawn < REDRAW_MS) return;
+    this.#drawn = now;
+    const done = Math.round(Math.min(1, Math.max(0, fraction)) * WIDTH);
+    const size = bytes > 0 ? ` ${(bytes / 1e6).toFixed(0)} MB` : "";
+    const bar = `${"█".repeat(done)}${"░".repeat(WIDTH - done)}`;
+    this.#put(`\r${labels[phase].padEnd(9)} ${bar} ${(fraction * 100).toFixed(0).padStart(3)} %${size}\x1b[K`);
+  }
+
+  /** Takes the bar away. */
+  clear(): void {
+    if (this.#drawn > Number.NEGATIVE_INFINITY) this.#put("\r\x1b[K");
+    this.#drawn = Number.NEGATIVE_INFINITY;
+  }
+
+  #put(text: string): void {
+    this.#terminal.host.stderr.write(text);
+  }
+}

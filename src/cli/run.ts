@@ -1,0 +1,64 @@
+import { type Command, CommanderError } from "commander";
+import { DeltaLLMError, FormatError, OptionError, SourceError, TokenizerError, UnsupportedError } from "../errors.js";
+import type { Host } from "./host.js";
+import { createProgram } from "./program.js";
+import { Interrupted, OutputClosed, Terminal } from "./terminal.js";
+
+/** What the process returns. 1 is kept for `verify`, so that scripts can tell "different" from "failed". */
+export const ExitCode = { ok: 0, different: 1, input: 2, failed: 3, interrupted: 130 } as const;
+
+/** Errors of what the user gave us, as opposed to what happened while running. */
+const inputErrors = [OptionError, SourceError, FormatError, UnsupportedError, TokenizerError];
+
+/**
+ * Runs one command line and returns its exit code. Never throws and never ends the process.
+ * @param args without the names of the runtime and the script
+ */
+export async function runCommandLine(args: readonly string[], host: Host): Promise<number> {
+  const terminal = new Terminal(host);
+  let code: number = ExitCode.ok;
+  const program = createProgram(terminal, (other) => {
+    code = other;
+  });
+  for (const command of [program, ...program.commands]) quiet(command, host);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    code = await report(terminal, error, args);
+  } finally {
+    terminal.close();
+  }
+  return code;
+}
+
+/** Commander shall neither exit nor write past the host. */
+function quiet(command: Command, { stdout, stderr }: Host): void {
+  command.exitOverride();
+  command.configureOutput({
+    writeOut: (text) => stdout.write(text),
+    writeErr: (text) => stderr.write(text),
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+    getOutHelpWidth: () => stdout.columns ?? 100,
+    getErrHelpWidth: () => stderr.columns ?? 100,
+  });
+}
+
+async function report(terminal: Terminal, error: unknown, args: readonly string[]): Promise<number> {
+  if (error instanceof OutputClosed) return ExitCode.ok;
+  if (error instanceof Interrupted) return ExitCode.interrupted;
+  // Commander has printed its message already; help asked for is no error.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.input;
+  const { DEBUG } = terminal.host.env;
+  const wantsStack = args.includes("--verbose") || (DEBUG !== undefined && DEBUG !== "" && DEBUG !== "0");
+  const ours = error instanceof DeltaLLMError;
+  const message = error instanceof Error ? (ours ? error.message : `${error.name}: ${error.message}`) : String(error);
+  const stack = error instanceof Error && wantsStack ? stackOf(error) : undefined;
+  await terminal.note(`deltallm: ${stack ?? message}`).catch(() => undefined);
+  return inputErrors.some((type) => error instanceof type) ? ExitCode.input : ExitCode.failed;
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
+  return `${error.stack ?? error.message}${cause}`;
+}
