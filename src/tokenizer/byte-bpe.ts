@@ -9,12 +9,10 @@ import { createTiktoken, loadTiktoken } from "./tiktoken.js";
 const longestPiece = 256;
 
 /**
- * Texts up to this length, of characters before U+0250, never need tiktoken: for a first short prompt, making it ready
- * takes longer than everything else. (Which of those characters are letters no Unicode version changes, so the engine's
- * own tables do as well.)
+ * Texts up to this length never need tiktoken: for a first short prompt, making it ready takes longer than everything
+ * else.
  */
 const shortText = 512;
-const early = /^[\0-\u024F]*$/;
 
 const utf8 = new TextEncoder();
 
@@ -64,7 +62,7 @@ export class ByteBpeEncoding implements TextEncoding {
   }
 
   encode(text: string): ArrayLike<number> {
-    if (text.length <= this.#shortText && early.test(text)) return this.#exact.encode(text);
+    if (text.length <= this.#shortText) return this.#exact.encode(text);
     const tiktoken = this.#ready();
     if (!tiktoken || this.#hasLongPiece(text)) return this.#exact.encode(text);
     const bytes = utf8.encode(text);

@@ -1,4 +1,5 @@
 import { UnsupportedError } from "../errors.js";
+import { unicodeClasses } from "./unicode-classes.js";
 
 /** How a text is cut into the pieces inside which byte-level BPE joins bytes. */
 export interface PreTokenizer {
@@ -71,13 +72,26 @@ export function preTokenizer(name?: string, pattern?: string): PreTokenizer {
 }
 
 const whiteSpace = "\\t-\\r \\x85\\xA0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000";
+const members = new Map<string, string>();
+/** Members of a general category, to stand inside a class; undefined for one that is left to the engine. */
+function membersOf(category: string): string | undefined {
+  let found = members.get(category);
+  if (found === undefined) {
+    const ranges = unicodeClasses[category];
+    if (ranges === undefined) return undefined;
+    found = ranges.replace(/[0-9a-f]+/g, "\\u{$&}").replaceAll(" ", "");
+    members.set(category, found);
+  }
+  return found;
+}
+
 // Letters that Unicode folds onto an ASCII letter.
 const folded: Record<string, string> = { s: "\u017F", k: "\u212A" };
 
 /**
  * A pattern in the dialect of Rust's fancy-regex (that of tiktoken and tokenizers) as a JavaScript expression:
- * `\s` is Unicode's White_Space (JavaScript's differs at U+0085 and U+FEFF), `(?i:…)` is spelt out, and possessive
- * quantifiers become ordinary ones.
+ * `\s` is Unicode's White_Space (JavaScript's differs at U+0085 and U+FEFF), `\p{L}`, `\p{N}` and other main categories
+ * are those of tiktoken's Unicode version, `(?i:…)` is spelt out, and possessive quantifiers become ordinary ones.
  * @throws UnsupportedError when JavaScript cannot express it
  */
 export function javascriptPattern(pattern: string): RegExp {
@@ -88,7 +102,10 @@ export function javascriptPattern(pattern: string): RegExp {
   for (const token of tokens) {
     if (token === "\\s") out += inClass ? whiteSpace : `[${whiteSpace}]`;
     else if (token === "\\S" && !inClass) out += `[^${whiteSpace}]`;
-    else if (token.startsWith("\\x{")) out += `\\u${token.slice(2)}`;
+    else if (token.startsWith("\\p{") && membersOf(token.slice(3, -1)) !== undefined) {
+      const category = membersOf(token.slice(3, -1))!;
+      out += inClass ? category : `[${category}]`;
+    } else if (token.startsWith("\\x{")) out += `\\u${token.slice(2)}`;
     else if (/^\\[^\w^$\\.*+?()[\]{}|/-]$/u.test(token) || (token === "\\-" && !inClass)) out += token.slice(1);
     else if (token.length > 1 && token.startsWith("\\")) out += token;
     else if (inClass) {

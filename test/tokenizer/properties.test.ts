@@ -62,6 +62,17 @@ test("story: every text comes back, special tokens parsed or not", async () => {
   );
 });
 
+test("every character is of the same kind for both engines, whatever Unicode version runs this", async () => {
+  const fast = await createTokenizer(storyData(), { engine: "tiktoken" });
+  const exact = await createTokenizer(storyData(), { engine: "pair-merge" });
+  for (let block = 0; block < 0x33800; block += 0x400) {
+    if (block >= 0xd800 && block < 0xe000) continue;
+    const characters = Array.from({ length: 0x400 }, (_, i) => String.fromCodePoint(block + i));
+    const text = characters.map((character) => `${character}a${character}1${character}.`).join("");
+    assert.equal([...fast.encode(text)], [...exact.encode(text)], `U+${block.toString(16)}`);
+  }
+});
+
 test("a lone surrogate is encoded as U+FFFD", async () => {
   for (const engine of ["tiktoken", "pair-merge"] as const) {
     const tokenizer = await createTokenizer(storyData(), { engine });
