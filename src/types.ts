@@ -170,7 +170,7 @@ export interface Model {
   stats(): ModelStats;
   /** Completes a text, or ids. */
   generate(prompt: string | TokenIds, options?: GenerateOptions): AsyncIterable<Piece>;
-  /** @throws TokenizerError when the model has no chat template */
+  /** A model without a chat template gets a plain one, and `file.notes` says so. */
   createChat(options?: { system?: string | undefined }): Chat;
   createSession(): Session;
   /** A session saved by the same model with the same options. */

@@ -3,7 +3,7 @@ import type { AttentionOptions } from "../attention/options.js";
 import { SessionError } from "../errors.js";
 import type { ModelFile } from "../formats/model-file.js";
 import type { Engine } from "../model/engine.js";
-import { renderChat } from "../tokenizer/chat-template.js";
+import { fallbackTemplate, renderChat } from "../tokenizer/chat-template.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { Chat, ContinuationScore, Model, ModelStats, Piece, PrefillOptions, Session, TokenIds } from "../types.js";
 import { EngineChat } from "./chat.js";
@@ -62,14 +62,18 @@ export class EngineModel implements Model, SessionHost {
   }
 
   createChat(options: { system?: string | undefined } = {}): Chat {
-    const { tokenizer: data } = this.file;
+    const { tokenizer: data, notes } = this.file;
+    if (!data.chatTemplate) {
+      const { note } = fallbackTemplate(data);
+      if (!notes.includes(note)) notes.push(note);
+    }
     const bosToken = this.#specialText(data.bosId);
     const eosToken = this.#specialText(data.eosIds[0]);
     return new EngineChat(
       this,
       this.tokenizer,
       (messages, addGenerationPrompt) => {
-        const text = renderChat(data, messages, { addGenerationPrompt, bosToken, eosToken });
+        const text = renderChat(data, messages, { addGenerationPrompt, bosToken, eosToken, fallback: true });
         // Some templates write the first token themselves, others leave it to the tokenizer.
         return this.#addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
       },

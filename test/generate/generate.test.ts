@@ -1,0 +1,109 @@
+import { loadModel, type Model, type Piece } from "deltallm";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+
+const model: Model = await loadModel("embedded", { threads: 1 });
+test.after(() => model.dispose());
+
+async function collect(pieces: AsyncIterable<Piece>): Promise<{ text: string; tokens: number[] }> {
+  const tokens: number[] = [];
+  let text = "";
+  for await (const piece of pieces) {
+    text += piece.text;
+    tokens.push(piece.token);
+  }
+  return { text, tokens };
+}
+
+test("the same seed tells the same story, another seed another", async () => {
+  const options = { maxTokens: 40, seed: 7 };
+  const first = await collect(model.generate("Once upon a time", options));
+  assert.equal(await collect(model.generate("Once upon a time", options)), first);
+  assert.is(first.tokens.length, 40);
+  const other = await collect(model.generate("Once upon a time", { ...options, seed: 8 }));
+  assert.is.not(other.text, first.text);
+});
+
+test("greedy text is the reference's", async () => {
+  const { text } = await collect(
+    model.generate("Once upon a time, there was a little girl named Lily.", { temperature: 0, maxTokens: 20 }),
+  );
+  assert.is(text, " She loved to play with her toys and eat yummy food. One day, Lily's mom told her");
+});
+
+test("a stop text ends the generation and is not part of it", async () => {
+  const { text } = await collect(
+    model.generate("Once upon a time, there was a little girl named Lily.", {
+      temperature: 0,
+      maxTokens: 60,
+      stop: ["yummy", "xyz"],
+    }),
+  );
+  assert.is(text, " She loved to play with her toys and eat ");
+});
+
+test("a story ends by itself, before the limit", async () => {
+  const { tokens } = await collect(model.generate("Once upon a time", { temperature: 0, maxTokens: 900 }));
+  assert.ok(tokens.length > 50 && tokens.length < 900, `${tokens.length} tokens`);
+});
+
+test("the context's end ends the generation", async () => {
+  await using small = await loadModel("embedded", { threads: 1, contextLength: 16 });
+  const { tokens } = await collect(small.generate([4092, 500, 470, 258], { temperature: 0 }));
+  assert.is(tokens.length, 13);
+});
+
+test("break and abort stop at once and give the cache back", async () => {
+  const before = model.stats().kvBytes;
+  for await (const _ of model.generate("Once upon a time", { seed: 1 })) break;
+  const controller = new AbortController();
+  let count = 0;
+  try {
+    for await (const _ of model.generate("Once upon a time", { seed: 1, signal: controller.signal }))
+      if (++count === 3) controller.abort(new Error("enough"));
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as Error).message, "enough");
+  }
+  assert.is(count, 3);
+  assert.is(model.stats().kvBytes, before);
+});
+
+test("two generations side by side do not disturb each other", async () => {
+  const options = { maxTokens: 30, seed: 3 };
+  const alone = await collect(model.generate("The dog", options));
+  const both = await Promise.all([
+    collect(model.generate("The dog", options)),
+    collect(model.generate("A cat", { ...options, seed: 4 })),
+  ]);
+  assert.equal(both[0], alone);
+});
+
+test("score agrees with scoreWindow, and the context is computed once for all", async () => {
+  const context = "Once upon a time, there was a little";
+  const [girl, boy] = await model.score(context, [" girl named Lily.", " car of stone."]);
+  assert.ok(girl && boy && girl.logprob > boy.logprob);
+  const all = model.tokenizer.encode(`${context} girl named Lily.`, { addBos: true });
+  const window = await model.scoreWindow(all);
+  assert.equal([...girl.logprobs], [...window.slice(-girl.logprobs.length)]);
+  const [again] = await model.score(
+    [...model.tokenizer.encode(context, { addBos: true })],
+    [model.tokenizer.encode(" girl named Lily.")],
+  );
+  assert.is(again?.logprob, girl.logprob);
+});
+
+test("a chat computes only what is new in each turn", async () => {
+  const chat = model.createChat({ system: "Tell a story." });
+  const before = model.stats().prefill.tokens;
+  await collect(chat.send("Once upon a time there was a dog", { maxTokens: 20, seed: 1 }));
+  const first = model.stats().prefill.tokens - before;
+  await collect(chat.send("And then", { maxTokens: 20, seed: 1 }));
+  const second = model.stats().prefill.tokens - before - first;
+  assert.ok(second < first + 5, `${first} tokens in the first turn, ${second} in the second`);
+  for await (const _ of chat.send("More", { seed: 2 })) break;
+  assert.ok((await collect(chat.send("And more", { maxTokens: 5, seed: 1 }))).tokens.length > 0);
+  await chat.dispose();
+});
+
+test.run();
