@@ -71,7 +71,7 @@ export function resolveSampling(options: SamplingOptions = {}): ResolvedSampling
   ][]) {
     const value = options[name] ?? (name === "seed" ? randomSeed() : samplingDefaults[name]);
     if (typeof value !== "number" || !allowed(value))
-      throw new OptionError(`${name} is ${String(value)}, it must be ${range}`, { key: name });
+      throw new OptionError(`${String(value)} cannot be used, it must be ${range}`, { key: name });
     resolved[name] = value;
   }
   return resolved as ResolvedSampling;
@@ -88,7 +88,7 @@ export function resolveLimits(options: GenerateOptions = {}): { maxTokens: numbe
     !(maxTokens >= 0) ||
     (Number.isFinite(maxTokens) && !Number.isInteger(maxTokens))
   )
-    throw new OptionError(`maxTokens is ${String(maxTokens)}, it must be an integer ≥ 0`, { key: "maxTokens" });
+    throw new OptionError(`${String(maxTokens)} cannot be used, it must be an integer ≥ 0`, { key: "maxTokens" });
   const stop = typeof options.stop === "string" ? [options.stop] : [...(options.stop ?? [])];
   if (stop.some((text) => typeof text !== "string" || text === ""))
     throw new OptionError("A stop text is empty or not a string", { key: "stop" });

@@ -9,7 +9,10 @@ import { Interrupted, type Terminal } from "../terminal.js";
 
 /** `chat`: a conversation in the terminal, or one message per line of stdin. */
 export async function chat(terminal: Terminal, flags: SamplingFlags & { system?: string }): Promise<void> {
-  const options = { ...resolveLimits(generateOptions(flags)), ...resolveSampling(generateOptions(flags)) };
+  const options = generateOptions(flags);
+  resolveLimits(options);
+  // One seed for the whole conversation, so that --stats can name it.
+  options.seed = resolveSampling(options).seed;
   await withModel(terminal, flags.model, await loadOptions(terminal, flags), async (model) => {
     const conversation = model.createChat({ system: flags.system });
     const interactive = terminal.host.stdin.isTTY === true && !flags.json;

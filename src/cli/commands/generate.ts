@@ -10,8 +10,9 @@ import { OutputClosed, type Terminal } from "../terminal.js";
 /** `generate [prompt]`: completes a text. */
 export async function generate(terminal: Terminal, prompt: string | undefined, flags: SamplingFlags): Promise<void> {
   // Options are looked at before a model is loaded for minutes.
-  const sampling = resolveSampling(generateOptions(flags));
-  const limits = resolveLimits(generateOptions(flags));
+  const options = generateOptions(flags);
+  resolveLimits(options);
+  const { seed } = resolveSampling(options);
   const text = prompt === undefined || prompt === "-" ? await promptFromStdin(terminal) : prompt;
   await withModel(terminal, flags.model, await loadOptions(terminal, flags), async (model) => {
     const tokens: number[] = [];
@@ -22,8 +23,8 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
     try {
       await terminal.interruptible(async (signal) => {
         const pieces = model.generate(text, {
-          ...limits,
-          ...sampling,
+          ...options,
+          seed,
           signal,
           onProgress: (progress) => bar.update(progress),
         });
@@ -40,9 +41,9 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
     }
     bar.clear();
     const stats = model.stats();
-    if (flags.json) await terminal.json({ text: written, tokens, stats: { ...stats, seed: sampling.seed } });
+    if (flags.json) await terminal.json({ text: written, tokens, stats: { ...stats, seed } });
     else if (!written.endsWith("\n")) await terminal.line();
-    if (flags.stats) await terminal.note(formatStats(stats, [["seed", String(sampling.seed)]]));
+    if (flags.stats) await terminal.note(formatStats(stats, [["seed", String(seed)]]));
     if (failure) throw failure;
   });
 }

@@ -1,0 +1,211 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { runFake } from "../helpers/cli.js";
+
+const test = suite("commands");
+const folder = mkdtempSync(join(tmpdir(), "deltallm-cli-"));
+test.after(() => rmSync(folder, { recursive: true }));
+const written = "Once upon a time,!";
+
+test("generate streams text and ends with a newline", async () => {
+  const { code, stdout, stderr, asked } = await runFake(["generate", "A prompt"]);
+  assert.is(code, 0);
+  assert.is(stdout, `${written}\n`);
+  assert.is(stderr, "");
+  assert.is(asked.prompt, "A prompt");
+  assert.is(asked.source, "embedded");
+  assert.is(asked.disposed, 1);
+});
+
+test("generate passes its options on", async () => {
+  const line =
+    "generate p -m m.gguf -n 3 --temperature 0.5 --top-k 5 --top-p 0.9 --min-p 0.1 --repeat-penalty 1.1 --seed 9 " +
+    "--stop x --stop y --ctx 100 --threads 3 --kernel simd --kv-cache f32 --head q8 --attention delta --grain chunk " +
+    "--basis raw --threshold 0.25 --window-scale 0.1 --window 32 --sink 2 --value-cutoff 0.001";
+  const { asked } = await runFake(line.split(" "));
+  const { signal: _, onProgress: __, ...generate } = asked.generate ?? {};
+  assert.equal(generate, {
+    maxTokens: 3,
+    stop: ["x", "y"],
+    temperature: 0.5,
+    topK: 5,
+    topP: 0.9,
+    minP: 0.1,
+    repetitionPenalty: 1.1,
+    seed: 9,
+  });
+  assert.is(asked.source, "m.gguf");
+  const { signal: ___, onProgress: ____, attention, ...load } = asked.load ?? {};
+  assert.equal(load, {
+    threads: 3,
+    kernel: "simd",
+    contextLength: 100,
+    kvCache: "f32",
+    head: "q8",
+    prefillChunk: undefined,
+  });
+  assert.equal(JSON.parse(JSON.stringify(attention)), {
+    kind: "delta",
+    grain: "chunk",
+    basis: "raw",
+    threshold: 0.25,
+    windowScale: 0.1,
+    window: 32,
+    sink: 2,
+    valueCutoff: 0.001,
+  });
+});
+
+test("generate --json is one object; text held back is no token", async () => {
+  const { stdout } = await runFake(["generate", "p", "--json", "--seed", "4"]);
+  const { text, tokens, stats } = JSON.parse(stdout);
+  assert.is(text, written);
+  assert.equal(tokens, [0, 1, 2, 3, 4, 5]);
+  assert.is(stats.decode.tokensPerSecond, 100);
+  assert.is(stats.seed, 4);
+});
+
+test("generate reads its prompt from stdin, without the last newline", async () => {
+  assert.is((await runFake(["generate"], { stdin: "two\nlines\n" })).asked.prompt, "two\nlines");
+  assert.is((await runFake(["generate", "-"], { stdin: "dash\r\n" })).asked.prompt, "dash");
+  const none = await runFake(["generate"], { stdinTTY: true });
+  assert.is(none.code, 2);
+  assert.match(none.stderr, "There is no prompt");
+});
+
+test("generate --stats writes a table to stderr only", async () => {
+  const { stdout, stderr } = await runFake(["generate", "p", "--stats", "--seed", "77"]);
+  assert.is(stdout, `${written}\n`);
+  for (const word of ["prefill", "400.0 tokens/s", "5.00 MB", "2 (2 cores)", "seed", "77"]) assert.match(stderr, word);
+});
+
+test("thresholds are read from a file", async () => {
+  const file = join(folder, "thresholds.json");
+  writeFileSync(file, '{"format":"deltallm-calibration"}');
+  const { asked } = await runFake(["generate", "p", "--attention", "delta", "--sparsity", "0.6", "--thresholds", file]);
+  assert.is(asked.load?.attention?.targetSparsity, 0.6);
+  assert.is(asked.load?.attention?.calibration?.format, "deltallm-calibration");
+  writeFileSync(file, "no json");
+  assert.is((await runFake(["generate", "p", "--thresholds", file])).code, 2);
+  assert.is((await runFake(["generate", "p", "--thresholds", join(folder, "none")])).code, 2);
+});
+
+test("chat takes one message per line of stdin", async () => {
+  const { code, stdout, asked } = await runFake(["chat", "--system", "Be brief."], { stdin: "Hi\n\nHow are you?\n" });
+  assert.is(code, 0);
+  assert.is(asked.system, "Be brief.");
+  assert.equal(asked.messages, ["Hi", "How are you?"]);
+  assert.is(stdout, `${written}\n\n${written}\n\n`);
+});
+
+test("chat --json writes one object per answer", async () => {
+  const { stdout } = await runFake(["chat", "--json"], { stdin: "a\nb" });
+  const answers = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.equal(
+    answers.map(({ text, tokens }) => [text, tokens.length]),
+    [
+      [written, 6],
+      [written, 6],
+    ],
+  );
+});
+
+test("tokenize takes text, a file or stdin", async () => {
+  const file = join(folder, "text.txt");
+  writeFileSync(file, "ab");
+  assert.is((await runFake(["tokenize", "--text", "abA", "--json"])).stdout, "[6,0,0]\n");
+  assert.is((await runFake(["tokenize", "--text", "abA", "--no-special"])).stdout, "6 0 2\n");
+  assert.is((await runFake(["tokenize", "--file", file, "--json"])).stdout, "[6,0]\n");
+  assert.is((await runFake(["tokenize", "--json"], { stdin: "b\n" })).stdout, "[0,3]\n");
+  assert.is((await runFake(["tokenize", "--text", "", "--json"])).stdout, "[]\n");
+  assert.is((await runFake(["tokenize", "--text", "a", "--file", file])).code, 2);
+  assert.is((await runFake(["tokenize", "--file", join(folder, "none")])).code, 2);
+});
+
+test("logits writes all rows, in pieces", async () => {
+  const out = join(folder, "logits.f32");
+  const ids = Array.from({ length: 40 }, (_, i) => i % 7);
+  const { code, asked } = await runFake(["logits", "--ids", ids.join(","), "--out", out]);
+  assert.is(code, 0);
+  assert.equal(asked.prefills, [32, 8]);
+  assert.is(asked.load?.contextLength, 40);
+  const bytes = readFileSync(out);
+  assert.is(bytes.length, 40 * 7 * 4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  assert.is(view.getFloat32(0, true), 10);
+  assert.is(view.getFloat32((39 * 7 + 6) * 4, true), 406);
+  assert.is((await runFake(["logits", "--ids", "1,x", "--out", out])).code, 2);
+  assert.is((await runFake(["logits", "--ids", "1"])).code, 2);
+  assert.is((await runFake(["logits", "--ids", "1", "--out", join(folder, "no/such/folder")])).code, 2);
+});
+
+test("score cuts windows that do not overlap and leaves the first token of each out", async () => {
+  const file = join(folder, "score.txt");
+  writeFileSync(file, "x".repeat(25));
+  const { stdout, asked } = await runFake(["score", "--file", file, "--ctx", "10", "--json"]);
+  assert.equal(asked.windows, [10, 10, 5]);
+  const { tokens, nll, perplexity, attention } = JSON.parse(stdout);
+  assert.is(tokens, 9 + 9 + 4);
+  assert.is(nll, 0.5);
+  assert.is(perplexity, Math.exp(0.5));
+  assert.is(attention.kind, "full");
+  assert.is(asked.load?.contextLength, 10);
+  assert.equal((await runFake(["score", "--file", file, "--ctx", "10", "--windows", "2"])).asked.windows, [10, 10]);
+  // One token left over cannot be scored.
+  assert.equal((await runFake(["score", "--file", file, "--ctx", "12"])).asked.windows, [12, 12]);
+  assert.is((await runFake(["score"], { stdin: "x" })).code, 2);
+});
+
+test("verify prints a hash and compares it", async () => {
+  const { code, stdout, asked } = await runFake(["verify", "--json"]);
+  assert.is(code, 0);
+  const { hash, equal, kernel, threads, settings } = JSON.parse(stdout);
+  assert.match(hash, /^[0-9a-f]{64}$/);
+  assert.is(equal, null);
+  assert.equal([kernel, threads, settings], ["simd", 2, "default"]);
+  assert.is(asked.steps.length, 16);
+  assert.is((await runFake(["verify", "--expect", hash])).code, 0);
+  const other = await runFake(["verify", "--expect", "0".repeat(64)]);
+  assert.is(other.code, 1);
+  assert.match(other.stderr, "NOT");
+});
+
+test("inspect shows tensors, totals and notes", async () => {
+  const { stdout, code } = await runFake(["inspect", "fake.gguf"]);
+  assert.is(code, 0);
+  for (const part of ["something was overridden", "I2_S (block128)", "[4, 128]", "2.50 bits per value", '6 " end"'])
+    assert.match(stdout, part);
+  const json = JSON.parse((await runFake(["inspect", "-m", "fake.gguf", "--json"])).stdout);
+  assert.equal(
+    json.totals.map(({ type, bytes }: { type: string; bytes: number }) => [type, bytes]),
+    [
+      ["I2_S", 160],
+      ["F16", 56],
+    ],
+  );
+  assert.is(json.metadata.big, 12);
+  assert.is(json.tensors.length, 2);
+});
+
+test("bench measures prefill and decode after a context", async () => {
+  const line = "bench --shape bitnet-2b -p 20 -n 4 -d 100 --threads 2 --json";
+  const { stdout, asked } = await runFake(line.split(" "));
+  const result = JSON.parse(stdout);
+  assert.is(asked.source, "random:bitnet-2b");
+  assert.is(asked.load?.contextLength, 124);
+  assert.equal(asked.prefills.slice(1), [100, 20]);
+  assert.is(result.prefill.tokens, 20);
+  assert.is(result.decode.tokens, 4);
+  assert.is(result.memoryBytes, 5e6);
+  assert.equal([result.kernel, result.threads], ["simd", 2]);
+  assert.is((await runFake(["bench", "-p", "0", "-n", "0"])).code, 2);
+  assert.is((await runFake(["bench", "--shape", "gpt-9"])).code, 2);
+});
+
+test.run();
