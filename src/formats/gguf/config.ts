@@ -2,6 +2,7 @@ import { FormatError, UnsupportedError } from "../../errors.js";
 import type { ModelConfig } from "../../model/config.js";
 import { checkConfig } from "../check-config.js";
 import type { TensorInfo } from "../model-file.js";
+import { show } from "../show.js";
 import type { Fields } from "./fields.js";
 
 /** Architecture names in GGUF files and the forward pass that runs them. */
@@ -28,7 +29,7 @@ export function readGgufConfig(fields: Fields, embedding: TensorInfo | undefined
   const architecture = architectures.get(arch);
   if (!architecture) {
     throw new UnsupportedError(
-      `Models of the architecture ${JSON.stringify(arch)} are not run`,
+      `Models of the architecture ${show(arch)} are not run`,
       { file, key: "general.architecture" },
       `These are: ${[...architectures.keys()].join(", ")}`,
     );
@@ -97,7 +98,7 @@ function readActivation(fields: Fields, arch: string, layers: number, hidden: nu
   if (named !== undefined) {
     if (/^(relu2|relu_?sqr|relu_squared)$/i.test(named)) return "relu2";
     if (/^silu$/i.test(named)) return "silu";
-    throw new UnsupportedError(`The activation ${JSON.stringify(named)} is not run`, { file: fields.file, key });
+    throw new UnsupportedError(`The activation ${show(named)} is not run`, { file: fields.file, key });
   }
   return arch !== "bitnet" || (layers === 30 && hidden === 2560) ? "relu2" : "silu";
 }

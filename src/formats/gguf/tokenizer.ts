@@ -1,5 +1,6 @@
 import { FormatError, UnsupportedError } from "../../errors.js";
 import { type TokenizerData, TokenType } from "../model-file.js";
+import { show } from "../show.js";
 import { endTokens } from "../special-tokens.js";
 import type { Fields } from "./fields.js";
 
@@ -20,7 +21,7 @@ export function readGgufTokenizer(fields: Fields, vocab: number): TokenizerData 
   const kind = model === undefined && tokens.length === 0 ? "bpe" : kinds.get(model ?? "");
   if (!kind) {
     throw new UnsupportedError(
-      `The tokenizer model ${JSON.stringify(model)} is not run`,
+      `The tokenizer model ${show(model)} is not run`,
       { file, key: "tokenizer.ggml.model" },
       `These are: ${[...kinds.keys()].join(", ")}`,
     );

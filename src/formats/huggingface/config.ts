@@ -2,6 +2,7 @@ import { FormatError, UnsupportedError } from "../../errors.js";
 import type { Llama3RopeScaling, ModelConfig } from "../../model/config.js";
 import { checkConfig } from "../check-config.js";
 import type { JsonFields } from "../json.js";
+import { show } from "../show.js";
 
 /** Values a class of transformers uses when config.json is silent. */
 interface ClassDefaults {
@@ -68,6 +69,10 @@ export function readHuggingFaceConfig(json: JsonFields, name: string): ModelConf
   const hidden = value("hidden_size");
   // Newer configurations hold base and scaling together under `rope_parameters`.
   const rope = json.object("rope_parameters") ?? json.object("rope_scaling");
+  const partial = rope?.number("partial_rotary_factor") ?? json.number("partial_rotary_factor") ?? 1;
+  if (partial !== 1) {
+    throw new UnsupportedError("Heads rotated only in part are not run", { file, key: "partial_rotary_factor" });
+  }
   const scaling = rope && readRopeScaling(rope, json);
   return checkConfig(
     {
@@ -99,7 +104,7 @@ function modelClass(json: JsonFields): string | undefined {
 function readActivation(json: JsonFields, fallback: string): ModelConfig["activation"] {
   const named = json.string("hidden_act") ?? fallback;
   if (named === "relu2" || named === "silu") return named;
-  throw new UnsupportedError(`The activation ${JSON.stringify(named)} is not run`, {
+  throw new UnsupportedError(`The activation ${show(named)} is not run`, {
     file: json.file,
     key: "hidden_act",
   });
@@ -108,12 +113,9 @@ function readActivation(json: JsonFields, fallback: string): ModelConfig["activa
 function readRopeScaling(rope: JsonFields, json: JsonFields): Llama3RopeScaling | undefined {
   const { file } = rope;
   const type = rope.string("rope_type") ?? rope.string("type") ?? "default";
-  const partial = rope.number("partial_rotary_factor") ?? json.number("partial_rotary_factor") ?? 1;
-  if (partial !== 1)
-    throw new UnsupportedError("Heads rotated only in part are not run", { file, key: "rope_scaling" });
   if (type === "default") return undefined;
   if (type !== "llama3") {
-    throw new UnsupportedError(`RoPE scaling of type ${JSON.stringify(type)} is not run`, {
+    throw new UnsupportedError(`RoPE scaling of type ${show(type)} is not run`, {
       file,
       key: "rope_scaling",
     });

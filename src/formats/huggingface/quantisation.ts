@@ -1,5 +1,6 @@
 import { FormatError, UnsupportedError } from "../../errors.js";
 import type { JsonFields } from "../json.js";
+import { show } from "../show.js";
 
 /** What `quantization_config` of a BitNet checkpoint says (transformers `BitNetQuantConfig`). */
 export interface BitNetQuantisation {
@@ -22,7 +23,7 @@ export function readQuantisation(config: JsonFields): BitNetQuantisation | undef
   const key = "quantization_config";
   const method = json.string("quant_method");
   if (method !== "bitnet") {
-    throw new UnsupportedError(`The quantisation method ${JSON.stringify(method)} is not run`, { file, key });
+    throw new UnsupportedError(`The quantisation method ${show(method)} is not run`, { file, key });
   }
   if (json.boolean("use_rms_norm")) {
     throw new UnsupportedError("Linear layers with a norm of their own (use_rms_norm) are not run", { file, key });
@@ -30,10 +31,10 @@ export function readQuantisation(config: JsonFields): BitNetQuantisation | undef
   const linear = json.string("linear_class") ?? "bitlinear";
   const mode = json.string("quantization_mode") ?? "offline";
   if (linear !== "bitlinear" && linear !== "autobitlinear") {
-    throw new UnsupportedError(`The linear class ${JSON.stringify(linear)} is not run`, { file, key });
+    throw new UnsupportedError(`The linear class ${show(linear)} is not run`, { file, key });
   }
   if (mode !== "online" && mode !== "offline") {
-    throw new FormatError(`The quantisation mode is ${JSON.stringify(mode)}`, { file, key });
+    throw new FormatError(`The quantisation mode is ${show(mode)}`, { file, key });
   }
   const excluded = json.array("modules_to_not_convert") ?? [];
   if (!excluded.every((each) => typeof each === "string"))

@@ -1,6 +1,7 @@
 import { FormatError, UnsupportedError } from "../../errors.js";
 import { isObject, type JsonFields } from "../json.js";
 import { type TokenizerData, TokenType } from "../model-file.js";
+import { show } from "../show.js";
 import { readBpeMerges, readVocabulary } from "./vocabulary.js";
 
 /** The part of TokenizerData that tokenizer.json tells; ids of special tokens come from other files. */
@@ -80,7 +81,7 @@ function readTemplate(json: JsonFields, bosText: string | undefined): { addBos?:
   const parts = template.single.map((part) => {
     if (!isObject(part)) return "";
     if (isObject(part.Sequence)) return "text";
-    return isObject(part.SpecialToken) ? String(part.SpecialToken.id) : "";
+    return isObject(part.SpecialToken) && typeof part.SpecialToken.id === "string" ? part.SpecialToken.id : "";
   });
   const text = parts.indexOf("text");
   const before = parts.slice(0, Math.max(text, 0));
@@ -111,7 +112,7 @@ function flatten(value: unknown, listKey: string, depth = 0): Step[] {
 }
 
 function typesOf(steps: Step[]): string {
-  return steps.map((step) => String(step.type)).join(" + ");
+  return steps.map((step) => show(step.type)).join(" + ");
 }
 
 function fail(error: Error): never {

@@ -1,6 +1,7 @@
 import { FormatError } from "../../errors.js";
 import { isObject, type JsonFields } from "../json.js";
 import { TokenType } from "../model-file.js";
+import { show } from "../show.js";
 
 /** Most merges that are believed; Llama 3 has 280,147. */
 const MAX_MERGES = 4 * 2 ** 20;
@@ -23,13 +24,13 @@ export function readVocabulary(json: JsonFields, model: JsonFields, vocab: numbe
   const ids = new Map<string, number>();
   const check = (id: unknown, text: string): number => {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocab) {
-      throw new FormatError(`Token ${JSON.stringify(text)} has the id ${id}, the model has ${vocab} tokens`, {
+      throw new FormatError(`Token ${show(text)} has the id ${show(id)}, the model has ${vocab} tokens`, {
         file,
         key: "vocab",
       });
     }
     if (texts[id] !== undefined && texts[id] !== text) {
-      throw new FormatError(`The id ${id} has two texts: ${JSON.stringify(texts[id])} and ${JSON.stringify(text)}`, {
+      throw new FormatError(`The id ${id} has two texts: ${show(texts[id])} and ${show(text)}`, {
         file,
         key: "vocab",
       });
@@ -76,7 +77,7 @@ export function readBpeMerges(model: JsonFields): string[] {
     if (Array.isArray(merge) && merge.length === 2 && merge.every((part) => typeof part === "string" && part !== "")) {
       return `${merge[0]} ${merge[1]}`;
     }
-    throw new FormatError(`A merge is ${String(JSON.stringify(merge)).slice(0, 80)}`, {
+    throw new FormatError(`A merge is ${show(merge)}`, {
       file: model.file,
       key: "model.merges",
     });

@@ -3,6 +3,7 @@ import type { ModelFolder } from "../folder.js";
 import { type JsonFields, readJsonObject } from "../json.js";
 import type { TensorInfo, TensorType } from "../model-file.js";
 import { readSafetensorsHeader, type StoredTensor } from "../safetensors/header.js";
+import { show } from "../show.js";
 import type { ByteSource } from "../source.js";
 
 /** Bytes of model.safetensors.index.json: some 100 bytes per tensor. */
@@ -82,7 +83,7 @@ function shardsOf(index: JsonFields): Map<string, string[]> {
   for (const [tensor, file] of Object.entries(map.json)) {
     // A file of the folder itself: a path could lead anywhere.
     if (typeof file !== "string" || !/^[\w.-]+\.safetensors$/.test(file)) {
-      throw new FormatError(`${JSON.stringify(file)} is no name of a weights file`, { file: index.file, tensor });
+      throw new FormatError(`${show(file)} is no name of a weights file`, { file: index.file, tensor });
     }
     const names = shards.get(file) ?? [];
     names.push(tensor);

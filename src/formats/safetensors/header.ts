@@ -1,4 +1,5 @@
 import { FormatError } from "../../errors.js";
+import { show } from "../show.js";
 import type { ByteSource } from "../source.js";
 
 /** Bytes of the JSON header; the reference reader has the same limit. */
@@ -100,10 +101,10 @@ function readTensor(name: string, entry: Record<string, unknown>, dataOffset: nu
   const { dtype, shape, data_offsets: range } = entry;
   const elementBytes = typeof dtype === "string" ? dtypeBytes.get(dtype) : undefined;
   if (typeof dtype !== "string" || elementBytes === undefined) {
-    throw new FormatError(`The dtype ${JSON.stringify(dtype)} is not one of the format`, place);
+    throw new FormatError(`The dtype ${show(dtype)} is not one of the format`, place);
   }
-  if (!isCounts(shape) || shape.length > 8) throw new FormatError(`The shape is ${brief(shape)}`, place);
-  if (!isCounts(range) || range.length !== 2) throw new FormatError(`The data offsets are ${brief(range)}`, place);
+  if (!isCounts(shape) || shape.length > 8) throw new FormatError(`The shape is ${show(shape)}`, place);
+  if (!isCounts(range) || range.length !== 2) throw new FormatError(`The data offsets are ${show(range)}`, place);
   const [begin, end] = range as [number, number];
   const values = shape.reduce((product, each) => product * each, 1);
   const expected = values * elementBytes;
@@ -118,10 +119,6 @@ function readTensor(name: string, entry: Record<string, unknown>, dataOffset: nu
 
 function isCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && each >= 0);
-}
-
-function brief(value: unknown): string {
-  return String(JSON.stringify(value)).slice(0, 80);
 }
 
 /** The format demands that tensors follow each other without gap or overlap up to the end of the file. */

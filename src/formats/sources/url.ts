@@ -1,4 +1,5 @@
 import { SourceError } from "../../errors.js";
+import { show } from "../show.js";
 import type { ByteSource } from "../source.js";
 import { bytesSource } from "./bytes.js";
 import { checkRange, closedError } from "./range.js";
@@ -148,7 +149,7 @@ function contentRange(response: Response, name: string): { start: number; end: n
   }
   response.body?.cancel().catch(() => {});
   throw new SourceError(
-    `The server answered with the Content-Range ${JSON.stringify(header)}`,
+    `The server answered with the Content-Range ${show(header)}`,
     { file: name },
     header === null ? "In a browser the server must expose that header (Access-Control-Expose-Headers)" : undefined,
   );
