@@ -8,8 +8,8 @@ export interface Host {
   readonly stdout: Writable & { isTTY?: boolean; columns?: number };
   readonly stderr: Writable & { isTTY?: boolean; columns?: number };
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Calls the listener at the next Ctrl-C; the one after that ends the process. Returns a function that takes it back. */
-  onInterrupt(listener: () => void): () => void;
+  /** Calls the listener at Ctrl-C; one more Ctrl-C ends the process. Returns a function that takes it back. */
+  onInterrupt(listener: () => void): () => unknown;
   /** Resident memory of the process, in bytes, where it can be known. */
   residentBytes(): number | undefined;
   readonly loadModel: LoadModel;
@@ -27,13 +27,32 @@ export function processHost(process: NodeJS.Process): Host {
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
-    onInterrupt(listener) {
-      process.once("SIGINT", listener);
-      return () => process.off("SIGINT", listener);
-    },
+    onInterrupt: interrupts(process),
     residentBytes: () => process.memoryUsage?.().rss,
     loadModel: async (source, options) => (await import("../load.js")).loadModel(source, options),
     openModel: async (source, signal) => (await import("../load.js")).openModelSource(source, signal),
     createTokenizer: async (data) => (await import("../tokenizer/tokenizer.js")).createTokenizer(data),
+  };
+}
+
+/** A second signal within this time is the same Ctrl-C: `npm run` passes it on to a process that has got it already. */
+const SAME_INTERRUPT_MS = 300;
+
+function interrupts(process: NodeJS.Process): Host["onInterrupt"] {
+  const listeners = new Set<() => void>();
+  let last = Number.NEGATIVE_INFINITY;
+  let interrupted = false;
+  process.on("SIGINT", () => {
+    const now = performance.now();
+    if (now - last < SAME_INTERRUPT_MS) return;
+    last = now;
+    if (listeners.size === 0 || interrupted) process.exit(130);
+    interrupted = true;
+    for (const listener of listeners) listener();
+  });
+  return (listener) => {
+    listeners.add(listener);
+    interrupted = false;
+    return () => listeners.delete(listener);
   };
 }
