@@ -5,7 +5,7 @@ import type { ModelConfig } from "../model/config.js";
 const MAX_CONTEXT_LENGTH = 2 ** 31 - 1;
 
 /** Largest count of anything else in a configuration: an int32 can index every product of two of them that is stored. */
-const MAX_COUNT = 2 ** 24;
+const MAX_COUNT = 2 ** 22;
 
 /**
  * Checks what a configuration says before anything is computed from it.

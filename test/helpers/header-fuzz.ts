@@ -129,18 +129,23 @@ function splice(bytes: Uint8Array, at: number, remove: number, insert: Uint8Arra
   return all;
 }
 
+/** Bytes a case has asked of its sources. */
+export interface Meter {
+  requested: number;
+}
+
 /** Bytes followed by zeros up to a size; counts what is asked of it. */
 export class CountingSource implements ByteSource {
   readonly name = "fuzzed";
-  requested = 0;
 
   constructor(
     private readonly bytes: Uint8Array,
+    private readonly meter: Meter,
     readonly size: number = bytes.length,
   ) {}
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    this.requested += length;
+    this.meter.requested += length;
     if (!(offset >= 0 && length >= 0 && offset + length <= this.size)) {
       throw new Error(`Read of ${length} bytes at ${offset} from a source of ${this.size}`);
     }
@@ -164,27 +169,27 @@ export interface FuzzResult {
 
 /**
  * Runs cases `from` to `to`; each must load or fail with an error of this package, quickly and in little memory.
- * @param attempt Opens the case's file and gives the bytes asked of its sources.
+ * @param attempt Opens the case's file and counts the bytes asked of its sources.
  */
 export async function fuzz(
   from: number,
   to: number,
-  attempt: (random: Random) => Promise<() => number>,
+  attempt: (random: Random, meter: Meter) => Promise<void>,
 ): Promise<FuzzResult> {
   const result: FuzzResult = { loaded: 0, refused: 0, slowest: 0, largest: 0 };
   for (let seed = from; seed < to; seed++) {
     const before = used();
     const start = performance.now();
-    let requested: () => number = () => 0;
+    const meter: Meter = { requested: 0 };
     try {
-      requested = await attempt(new Random(seed));
+      await attempt(new Random(seed), meter);
       result.loaded++;
     } catch (error) {
       if (!(error instanceof DeltaLLMError)) throw new Error(`case ${seed}: ${(error as Error)?.stack ?? error}`);
       result.refused++;
     }
     const time = performance.now() - start;
-    const bytes = Math.max(used() - before, requested());
+    const bytes = Math.max(used() - before, meter.requested);
     if (time > MOST_MILLISECONDS) throw new Error(`case ${seed} took ${time} ms`);
     if (bytes > MOST_BYTES) throw new Error(`case ${seed} took ${bytes} bytes`);
     result.slowest = Math.max(result.slowest, time);

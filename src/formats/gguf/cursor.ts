@@ -38,16 +38,7 @@ export class Cursor {
   async need(length: number, what: string): Promise<void> {
     if (this.buffered >= length) return;
     const { offset, source } = this;
-    if (offset + length > source.size) {
-      throw new FormatError(
-        `The file ends inside its header: ${what} needs ${length} bytes, ${source.size - offset} are left`,
-        { file: source.name, offset },
-        "The file is damaged or was not completely downloaded",
-      );
-    }
-    if (offset + length > MAX_HEADER_BYTES) {
-      throw new FormatError(`The header is longer than ${MAX_HEADER_BYTES} bytes`, { file: source.name, offset });
-    }
+    this.check(length, what);
     const end = this.base + this.bytes.length;
     const wanted = Math.min(Math.max(offset + length, end + this.chunk), source.size);
     const more = await source.read(end, wanted - end, this.signal);
@@ -59,6 +50,33 @@ export class Cursor {
     this.view = new DataView(joined.buffer);
     this.base = offset;
     this.at = 0;
+  }
+
+  /** Passes over `length` bytes without reading them. */
+  skip(length: number, what: string): void {
+    this.check(length, what);
+    if (length <= this.buffered) {
+      this.at += length;
+      return;
+    }
+    this.base = this.offset + length;
+    this.bytes = new Uint8Array(0);
+    this.at = 0;
+  }
+
+  /** @throws FormatError unless the file and the limit of headers leave room for `length` more bytes. */
+  private check(length: number, what: string): void {
+    const { offset, source } = this;
+    if (offset + length > source.size) {
+      throw new FormatError(
+        `The file ends inside its header: ${what} needs ${length} bytes, ${source.size - offset} are left`,
+        { file: source.name, offset },
+        "The file is damaged or was not completely downloaded",
+      );
+    }
+    if (offset + length > MAX_HEADER_BYTES) {
+      throw new FormatError(`The header is longer than ${MAX_HEADER_BYTES} bytes`, { file: source.name, offset });
+    }
   }
 
   /** Working space as long as the buffer; one for all arrays, because a header may have thousands of them. */
@@ -128,7 +146,11 @@ export class Cursor {
 
   /** A length-prefixed UTF-8 string; bytes that are not UTF-8 become U+FFFD. */
   async string(what: string, limit = MAX_STRING_BYTES, place: { key?: string } = {}): Promise<string> {
-    const length = await this.count(limit, `The length of ${what}`, place);
+    return this.text(await this.count(limit, `The length of ${what}`, place), what);
+  }
+
+  /** The next `length` bytes as text. */
+  async text(length: number, what: string): Promise<string> {
     await this.need(length, what);
     const text = utf8.decode(this.bytes.subarray(this.at, this.at + length));
     this.at += length;

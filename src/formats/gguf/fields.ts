@@ -19,8 +19,9 @@ export class Fields {
   uniformNumber(key: string): number | undefined {
     const value = this.metadata.get(key);
     if (typeof value !== "object") return this.number(key);
-    const first = value[0];
-    if (typeof first !== "number" || value.some((each) => each !== first)) {
+    const list: unknown[] = Array.from(value as ArrayLike<unknown>);
+    const [first] = list;
+    if (typeof first !== "number" || list.some((each) => each !== first)) {
       throw this.wrong(key, "one number, or the same for every layer");
     }
     return first;
@@ -56,10 +57,11 @@ export class Fields {
   numbers(key: string): number[] | Int32Array | Float32Array | undefined {
     const value = this.metadata.get(key);
     if (value === undefined || value instanceof Int32Array || value instanceof Float32Array) return value;
-    if (!Array.isArray(value) || value.some((each) => typeof each !== "number")) {
+    const list: unknown[] = typeof value === "object" ? Array.from(value as ArrayLike<unknown>) : [value];
+    if (typeof value !== "object" || list.some((each) => typeof each !== "number")) {
       throw this.wrong(key, "an array of numbers");
     }
-    return value as number[];
+    return list as number[];
   }
 
   private wrong(key: string, expected: string): FormatError {

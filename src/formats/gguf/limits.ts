@@ -7,8 +7,10 @@
 export const MAX_KEY_BYTES = 65_535;
 /** Bytes of one tensor name. The reference reader refuses 64 and more. */
 export const MAX_TENSOR_NAME_BYTES = 63;
-/** Bytes of one string value. Chat templates have some kB; some files embed a whole tokenizer.json of up to 17 MB. */
-export const MAX_STRING_BYTES = 32 * 2 ** 20;
+/** Bytes of one string that is kept. Chat templates have some kB, tokens a few bytes. */
+export const MAX_STRING_BYTES = 2 ** 20;
+/** Longer string values are passed over unread: some files embed a whole tokenizer.json of up to 35 MB. */
+export const MAX_SKIPPED_STRING_BYTES = 128 * 2 ** 20;
 /** Metadata entries. Published models have 20 to 100. */
 export const MAX_METADATA_ENTRIES = 65_536;
 /** Elements of one metadata array. The largest known vocabularies have 262,144 tokens and some 500,000 merges. */

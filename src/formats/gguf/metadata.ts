@@ -1,36 +1,151 @@
 import { FormatError, UnsupportedError } from "../../errors.js";
 import type { Cursor } from "./cursor.js";
-import { MAX_ARRAY_ELEMENTS, MAX_KEY_BYTES } from "./limits.js";
+import { MAX_ARRAY_ELEMENTS, MAX_KEY_BYTES, MAX_SKIPPED_STRING_BYTES, MAX_STRING_BYTES } from "./limits.js";
 import { readStrings } from "./strings.js";
 
 const STRING = 8;
 const ARRAY = 9;
 
-/** Value types of fixed size: GGUF type id → bytes and reader. */
-const scalars: ReadonlyMap<number, { bytes: number; read: (cursor: Cursor) => number | bigint | boolean }> = new Map([
-  [0, { bytes: 1, read: (c: Cursor) => c.u8() }],
-  [1, { bytes: 1, read: (c: Cursor) => c.i8() }],
-  [2, { bytes: 2, read: (c: Cursor) => c.u16() }],
-  [3, { bytes: 2, read: (c: Cursor) => c.i16() }],
-  [4, { bytes: 4, read: (c: Cursor) => c.u32() }],
-  [5, { bytes: 4, read: (c: Cursor) => c.i32() }],
-  [6, { bytes: 4, read: (c: Cursor) => c.f32() }],
-  [7, { bytes: 1, read: (c: Cursor) => c.u8() !== 0 }],
-  [10, { bytes: 8, read: (c: Cursor) => c.u64() }],
-  [11, { bytes: 8, read: (c: Cursor) => c.i64() }],
-  [12, { bytes: 8, read: (c: Cursor) => c.f64() }],
-]);
+type NumberArray =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array;
 
-/** One metadata value. Arrays of numbers become typed arrays where one holds them exactly. */
+/** One metadata value. Arrays of 64-bit integers stay as pairs of bits in a BigInt array. */
 export type MetadataValue =
   | number
   | bigint
   | boolean
   | string
   | string[]
-  | (number | bigint | boolean)[]
-  | Int32Array
-  | Float32Array;
+  | boolean[]
+  | NumberArray
+  | BigUint64Array
+  | BigInt64Array;
+
+/** How a value of fixed size is read, alone and in arrays. */
+interface Scalar {
+  bytes: number;
+  read(cursor: Cursor): number | bigint | boolean;
+  /** Reads `count` values, which `cursor` has buffered, into `array` from `start`. */
+  fill(array: never, start: number, count: number, cursor: Cursor): void;
+  create(length: number): boolean[] | NumberArray | BigUint64Array | BigInt64Array;
+}
+
+function scalar<T extends number | bigint | boolean, A extends { [index: number]: T }>(
+  bytes: number,
+  create: (length: number) => A & ReturnType<Scalar["create"]>,
+  read: (cursor: Cursor) => T,
+  readExact: (cursor: Cursor) => T = read,
+): Scalar {
+  return {
+    bytes,
+    create,
+    read,
+    fill(array: A, start: number, count: number, cursor: Cursor) {
+      for (let i = start; i < start + count; i++) array[i] = readExact(cursor);
+    },
+  };
+}
+
+/** Value types of fixed size by GGUF type id. */
+const scalars: ReadonlyMap<number, Scalar> = new Map([
+  [
+    0,
+    scalar(
+      1,
+      (n) => new Uint8Array(n),
+      (c) => c.u8(),
+    ),
+  ],
+  [
+    1,
+    scalar(
+      1,
+      (n) => new Int8Array(n),
+      (c) => c.i8(),
+    ),
+  ],
+  [
+    2,
+    scalar(
+      2,
+      (n) => new Uint16Array(n),
+      (c) => c.u16(),
+    ),
+  ],
+  [
+    3,
+    scalar(
+      2,
+      (n) => new Int16Array(n),
+      (c) => c.i16(),
+    ),
+  ],
+  [
+    4,
+    scalar(
+      4,
+      (n) => new Uint32Array(n),
+      (c) => c.u32(),
+    ),
+  ],
+  [
+    5,
+    scalar(
+      4,
+      (n) => new Int32Array(n),
+      (c) => c.i32(),
+    ),
+  ],
+  [
+    6,
+    scalar(
+      4,
+      (n) => new Float32Array(n),
+      (c) => c.f32(),
+    ),
+  ],
+  [
+    7,
+    scalar(
+      1,
+      (): boolean[] => [],
+      (c) => c.u8() !== 0,
+    ),
+  ],
+  [
+    10,
+    scalar<number | bigint, never>(
+      8,
+      (n) => new BigUint64Array(n) as never,
+      (c) => c.u64(),
+      (c) => BigInt(c.u64()),
+    ),
+  ],
+  [
+    11,
+    scalar<number | bigint, never>(
+      8,
+      (n) => new BigInt64Array(n) as never,
+      (c) => c.i64(),
+      (c) => BigInt(c.i64()),
+    ),
+  ],
+  [
+    12,
+    scalar(
+      8,
+      (n) => new Float64Array(n),
+      (c) => c.f64(),
+    ),
+  ],
+]);
 
 /**
  * Reads `count` key/value pairs.
@@ -50,12 +165,19 @@ export async function readMetadata(cursor: Cursor, count: number): Promise<Map<s
 }
 
 async function readValue(cursor: Cursor, type: number, key: string): Promise<MetadataValue> {
-  if (type === STRING) return cursor.string(key, undefined, { key });
+  if (type === STRING) return readString(cursor, key);
   if (type === ARRAY) return readArray(cursor, key);
-  const scalar = scalars.get(type);
-  if (!scalar) throw unknownType(cursor, type, key);
-  await cursor.need(scalar.bytes, key);
-  return scalar.read(cursor);
+  const format = scalars.get(type);
+  if (!format) throw unknownType(cursor, type, key);
+  await cursor.need(format.bytes, key);
+  return format.read(cursor);
+}
+
+async function readString(cursor: Cursor, key: string): Promise<string> {
+  const length = await cursor.count(MAX_SKIPPED_STRING_BYTES, `The length of ${key}`, { key });
+  if (length <= MAX_STRING_BYTES) return cursor.text(length, key);
+  cursor.skip(length, key);
+  return `(${length} bytes, not read)`;
 }
 
 async function readArray(cursor: Cursor, key: string): Promise<MetadataValue> {
@@ -66,26 +188,22 @@ async function readArray(cursor: Cursor, key: string): Promise<MetadataValue> {
     throw new UnsupportedError("Arrays of arrays are not read in metadata", { file, offset: cursor.offset - 4, key });
   }
   const count = await cursor.count(MAX_ARRAY_ELEMENTS, `The length of ${key}`, { key });
-  const scalar = scalars.get(type);
-  if (type !== STRING && !scalar) throw unknownType(cursor, type, key);
+  const format = scalars.get(type);
+  if (type !== STRING && !format) throw unknownType(cursor, type, key);
   // A string takes at least its length field: a count beyond the file is found before anything is stored.
-  const least = count * (scalar?.bytes ?? 8);
+  const least = count * (format?.bytes ?? 8);
   if (cursor.offset + least > cursor.source.size) {
     throw new FormatError(`${count} elements do not fit in the file`, { file, offset: cursor.offset - 8, key });
   }
-  if (!scalar) return readStrings(cursor, count, key);
-  const values = type === 5 ? new Int32Array(count) : type === 6 ? new Float32Array(count) : undefined;
-  const others: (number | bigint | boolean)[] = [];
+  if (!format) return readStrings(cursor, count, key);
+  const values = format.create(count);
   for (let i = 0; i < count; ) {
-    await cursor.need(scalar.bytes, `element ${i} of ${key}`);
-    const batch = Math.min(count - i, Math.floor(cursor.buffered / scalar.bytes));
-    for (const end = i + batch; i < end; i++) {
-      const value = scalar.read(cursor);
-      if (values) values[i] = value as number;
-      else others.push(value);
-    }
+    await cursor.need(format.bytes, `element ${i} of ${key}`);
+    const batch = Math.min(count - i, Math.floor(cursor.buffered / format.bytes));
+    format.fill(values as never, i, batch, cursor);
+    i += batch;
   }
-  return values ?? others;
+  return values;
 }
 
 function unknownType(cursor: Cursor, type: number, key: string): FormatError {
