@@ -1,5 +1,6 @@
 import { type Command, CommanderError } from "commander";
 import { DeltaLLMError, FormatError, OptionError, SourceError, TokenizerError, UnsupportedError } from "../errors.js";
+import { printable } from "./format.js";
 import type { Host } from "./host.js";
 import { createProgram } from "./program.js";
 import { Interrupted, OutputClosed, Terminal } from "./terminal.js";
@@ -54,7 +55,7 @@ async function report(terminal: Terminal, error: unknown, args: readonly string[
   const ours = error instanceof DeltaLLMError;
   const message = error instanceof Error ? (ours ? error.message : `${error.name}: ${error.message}`) : String(error);
   const stack = error instanceof Error && wantsStack ? stackOf(error) : undefined;
-  await terminal.note(`deltallm: ${stack ?? message}`).catch(() => undefined);
+  await terminal.note(printable(`deltallm: ${stack ?? message}`)).catch(() => undefined);
   return inputErrors.some((type) => error instanceof type) ? ExitCode.input : ExitCode.failed;
 }
 

@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { printable } from "./format.js";
 import type { Host } from "./host.js";
 
 /** Thrown, and the reason of the aborted signal, after Ctrl-C. */
@@ -34,6 +35,12 @@ export class Terminal {
   /** Writes to stdout; resolves when the text is handed over, so that a slow reader slows us down. */
   write(text: string | Uint8Array): Promise<void> {
     return this.#write(this.host.stdout, text);
+  }
+
+  /** Writes what a model wrote to stdout; control characters reach files and pipes only. */
+  async modelText(text: string): Promise<void> {
+    const shown = this.host.stdout.isTTY ? printable(text) : text;
+    if (shown) await this.write(shown);
   }
 
   /** Writes a line to stdout. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { printable } from "#src/cli/format.js";
 import { FormatError, KernelError } from "#src/errors.js";
 import { runFake } from "../helpers/cli.js";
 
@@ -103,6 +104,10 @@ test("colours only on a terminal that wants them", async () => {
   assert.match((await runFake(["generate", "p"], { stdoutTTY: true })).stdout, "\x1b[1mp\x1b[22m");
   assert.not.match((await runFake(["generate", "p"], { stdoutTTY: true, env: { NO_COLOR: "1" } })).stdout, "\x1b");
   assert.not.match((await runFake(["inspect"])).stdout, "\x1b");
+});
+
+test("control characters of a model do not reach a terminal", () => {
+  assert.is(printable("a\x1b[2Jb\x07c\n\td\u009be\r"), "a[2Jbc\n\tde");
 });
 
 test.run();

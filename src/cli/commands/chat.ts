@@ -51,7 +51,7 @@ async function answer(
         bar.clear();
         if (piece.token >= 0) tokens.push(piece.token);
         text += piece.text;
-        if (!flags.json && piece.text) await terminal.write(piece.text);
+        if (!flags.json) await terminal.modelText(piece.text);
       }
     });
   } finally {

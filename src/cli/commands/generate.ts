@@ -32,7 +32,7 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
           bar.clear();
           if (piece.token >= 0) tokens.push(piece.token);
           written += piece.text;
-          if (!flags.json && piece.text) await terminal.write(piece.text);
+          if (!flags.json) await terminal.modelText(piece.text);
         }
       });
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { ModelFile, TensorInfo } from "../../formats/model-file.js";
-import { formatBytes, formatTable } from "../format.js";
+import { formatBytes, formatTable, printable } from "../format.js";
 import type { Terminal } from "../terminal.js";
 
 export interface InspectFlags {
@@ -69,13 +69,13 @@ function asText(terminal: Terminal, file: ModelFile): string {
   const bytes = allTensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
   return [
     `${terminal.style("bold", file.name)} (${file.container}, ${allTensors.length} tensors, ${formatBytes(bytes)})`,
-    ...file.notes.map((note) => `note: ${note}`),
+    ...file.notes.map((note) => `note: ${printable(note)}`),
     heading("Model"),
     formatTable(Object.entries(file.config).map(([key, value]) => [key, shown(value)])),
     heading("Tokenizer"),
     formatTable([
       ["kind", tokenizer.kind],
-      ["pre-tokenizer", tokenizer.pre ?? tokenizer.pattern ?? "none named"],
+      ["pre-tokenizer", shown(tokenizer.pre ?? tokenizer.pattern ?? "none named")],
       ["tokens", String(tokenizer.tokens.length)],
       ["merges", String(tokenizer.merges.length)],
       ["begin of text", `${ids([tokenizer.bosId])}${tokenizer.addBos ? ", put in front" : ""}`],
@@ -83,11 +83,11 @@ function asText(terminal: Terminal, file: ModelFile): string {
       ["chat template", tokenizer.chatTemplate ? `${tokenizer.chatTemplate.length} characters` : "none"],
     ]),
     heading("Metadata"),
-    formatTable([...file.metadata].map(([key, value]) => [key, shown(value)])),
+    formatTable([...file.metadata].map(([key, value]) => [printable(key), shown(value)])),
     heading("Tensors"),
     formatTable(
       allTensors.map(({ name, type, shape, byteLength, i2sLayout }) => [
-        name,
+        printable(name),
         i2sLayout ? `${type} (${i2sLayout})` : type,
         `[${shape.join(", ")}]`,
         formatBytes(byteLength),
@@ -111,7 +111,7 @@ function asText(terminal: Terminal, file: ModelFile): string {
 /** One line for a value of the metadata. */
 function shown(value: unknown): string {
   const text = typeof value === "string" ? value : (JSON.stringify(shortened(value), plainNumbers) ?? "");
-  const line = text.replace(/\s+/g, " ");
+  const line = printable(text.replace(/\s+/g, " "));
   return line.length > 100 ? `${line.slice(0, 100)}… (${line.length} characters)` : line;
 }
 
