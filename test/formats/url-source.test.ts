@@ -146,7 +146,7 @@ for (const [what, handler, message] of faults) {
     const error = await failure((request, response, count) => {
       handler(request, response, count);
       // A body shorter than promised: end the connection instead of waiting.
-      if (what.includes("breaks off") && count) setTimeout(() => request.socket.destroy(), 50);
+      if (what.includes("breaks off") && count) setTimeout(() => request.socket.destroy(), 10);
     });
     assert.instance(error, SourceError, error.stack);
     assert.match(error.message, message);
@@ -172,6 +172,18 @@ test("a busy server is asked again", async () => {
   assert.equal([...(await source.read(100_000, 3))], [...content.subarray(100_000, 100_003)]);
 });
 
+test("a transfer that breaks off once is tried again", async () => {
+  const url = await serve((request, response, count) => {
+    ranged(content, (headers, body) => {
+      headers["Content-Length"] = String(body.length + (count === 1 ? 10 : 0));
+      return body;
+    })(request, response, count);
+    if (count === 1) setTimeout(() => request.socket.destroy(), 20);
+  });
+  const source = await urlSource(url);
+  assert.equal([...(await source.read(100_000, 3))], [...content.subarray(100_000, 100_003)]);
+});
+
 test("the signal stops a request under way", async () => {
   const url = await serve((request, response, count) => {
     if (count === 0) ranged(content)(request, response, count);
@@ -181,6 +193,17 @@ test("the signal stops a request under way", async () => {
   const reason = new Error("enough");
   setTimeout(() => stop.abort(reason), 20);
   assert.is(await rejection(source.read(100_000, 1000, stop.signal)), reason);
+});
+
+test("the signal stops a body under way, also the first one", async () => {
+  const stalls: Handler = (_, response) => {
+    response.writeHead(200, { "Content-Length": 1000 });
+    response.write(new Uint8Array(10));
+  };
+  const stop = new AbortController();
+  const reason = new Error("enough");
+  setTimeout(() => stop.abort(reason), 50);
+  assert.is(await rejection(urlSource(await serve(stalls), { signal: stop.signal })), reason);
 });
 
 /** A server for a folder of fixtures. */

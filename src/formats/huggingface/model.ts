@@ -134,7 +134,10 @@ function readTokenizer(files: FolderFiles, vocab: number, notes: string[]): Toke
       });
     }
   }
-  const ids = { bosId, padId: id("pad_token_id") };
+  const pad = id("pad_token_id");
+  // Padding is never used here; some files have −1 or an id beyond the vocabulary.
+  const padId = pad !== undefined && Number.isInteger(pad) && pad >= 0 && pad < vocab ? pad : undefined;
+  const ids = { bosId, padId };
   if (!tokenizer) {
     notes.push("There is no tokenizer.json: the model can be run on token ids only");
     return { kind: "bpe", tokens: [], types: [], merges: [], eosIds: eosStated, ...ids };

@@ -11,6 +11,9 @@ const TRIES = 4;
 /** Wait before the second try, in milliseconds; doubles each time. */
 const FIRST_WAIT_MS = 200;
 
+/** The connection ended in the middle of a body: worth another try. */
+class BrokenTransfer extends SourceError {}
+
 /** How to read from a URL. */
 export interface UrlOptions {
   /** Stops the request that is under way. */
@@ -48,7 +51,7 @@ export async function tryUrlSource(url: string | URL, options: UrlOptions = {}):
     await first.body?.cancel();
     return bytesSource(new Uint8Array(0), name);
   }
-  if (first.status === 200) return bytesSource(await readWhole(first, name, wholeLimit), name);
+  if (first.status === 200) return bytesSource(await readWhole(first, name, wholeLimit, options.signal), name);
   const { start, end, size } = contentRange(first, name);
   if (start !== 0 || end !== Math.min(FIRST_BYTES, size) - 1) {
     await first.body?.cancel();
@@ -56,7 +59,7 @@ export async function tryUrlSource(url: string | URL, options: UrlOptions = {}):
       file: name,
     });
   }
-  const prefix = await readBody(first, end + 1, name, 0);
+  const prefix = await readBody(first, end + 1, name, 0, options.signal);
   const tag = first.headers.get("etag");
   let closed = false;
   return {
@@ -68,26 +71,37 @@ export async function tryUrlSource(url: string | URL, options: UrlOptions = {}):
       checkRange(name, size, offset, length);
       if (length === 0) return new Uint8Array(0);
       if (offset + length <= prefix.length) return prefix.slice(offset, offset + length);
-      const response = await request(name, headers, offset, offset + length - 1, signal);
-      const refuse = async (what: string, hint?: string) => {
-        await response.body?.cancel();
-        throw new SourceError(what, { file: name, offset }, hint);
-      };
-      if (response.status !== 206) await refuse(`Asked for a range, the server answered ${response.status}`);
-      const got = contentRange(response, name);
-      if (got.start !== offset || got.end !== offset + length - 1) {
-        await refuse(`Asked for bytes ${offset} to ${offset + length - 1}, the server sent ${got.start} to ${got.end}`);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await readRange(offset, length, signal);
+        } catch (error) {
+          if (!(error instanceof BrokenTransfer) || attempt === TRIES) throw error;
+          await wait(FIRST_WAIT_MS * 2 ** (attempt - 1), signal);
+        }
       }
-      const nowTag = response.headers.get("etag");
-      if (got.size !== size || (tag !== null && nowTag !== null && nowTag !== tag)) {
-        await refuse("The file changed on the server while it was read", "Open it again");
-      }
-      return readBody(response, length, name, offset);
     },
     async close() {
       closed = true;
     },
   };
+
+  async function readRange(offset: number, length: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const response = await request(name, headers, offset, offset + length - 1, signal);
+    const refuse = async (what: string, hint?: string) => {
+      await response.body?.cancel();
+      throw new SourceError(what, { file: name, offset }, hint);
+    };
+    if (response.status !== 206) await refuse(`Asked for a range, the server answered ${response.status}`);
+    const got = contentRange(response, name);
+    if (got.start !== offset || got.end !== offset + length - 1) {
+      await refuse(`Asked for bytes ${offset} to ${offset + length - 1}, the server sent ${got.start} to ${got.end}`);
+    }
+    const nowTag = response.headers.get("etag");
+    if (got.size !== size || (tag !== null && nowTag !== null && nowTag !== tag)) {
+      await refuse("The file changed on the server while it was read", "Open it again");
+    }
+    return readBody(response, length, name, offset, signal);
+  }
 }
 
 async function request(
@@ -156,10 +170,16 @@ function contentRange(response: Response, name: string): { start: number; end: n
 }
 
 /** Reads a body that must have exactly `length` bytes, and stops at the first byte too many. */
-async function readBody(response: Response, length: number, name: string, offset: number): Promise<Uint8Array> {
+async function readBody(
+  response: Response,
+  length: number,
+  name: string,
+  offset: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   let done = 0;
-  for await (const chunk of chunks(response, name)) {
+  for await (const chunk of chunks(response, name, signal)) {
     if (done + chunk.length > length) {
       throw new SourceError(`Asked for ${length} bytes, the server sends more`, { file: name, offset });
     }
@@ -167,12 +187,17 @@ async function readBody(response: Response, length: number, name: string, offset
     done += chunk.length;
   }
   if (done !== length) {
-    throw new SourceError(`Asked for ${length} bytes, the server sent ${done}`, { file: name, offset });
+    throw new BrokenTransfer(`Asked for ${length} bytes, the server sent ${done}`, { file: name, offset });
   }
   return bytes;
 }
 
-async function readWhole(response: Response, name: string, limit: number): Promise<Uint8Array> {
+async function readWhole(
+  response: Response,
+  name: string,
+  limit: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
   const stated = response.headers.get("content-length");
   const refuse = (what: string) =>
     new SourceError(what, { file: name }, "Download the file and open it from disk, or raise wholeLimit");
@@ -182,7 +207,7 @@ async function readWhole(response: Response, name: string, limit: number): Promi
   }
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of chunks(response, name)) {
+  for await (const chunk of chunks(response, name, signal)) {
     size += chunk.length;
     if (size > limit) throw refuse(`The server serves no ranges, and the file has more than ${limit} bytes`);
     parts.push(chunk);
@@ -201,7 +226,7 @@ async function readWhole(response: Response, name: string, limit: number): Promi
 }
 
 /** The chunks of a body; leaving the loop early cancels the transfer. */
-async function* chunks(response: Response, name: string): AsyncGenerator<Uint8Array> {
+async function* chunks(response: Response, name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   const reader = response.body?.getReader();
   if (!reader) return;
   let finished = false;
@@ -215,8 +240,8 @@ async function* chunks(response: Response, name: string): AsyncGenerator<Uint8Ar
       yield value;
     }
   } catch (cause) {
-    if (cause instanceof Error && cause.name === "AbortError") throw cause;
-    throw new SourceError("The transfer broke off", { file: name }, undefined, { cause });
+    signal?.throwIfAborted();
+    throw new BrokenTransfer("The transfer broke off", { file: name }, undefined, { cause });
   } finally {
     if (!finished) await reader.cancel().catch(() => {});
   }
