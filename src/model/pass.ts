@@ -1,5 +1,6 @@
 import { attend, storeKeysValues } from "../attention/attend.js";
 import type { CacheDescriptor } from "../attention/cache.js";
+import { spreadOutliers } from "../attention/hadamard.js";
 import { applyRope } from "../attention/rope.js";
 import { type ActivationKind, activationKind, quantiseActivations } from "../matmul/activations.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
@@ -77,12 +78,13 @@ export class ForwardPass {
     thread.barrier();
   }
 
-  /** Turns queries and keys by their positions. By token. */
+  /** Turns queries and keys by their positions, and makes them ready for the cache. By token. */
   rope(): void {
     const { config, buffers, ropeTable } = this.#plan;
     const [thread, position, start, end] = [this.#thread, this.#position, this.#start, this.#end];
     applyRope(thread, ropeTable, buffers.queries, config.heads, config.headDim, position, start, end);
     applyRope(thread, ropeTable, buffers.keys, config.kvHeads, config.headDim, position, start, end);
+    spreadOutliers(thread, this.#cache, buffers.queries, buffers.keys, start, end);
     thread.barrier();
   }
 
