@@ -71,7 +71,11 @@ export class Terminal {
    */
   async interruptible<Result>(run: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     const controller = new AbortController();
-    const signal = AbortSignal.any([controller.signal, this.signal]);
+    const { signal } = controller;
+    // By hand: AbortSignal.any is younger than Node 20.0.
+    const closed = () => controller.abort(this.signal.reason);
+    if (this.signal.aborted) closed();
+    this.signal.addEventListener("abort", closed);
     const release = this.host.onInterrupt(() => controller.abort(new Interrupted("Interrupted")));
     try {
       return await run(signal);
@@ -81,6 +85,7 @@ export class Terminal {
       throw error;
     } finally {
       release();
+      this.signal.removeEventListener("abort", closed);
     }
   }
 
