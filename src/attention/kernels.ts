@@ -1,5 +1,7 @@
 /** The attention, KV-cache and RoPE kernels of `assembly/attention`, as seen from TypeScript; shapes are described there. */
 export interface AttentionKernels {
+  /** x = H·x · factor for `count` vectors of `size` f32 numbers (a power of two, at least 4), in place. */
+  hadamard(x: number, count: number, size: number, factor: number): void;
   rope_table(
     out: number,
     positions: number,
