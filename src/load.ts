@@ -1,5 +1,5 @@
 import { OptionError } from "./errors.js";
-import type { ModelFile } from "./formats/model-file.js";
+import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
 import { openRandomModel } from "./formats/random-model.js";
 import { EngineModel } from "./generate/model.js";
@@ -27,9 +27,10 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   positiveInteger("prefillChunk", options.prefillChunk);
   positiveInteger("contextLength", options.contextLength);
   oneOf("kvCache", options.kvCache, ["int8", "f32"]);
+  oneOf("i2sLayout", options.i2sLayout, ["block128", "block64", "rows4"]);
   oneOf("head", options.head, ["f16", "q8", "q6", "q4"]);
   onProgress?.({ phase: "open", fraction: 0, bytes: 0 });
-  const file = await openModelSource(source, signal);
+  const file = await openModelSource(source, signal, options.i2sLayout);
   try {
     onProgress?.({ phase: "open", fraction: 1, bytes: 0 });
     const longest = file.config.contextLength;
@@ -59,9 +60,13 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
 }
 
 /** Opens a source, without reading its weights. */
-export async function openModelSource(source: ModelSource, signal?: AbortSignal): Promise<ModelFile> {
+export async function openModelSource(
+  source: ModelSource,
+  signal?: AbortSignal,
+  i2sLayout?: I2SLayout,
+): Promise<ModelFile> {
   if (typeof source === "string" && source.startsWith("random:")) return openRandomModel(source.slice(7));
-  if (source !== "embedded") return openModel(source, { signal });
+  if (source !== "embedded") return openModel(source, { signal, i2sLayout });
   const url = new URL("../weights/story.gguf", import.meta.url);
   if (platform === "browser") return openModel(url, { signal });
   const { fileURLToPath } = await import("node:url");

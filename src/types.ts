@@ -1,5 +1,6 @@
 import type { AttentionOptions } from "./attention/options.js";
-import type { ModelFile } from "./formats/model-file.js";
+import type { ModelFolder } from "./formats/folder.js";
+import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import type { ByteSource } from "./formats/source.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { ModelConfig } from "./model/config.js";
@@ -14,9 +15,9 @@ export type TokenIds = ArrayLike<number>;
  * What a model is loaded from: `"embedded"` (the small story model inside the package), a path, a URL, bytes, or a
  * source of one's own. A path or URL names a GGUF file or a Hugging Face folder (`config.json` + `*.safetensors`).
  * `"random:bitnet-2b"`, `"random:llama-1b"` and `"random:smollm2"` are models of that shape with random weights, for
- * measuring speed.
+ * measuring speed. `filesFolder` makes a folder of files at hand, such as those of a directory picker.
  */
-export type ModelSource = string | URL | Blob | Uint8Array | ByteSource;
+export type ModelSource = string | URL | Blob | Uint8Array | ByteSource | ModelFolder;
 
 /** How far a long step has come. */
 export interface Progress {
@@ -40,6 +41,11 @@ export interface LoadOptions {
   kvCache?: "int8" | "f32" | undefined;
   /** Bits in which the output head is kept. Default: as near to the file as the kernels have it. */
   head?: "f16" | "q8" | "q6" | "q4" | undefined;
+  /**
+   * Byte layout of I2_S weights, which their file does not name. Default: found from the bytes; `block128`, that of the
+   * official files, when they do not tell. `block64` comes from converters on ARM since November 2025.
+   */
+  i2sLayout?: I2SLayout | undefined;
   /** Tokens computed together in prefill. Affects speed and memory, never a result. */
   prefillChunk?: number | undefined;
   /** Default: full attention. */
