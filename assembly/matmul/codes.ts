@@ -1,6 +1,7 @@
 // Codes 0–63, f32 scale and minimum per 16 columns, × int8 activations with one scale per 32 columns: layout `codes`.
 import { blockShare, widened } from "./blocks";
 import { multiplyGroup } from "./gemm-blocks";
+import { hiddenShorts } from "./opaque";
 import { storeOutputs } from "./store";
 
 /** One token × layout `codes`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
@@ -33,7 +34,7 @@ export function gemv_codes(
         }
         x += 16;
       } else {
-        const mask = i16x8.splat(0xff);
+        const mask = hiddenShorts(0xff);
         for (let j: usize = 0; j < 4; j++) {
           const v0 = v128.load(w + (j << 5), 64);
           const v1 = v128.load(w + (j << 5), 80);
@@ -67,7 +68,7 @@ export function gemm_codes(
   const padded = (columns + 31) & ~31;
   let w = weights + <usize>(rowStart >> 3) * (padded >> 4) * 192;
   const unpacked = scratch + 128;
-  const mask = i16x8.splat(0xff);
+  const mask = hiddenShorts(0xff);
   for (let row = rowStart; row < rowEnd; row += 8) {
     let to = unpacked;
     for (let half = 0; half < padded; half += 16) {

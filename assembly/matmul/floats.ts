@@ -1,7 +1,15 @@
 // Float matrices × f32 activations: layouts `f16`, `bf16`, `f32`. A row's result is (Σ even columns) + (Σ odd columns),
 // each in column order.
-import { BF16, F16, F32, floatBytes, loadFloats } from "./numbers";
+import { BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, loadFloats } from "./numbers";
+import { hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
+
+/** Four weights; the constants are those of `floatsFromF16With`. */
+// @ts-ignore: decorator
+@inline
+function four(type: i32, from: usize, mask: v128, factor: v128, top: v128, infinity: v128): v128 {
+  return type == F16 ? floatsFromF16With(v128.load16x4_s(from), mask, factor, top, infinity) : loadFloats(type, from);
+}
 
 // @ts-ignore: decorator
 @inline
@@ -10,6 +18,10 @@ function gemv(
 ): void {
   const half: usize = 4 * floatBytes(type);
   let w = weights + <usize>rowStart * columns * floatBytes(type);
+  const mask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
+  const top = hiddenWords(F16_TOP);
+  const infinity = hiddenWords(0x7f800000);
   for (let row = rowStart; row < rowEnd; row += 8) {
     let even0 = f32x4.splat(0);
     let even1 = f32x4.splat(0);
@@ -19,15 +31,15 @@ function gemv(
     for (; c + 1 < columns; c += 2, w += 4 * half) {
       const q0 = v128.load32_splat(x + ((<usize>c) << 2));
       const q1 = v128.load32_splat(x + ((<usize>c) << 2), 4);
-      even0 = f32x4.add(even0, f32x4.mul(loadFloats(type, w), q0));
-      even1 = f32x4.add(even1, f32x4.mul(loadFloats(type, w + half), q0));
-      odd0 = f32x4.add(odd0, f32x4.mul(loadFloats(type, w + 2 * half), q1));
-      odd1 = f32x4.add(odd1, f32x4.mul(loadFloats(type, w + 3 * half), q1));
+      even0 = f32x4.add(even0, f32x4.mul(four(type, w, mask, factor, top, infinity), q0));
+      even1 = f32x4.add(even1, f32x4.mul(four(type, w + half, mask, factor, top, infinity), q0));
+      odd0 = f32x4.add(odd0, f32x4.mul(four(type, w + 2 * half, mask, factor, top, infinity), q1));
+      odd1 = f32x4.add(odd1, f32x4.mul(four(type, w + 3 * half, mask, factor, top, infinity), q1));
     }
     if (c < columns) {
       const q0 = v128.load32_splat(x + ((<usize>c) << 2));
-      even0 = f32x4.add(even0, f32x4.mul(loadFloats(type, w), q0));
-      even1 = f32x4.add(even1, f32x4.mul(loadFloats(type, w + half), q0));
+      even0 = f32x4.add(even0, f32x4.mul(four(type, w, mask, factor, top, infinity), q0));
+      even1 = f32x4.add(even1, f32x4.mul(four(type, w + half, mask, factor, top, infinity), q0));
       w += 2 * half;
     }
     const to = out + ((<usize>row) << 2);
@@ -43,13 +55,17 @@ function gemm(
   accumulate: bool, scratch: usize,
 ): void {
   let w = weights + <usize>rowStart * columns * floatBytes(type);
+  const mask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
+  const top = hiddenWords(F16_TOP);
+  const infinity = hiddenWords(0x7f800000);
   const stride = (<usize>columns) << 2;
   for (let row = rowStart; row < rowEnd; row += 8) {
     let unpacked = w;
     if (type != F32) {
       unpacked = scratch;
       for (let i = 0; i < 2 * columns; i++)
-        v128.store(scratch + ((<usize>i) << 4), loadFloats(type, w + <usize>i * 4 * floatBytes(type)));
+        v128.store(scratch + ((<usize>i) << 4), four(type, w + <usize>i * 4 * floatBytes(type), mask, factor, top, infinity));
     }
     w += <usize>columns * 8 * floatBytes(type);
     for (let t = 0; t < tokens; t += 2) {

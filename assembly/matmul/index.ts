@@ -2,6 +2,7 @@ export * from "./activations";
 export { gemm_codes, gemv_codes } from "./codes";
 export { gemm_bf16, gemm_f16, gemm_f32, gemv_bf16, gemv_f16, gemv_f32 } from "./floats";
 export { gemm_q4, gemm_q4k, gemm_q4min, gemv_q4, gemv_q4k, gemv_q4min } from "./q4";
+export { hidden_zero } from "./opaque";
 export { gemm_q8, gemv_q8 } from "./q8";
 export { gemm_ternary, gemv_ternary } from "./ternary";
 export { gemm_ternary_blocks } from "./ternary-blocks";

@@ -1,28 +1,46 @@
 // Number formats: half and brain floats as f32, all exact.
 
-/** Four f16 in the low halves of i32 lanes → f32. Infinities and NaN are not handled: for scales, which are finite. */
+/** Drops the copies of the sign between the sign and the exponent of a shifted f16. */
+export const F16_MASK: i32 = 0x8fffffff;
+/** 2^112 as f32: moves the exponent from bias 15 to bias 127. */
+export const F16_FACTOR: i32 = 0x77800000;
+/** The exponent of infinities and NaN after the shift. */
+export const F16_TOP: i32 = 0x0f800000;
+
+/** Four sign-extended f16 (`v128.load16x4_s`) → f32. Infinities and NaN are not handled: for scales, which are finite. */
 // @ts-ignore: decorator
 @inline
 export function scalesFromF16(bits: v128): v128 {
-  const magnitude = f32x4.mul(
-    i32x4.shl(v128.and(bits, i32x4.splat(0x7fff)), 13),
-    i32x4.splat(0x77800000), // 2^112: moves the exponent from bias 15 to bias 127, subnormals included
-  );
-  return v128.or(magnitude, i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16));
+  return scalesFromF16With(bits, i32x4.splat(F16_MASK), i32x4.splat(F16_FACTOR));
 }
 
-/** Four f16 in the low halves of i32 lanes → f32, every value. */
+/** The same with its constants given, F16_MASK and F16_FACTOR: loops keep them in registers (opaque.ts). */
+// @ts-ignore: decorator
+@inline
+export function scalesFromF16With(bits: v128, mask: v128, factor: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(bits, 13), mask), factor);
+}
+
+/** Four sign-extended f16 → f32, every value. */
 // @ts-ignore: decorator
 @inline
 export function floatsFromF16(bits: v128): v128 {
-  const special = i32x4.gt_s(v128.and(bits, i32x4.splat(0x7fff)), i32x4.splat(0x7bff));
-  return v128.or(scalesFromF16(bits), v128.and(special, i32x4.splat(0x7f800000)));
+  return floatsFromF16With(bits, i32x4.splat(F16_MASK), i32x4.splat(F16_FACTOR), i32x4.splat(F16_TOP), i32x4.splat(0x7f800000));
+}
+
+/** The same with its constants given: F16_MASK, F16_FACTOR, F16_TOP and the f32 infinity. */
+// @ts-ignore: decorator
+@inline
+export function floatsFromF16With(bits: v128, mask: v128, factor: v128, top: v128, infinity: v128): v128 {
+  const shifted = v128.and(i32x4.shl(bits, 13), mask);
+  const special = i32x4.eq(v128.and(shifted, top), top);
+  return v128.or(f32x4.mul(shifted, factor), v128.and(special, infinity));
 }
 
 // @ts-ignore: decorator
 @inline
 export function floatFromF16(bits: u32): f32 {
-  return f32x4.extract_lane(floatsFromF16(i32x4.splat(bits)), 0);
+  return f32x4.extract_lane(floatsFromF16(i32x4.splat((<i32>bits << 16) >> 16)), 0);
 }
 
 /** Nearest f16, ties to even, for |x| < 65520. */
@@ -55,7 +73,7 @@ export function floatBytes(type: i32): i32 {
 @inline
 export function loadFloats(type: i32, from: usize): v128 {
   if (type == F32) return v128.load(from);
-  if (type == F16) return floatsFromF16(v128.load16x4_u(from));
+  if (type == F16) return floatsFromF16(v128.load16x4_s(from));
   return i32x4.shl(v128.load16x4_u(from), 16);
 }
 

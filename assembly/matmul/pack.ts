@@ -83,7 +83,7 @@ function largest(values: usize): f32 {
 @inline
 export function quantiseBlock(values: usize, codes: usize, limit: f32): u32 {
   const d = f16FromFloat(min<f32>(largest(values) / limit, 65504));
-  const scale = f32x4.extract_lane(scalesFromF16(i32x4.splat(d)), 0);
+  const scale = f32x4.extract_lane(scalesFromF16(i32x4.splat((<i32>d << 16) >> 16)), 0);
   const inverse = f32x4.splat(scale == 0 ? 0 : <f32>1 / scale);
   const top = i32x4.splat(<i32>limit);
   const bottom = i32x4.splat(-<i32>limit);

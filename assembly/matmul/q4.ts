@@ -1,7 +1,8 @@
 // 4-bit codes × int8 activations with one scale per 32 columns: layouts `q4`, `q4min`, `q4k`.
 import { blockShare, recordBytes, widened } from "./blocks";
 import { multiplyGroup } from "./gemm-blocks";
-import { scalesFromF16 } from "./numbers";
+import { F16_FACTOR, F16_MASK, scalesFromF16With } from "./numbers";
+import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
 
 const SYMMETRIC: i32 = 0;
@@ -14,23 +15,44 @@ function parameterBytes(kind: i32): i32 {
   return kind == SYMMETRIC ? 16 : kind == MINIMUM ? 32 : 64;
 }
 
-/** Scales of rows 0–3 (`part` 0) or 4–7 (`part` 1) of a block. */
+/** Scales of rows 0–3 (`part` 0) or 4–7 (`part` 1) of a block; `mask` and `factor` as in numbers.ts. */
 // @ts-ignore: decorator
 @inline
-function scales(kind: i32, block: usize, part: i32): v128 {
+function scales(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
   return kind == MINIMUM_F32
     ? v128.load(block + (part << 4))
-    : scalesFromF16(v128.load16x4_u(block + (part << 3)));
+    : scalesFromF16With(v128.load16x4_s(block + (part << 3)), mask, factor);
 }
 
-/** Minima of the same rows. */
+/** Minima of the same rows; `minus8` is −8. */
 // @ts-ignore: decorator
 @inline
-function minima(kind: i32, block: usize, part: i32, d: v128): v128 {
-  if (kind == SYMMETRIC) return f32x4.mul(d, f32x4.splat(-8));
+function minima(kind: i32, block: usize, part: i32, d: v128, minus8: v128, mask: v128, factor: v128): v128 {
+  if (kind == SYMMETRIC) return f32x4.mul(d, minus8);
   return kind == MINIMUM_F32
     ? v128.load(block + 32 + (part << 4))
-    : scalesFromF16(v128.load16x4_u(block + 16 + (part << 3)));
+    : scalesFromF16With(v128.load16x4_s(block + 16 + (part << 3)), mask, factor);
+}
+
+/** acc + the pair sums of x · low nibbles. */
+// @ts-ignore: decorator
+@inline
+function addLow(acc: v128, x: v128, v: v128, mask: v128): v128 {
+  return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(x, v128.and(v, mask)));
+}
+
+/** acc + the pair sums of x · high nibbles. */
+// @ts-ignore: decorator
+@inline
+function addHigh(acc: v128, x: v128, v: v128, mask: v128): v128 {
+  return i16x8.add(acc, i16x8.relaxed_dot_i8x16_i7x16_s(x, v128.and(i16x8.shr_u(v, 4), mask)));
+}
+
+/** acc + the sums of x · (v under the mask), 16-bit lanes. */
+// @ts-ignore: decorator
+@inline
+function addMasked(acc: v128, x: v128, v: v128, mask: v128): v128 {
+  return i32x4.add(acc, i32x4.dot_i16x8_s(x, v128.and(v, mask)));
 }
 
 // @ts-ignore: decorator
@@ -50,6 +72,11 @@ function gemv(
   const parametersStart = record + <usize>padded * 3;
   const blockBytes = 128 + parameterBytes(kind);
   let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * blockBytes;
+  const low = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
+  const high = hiddenShorts(0xf0);
+  const mask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
+  const minus8 = hiddenWords(0xc1000000);
   for (let row = rowStart; row < rowEnd; row += 8) {
     let total0 = f32x4.splat(0);
     let total1 = f32x4.splat(0);
@@ -59,47 +86,68 @@ function gemv(
       let dot0: v128;
       let dot1: v128;
       if (ASC_FEATURE_RELAXED_SIMD) {
-        const mask = i8x16.splat(15);
+        // 8 · (2 · 127 · 15) = 30480: no 16-bit overflow.
         let a0 = i16x8.splat(0);
         let a1 = i16x8.splat(0);
-        for (let j: usize = 0; j < 4; j++) {
-          const v0 = v128.load(codes + (j << 5));
-          const v1 = v128.load(codes + (j << 5), 16);
-          const low = v128.load32_splat(x + (j << 2));
-          const high = v128.load32_splat(x + (j << 2), 16);
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(low, v128.and(v0, mask)));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(low, v128.and(v1, mask)));
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(high, v128.and(i16x8.shr_u(v0, 4), mask)));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(high, v128.and(i16x8.shr_u(v1, 4), mask)));
-        }
+        let v0 = v128.load(codes, 0);
+        let v1 = v128.load(codes, 16);
+        let q = v128.load32_splat(x, 0);
+        a0 = addLow(a0, q, v0, low);
+        a1 = addLow(a1, q, v1, low);
+        q = v128.load32_splat(x, 16);
+        a0 = addHigh(a0, q, v0, low);
+        a1 = addHigh(a1, q, v1, low);
+        v0 = v128.load(codes, 32);
+        v1 = v128.load(codes, 48);
+        q = v128.load32_splat(x, 4);
+        a0 = addLow(a0, q, v0, low);
+        a1 = addLow(a1, q, v1, low);
+        q = v128.load32_splat(x, 20);
+        a0 = addHigh(a0, q, v0, low);
+        a1 = addHigh(a1, q, v1, low);
+        v0 = v128.load(codes, 64);
+        v1 = v128.load(codes, 80);
+        q = v128.load32_splat(x, 8);
+        a0 = addLow(a0, q, v0, low);
+        a1 = addLow(a1, q, v1, low);
+        q = v128.load32_splat(x, 24);
+        a0 = addHigh(a0, q, v0, low);
+        a1 = addHigh(a1, q, v1, low);
+        v0 = v128.load(codes, 96);
+        v1 = v128.load(codes, 112);
+        q = v128.load32_splat(x, 12);
+        a0 = addLow(a0, q, v0, low);
+        a1 = addLow(a1, q, v1, low);
+        q = v128.load32_splat(x, 28);
+        a0 = addHigh(a0, q, v0, low);
+        a1 = addHigh(a1, q, v1, low);
         dot0 = widened(a0);
         dot1 = widened(a1);
         x += 32;
       } else {
         // `b` holds 16 times its sum.
-        const low = i16x8.splat(0x0f);
-        const high = i16x8.splat(0xf0);
         let a0 = i32x4.splat(0);
         let a1 = i32x4.splat(0);
         let b0 = i32x4.splat(0);
         let b1 = i32x4.splat(0);
+        // A loop: unrolled, older V8 runs out of registers.
         for (let j: usize = 0; j < 4; j++) {
-          const v0 = v128.load(codes + (j << 5));
-          const v1 = v128.load(codes + (j << 5), 16);
-          const u0 = i16x8.shr_u(v0, 8);
-          const u1 = i16x8.shr_u(v1, 8);
-          let even = v128.load32_splat(x + (j << 3));
-          let odd = v128.load32_splat(x + (j << 3), 4);
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(even, v128.and(v0, low)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(even, v128.and(v1, low)));
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(odd, v128.and(u0, low)));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(odd, v128.and(u1, low)));
-          even = v128.load32_splat(x + (j << 3), 32);
-          odd = v128.load32_splat(x + (j << 3), 36);
-          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(even, v128.and(v0, high)));
-          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(even, v128.and(v1, high)));
-          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(odd, v128.and(u0, high)));
-          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(odd, v128.and(u1, high)));
+          let v0 = v128.load(codes + (j << 5));
+          let v1 = v128.load(codes + (j << 5), 16);
+          let q = v128.load32_splat(x + (j << 3));
+          a0 = addMasked(a0, q, v0, low);
+          a1 = addMasked(a1, q, v1, low);
+          q = v128.load32_splat(x + (j << 3), 32);
+          b0 = addMasked(b0, q, v0, high);
+          b1 = addMasked(b1, q, v1, high);
+          v0 = i16x8.shr_u(v0, 8);
+          v1 = i16x8.shr_u(v1, 8);
+          q = v128.load32_splat(x + (j << 3), 4);
+          a0 = addMasked(a0, q, v0, low);
+          a1 = addMasked(a1, q, v1, low);
+          q = v128.load32_splat(x + (j << 3), 36);
+          b0 = addMasked(b0, q, v0, high);
+          b1 = addMasked(b1, q, v1, high);
         }
         dot0 = i32x4.add(a0, i32x4.shr_s(b0, 4));
         dot1 = i32x4.add(a1, i32x4.shr_s(b1, 4));
@@ -107,10 +155,12 @@ function gemv(
       }
       const xScale = v128.load32_splat(p);
       const sum = v128.load32_splat(p, 4);
-      const d0 = scales(kind, w, 0);
-      const d1 = scales(kind, w, 1);
-      total0 = f32x4.add(total0, blockShare(dot0, d0, minima(kind, w, 0, d0), sum, xScale));
-      total1 = f32x4.add(total1, blockShare(dot1, d1, minima(kind, w, 1, d1), sum, xScale));
+      const d0 = scales(kind, w, 0, mask, factor);
+      const d1 = scales(kind, w, 1, mask, factor);
+      const m0 = minima(kind, w, 0, d0, minus8, mask, factor);
+      const m1 = minima(kind, w, 1, d1, minus8, mask, factor);
+      total0 = f32x4.add(total0, blockShare(dot0, d0, m0, sum, xScale));
+      total1 = f32x4.add(total1, blockShare(dot1, d1, m1, sum, xScale));
       w += blockBytes;
     }
     const to = out + ((<usize>row) << 2);
@@ -137,14 +187,17 @@ function gemm(
   const padded = (columns + 31) & ~31;
   let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * (128 + parameterBytes(kind));
   const unpacked = scratch + 128;
-  const mask = ASC_FEATURE_RELAXED_SIMD ? i8x16.splat(15) : i16x8.splat(15);
+  const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
+  const scaleMask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
+  const minus8 = hiddenWords(0xc1000000);
   for (let row = rowStart; row < rowEnd; row += 8) {
     let to = unpacked;
     for (let block = 0; block < padded; block += 32) {
       for (let part = 0; part < 2; part++) {
-        const d = scales(kind, w, part);
+        const d = scales(kind, w, part, scaleMask, factor);
         v128.store(to + (part << 4), d);
-        v128.store(to + (part << 4), minima(kind, w, part, d), 32);
+        v128.store(to + (part << 4), minima(kind, w, part, d, minus8, scaleMask, factor), 32);
       }
       w += parameterBytes(kind);
       to += 64;

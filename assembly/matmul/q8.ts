@@ -2,7 +2,8 @@
 // both builds widen to 16 bits.
 import { blockShareNoMin } from "./blocks";
 import { multiplyGroup } from "./gemm-blocks";
-import { scalesFromF16 } from "./numbers";
+import { F16_FACTOR, F16_MASK, scalesFromF16, scalesFromF16With } from "./numbers";
+import { hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
 
 /** One token × layout `q8`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
@@ -13,6 +14,8 @@ export function gemv_q8(
   const pairs = record + padded;
   const parameters = record + <usize>padded * 3;
   let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * 272;
+  const mask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
   for (let row = rowStart; row < rowEnd; row += 8) {
     let total0 = f32x4.splat(0);
     let total1 = f32x4.splat(0);
@@ -32,8 +35,8 @@ export function gemv_q8(
         b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 40)));
       }
       const xScale = v128.load32_splat(p);
-      const d0 = scalesFromF16(v128.load16x4_u(w));
-      const d1 = scalesFromF16(v128.load16x4_u(w, 8));
+      const d0 = scalesFromF16With(v128.load16x4_s(w), mask, factor);
+      const d1 = scalesFromF16With(v128.load16x4_s(w, 8), mask, factor);
       total0 = f32x4.add(total0, blockShareNoMin(i32x4.add(a0, b0), d0, xScale));
       total1 = f32x4.add(total1, blockShareNoMin(i32x4.add(a1, b1), d1, xScale));
       w += 272;
@@ -56,8 +59,8 @@ export function gemm_q8(
   for (let row = rowStart; row < rowEnd; row += 8) {
     let to = unpacked;
     for (let block = 0; block < padded; block += 32) {
-      v128.store(to, scalesFromF16(v128.load16x4_u(w)));
-      v128.store(to, scalesFromF16(v128.load16x4_u(w, 8)), 16);
+      v128.store(to, scalesFromF16(v128.load16x4_s(w)));
+      v128.store(to, scalesFromF16(v128.load16x4_s(w, 8)), 16);
       w += 16;
       to += 64;
       for (let j = 0; j < 32; j++, w += 8, to += 16) v128.store(to, v128.load8x8_s(w));

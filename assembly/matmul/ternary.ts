@@ -1,5 +1,6 @@
 // Ternary matrices × int8 activations with one scale per token.
 // y = (Σ code · x − Σ x) · weightScale / activationScale: the sums are exact integers, the rest one fixed f32 expression.
+import { hiddenBytes, hiddenShorts } from "./opaque";
 import { storeOutputs } from "./store";
 
 /** Four outputs of one token from their code sums. */
@@ -29,12 +30,12 @@ export function gemv_ternary(
   const bytes = record + 16;
   const pairs = bytes + padded;
   let w = weights + <usize>rowStart * (padded >> 2);
+  const low = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(0x03) : hiddenShorts(0x03);
+  const next = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(0x0c) : hiddenShorts(0x0c);
   for (let row = rowStart; row < rowEnd; row += 8) {
     let sum0 = i32x4.splat(0);
     let sum1 = i32x4.splat(0);
     if (ASC_FEATURE_RELAXED_SIMD) {
-      const low = i8x16.splat(0x03);
-      const next = i8x16.splat(0x0c);
       const end = bytes + padded;
       for (let x = bytes; x < end; ) {
         // Within 128 columns no 16-bit sum overflows: 16 · (2 · 127 · 8) = 32512. `b` holds four times its sum.
@@ -67,54 +68,48 @@ export function gemv_ternary(
         sum1 = i32x4.add(sum1, i32x4.extadd_pairwise_i16x8_s(a1));
       }
     } else {
-      // Sums of codes 1, 4, 16 and 64 times too large: no shift per code. |Σ| < 2^31 up to 500 000 columns.
+      // `b` holds four times its sum: half of the shifts. |Σ| < 2^31 up to 4 million columns.
       let a0 = i32x4.splat(0);
       let b0 = i32x4.splat(0);
-      let c0 = i32x4.splat(0);
-      let d0 = i32x4.splat(0);
       let a1 = i32x4.splat(0);
       let b1 = i32x4.splat(0);
-      let c1 = i32x4.splat(0);
-      let d1 = i32x4.splat(0);
       const end = pairs + ((<usize>padded) << 1);
       for (let x = pairs; x < end; x += 32, w += 32) {
-        const v0 = v128.load(w);
-        const v1 = v128.load(w, 16);
-        const u0 = i16x8.shr_u(v0, 8);
-        const u1 = i16x8.shr_u(v1, 8);
-        let low = v128.load32_splat(x);
-        let high = v128.load32_splat(x, 4);
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(low, v128.and(v0, i16x8.splat(0x03))));
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(low, v128.and(v1, i16x8.splat(0x03))));
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(high, v128.and(u0, i16x8.splat(0x03))));
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(high, v128.and(u1, i16x8.splat(0x03))));
-        low = v128.load32_splat(x, 8);
-        high = v128.load32_splat(x, 12);
-        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(low, v128.and(v0, i16x8.splat(0x0c))));
-        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(low, v128.and(v1, i16x8.splat(0x0c))));
-        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(high, v128.and(u0, i16x8.splat(0x0c))));
-        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(high, v128.and(u1, i16x8.splat(0x0c))));
-        low = v128.load32_splat(x, 16);
-        high = v128.load32_splat(x, 20);
-        c0 = i32x4.add(c0, i32x4.dot_i16x8_s(low, v128.and(v0, i16x8.splat(0x30))));
-        c1 = i32x4.add(c1, i32x4.dot_i16x8_s(low, v128.and(v1, i16x8.splat(0x30))));
-        c0 = i32x4.add(c0, i32x4.dot_i16x8_s(high, v128.and(u0, i16x8.splat(0x30))));
-        c1 = i32x4.add(c1, i32x4.dot_i16x8_s(high, v128.and(u1, i16x8.splat(0x30))));
-        low = v128.load32_splat(x, 24);
-        high = v128.load32_splat(x, 28);
-        d0 = i32x4.add(d0, i32x4.dot_i16x8_s(low, v128.and(v0, i16x8.splat(0xc0))));
-        d1 = i32x4.add(d1, i32x4.dot_i16x8_s(low, v128.and(v1, i16x8.splat(0xc0))));
-        d0 = i32x4.add(d0, i32x4.dot_i16x8_s(high, v128.and(u0, i16x8.splat(0xc0))));
-        d1 = i32x4.add(d1, i32x4.dot_i16x8_s(high, v128.and(u1, i16x8.splat(0xc0))));
+        let v0 = v128.load(w);
+        let v1 = v128.load(w, 16);
+        let q = v128.load32_splat(x, 0);
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v128.and(v0, low)));
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v128.and(v1, low)));
+        q = v128.load32_splat(x, 8);
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v128.and(v0, next)));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v128.and(v1, next)));
+        v0 = i16x8.shr_u(v0, 4);
+        v1 = i16x8.shr_u(v1, 4);
+        q = v128.load32_splat(x, 16);
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v128.and(v0, low)));
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v128.and(v1, low)));
+        q = v128.load32_splat(x, 24);
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v128.and(v0, next)));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v128.and(v1, next)));
+        v0 = i16x8.shr_u(v0, 4);
+        v1 = i16x8.shr_u(v1, 4);
+        q = v128.load32_splat(x, 4);
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v128.and(v0, low)));
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v128.and(v1, low)));
+        q = v128.load32_splat(x, 12);
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v128.and(v0, next)));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v128.and(v1, next)));
+        v0 = i16x8.shr_u(v0, 4);
+        v1 = i16x8.shr_u(v1, 4);
+        q = v128.load32_splat(x, 20);
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v128.and(v0, low)));
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v128.and(v1, low)));
+        q = v128.load32_splat(x, 28);
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v128.and(v0, next)));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v128.and(v1, next)));
       }
-      sum0 = i32x4.add(
-        i32x4.add(a0, i32x4.shr_s(b0, 2)),
-        i32x4.add(i32x4.shr_s(c0, 4), i32x4.shr_s(d0, 6)),
-      );
-      sum1 = i32x4.add(
-        i32x4.add(a1, i32x4.shr_s(b1, 2)),
-        i32x4.add(i32x4.shr_s(c1, 4), i32x4.shr_s(d1, 6)),
-      );
+      sum0 = i32x4.add(a0, i32x4.shr_s(b0, 2));
+      sum1 = i32x4.add(a1, i32x4.shr_s(b1, 2));
     }
     const to = out + ((<usize>row) << 2);
     finish(to, sum0, record, scale, rowEnd - row, accumulate);
@@ -127,7 +122,7 @@ export function gemv_ternary(
 @inline
 function unpackTernary(to: usize, w: usize, padded: i32): void {
   const end = w + ((<usize>padded) << 1);
-  const mask = ASC_FEATURE_RELAXED_SIMD ? i8x16.splat(3) : i16x8.splat(3);
+  const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(3) : hiddenShorts(3);
   for (; w < end; w += 32) {
     const v0 = v128.load(w);
     const v1 = v128.load(w, 16);
