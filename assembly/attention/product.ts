@@ -71,6 +71,7 @@ function rows4(
   group: usize,
   groups: i32,
   signedPanel: bool,
+  list: usize,
 ): void {
   const row1 = row + rowStride;
   const row2 = row1 + rowStride;
@@ -89,6 +90,11 @@ function rows4(
       let p = panel;
       let at: usize = 0;
       for (let s = 0; s < steps; s++, p += step, at += 4) {
+        if (list) {
+          const n = <usize>load<u8>(list + <usize>s);
+          p = panel + n * step;
+          at = n * 4;
+        }
         const x0 = v128.load(p);
         const x1 = v128.load(p + group);
         const a = v128.load32_splat(row + at);
@@ -128,6 +134,11 @@ function rows4(
       let p = panel;
       let at: usize = 0;
       for (let s = 0; s < steps; s++, p += step, at += 8) {
+        if (list) {
+          const n = <usize>load<u8>(list + <usize>s);
+          p = panel + n * step;
+          at = n * 8;
+        }
         const x0 = v128.load8x8_s(p);
         const x1 = v128.load8x8_s(p + 8);
         const a = v128.load64_splat(row + at);
@@ -166,6 +177,7 @@ function rows3(
   group: usize,
   groups: i32,
   signedPanel: bool,
+  list: usize,
 ): void {
   const row1 = row + rowStride;
   const row2 = row1 + rowStride;
@@ -181,6 +193,11 @@ function rows3(
       let p = panel;
       let at: usize = 0;
       for (let s = 0; s < steps; s++, p += step, at += 4) {
+        if (list) {
+          const n = <usize>load<u8>(list + <usize>s);
+          p = panel + n * step;
+          at = n * 4;
+        }
         const x0 = v128.load(p);
         const x1 = v128.load(p + group);
         const a = v128.load32_splat(row + at);
@@ -213,6 +230,11 @@ function rows3(
       let p = panel;
       let at: usize = 0;
       for (let s = 0; s < steps; s++, p += step, at += 8) {
+        if (list) {
+          const n = <usize>load<u8>(list + <usize>s);
+          p = panel + n * step;
+          at = n * 8;
+        }
         const x0 = v128.load8x8_s(p);
         const x1 = v128.load8x8_s(p + 8);
         const a = v128.load64_splat(row + at);
@@ -247,6 +269,7 @@ function rows2(
   group: usize,
   groups: i32,
   signedPanel: bool,
+  list: usize,
 ): void {
   const row1 = row + rowStride;
   const ones = hoisted(i16x8.splat(1), opaqueZero());
@@ -259,6 +282,11 @@ function rows2(
     let at: usize = 0;
     if (ASC_FEATURE_RELAXED_SIMD) {
       for (let s = 0; s < steps; s++, p += step, at += 4) {
+        if (list) {
+          const n = <usize>load<u8>(list + <usize>s);
+          p = panel + n * step;
+          at = n * 4;
+        }
         const x0 = v128.load(p);
         const x1 = v128.load(p + group);
         const a = v128.load32_splat(row + at);
@@ -274,6 +302,11 @@ function rows2(
       let b2 = a0;
       let b3 = a0;
       for (let s = 0; s < steps; s++, p += step, at += 8) {
+        if (list) {
+          const n = <usize>load<u8>(list + <usize>s);
+          p = panel + n * step;
+          at = n * 8;
+        }
         const x0 = v128.load8x8_s(p);
         const x1 = v128.load8x8_s(p + 8);
         const y0 = v128.load8x8_s(p + group);
@@ -314,6 +347,7 @@ function rows1(
   group: usize,
   groups: i32,
   signedPanel: bool,
+  list: usize,
 ): void {
   const ones = hoisted(i16x8.splat(1), opaqueZero());
   for (let g = 0; g < groups; g += 2) {
@@ -323,6 +357,11 @@ function rows1(
     let at: usize = 0;
     if (ASC_FEATURE_RELAXED_SIMD) {
       for (let s = 0; s < steps; s++, p += step, at += 4) {
+        if (list) {
+          const n = <usize>load<u8>(list + <usize>s);
+          p = panel + n * step;
+          at = n * 4;
+        }
         const a = v128.load32_splat(row + at);
         a0 = dot(a0, a, v128.load(p), ones, signedPanel);
         a1 = dot(a1, a, v128.load(p + group), ones, signedPanel);
@@ -331,6 +370,11 @@ function rows1(
       let a2 = a0;
       let a3 = a0;
       for (let s = 0; s < steps; s++, p += step, at += 8) {
+        if (list) {
+          const n = <usize>load<u8>(list + <usize>s);
+          p = panel + n * step;
+          at = n * 8;
+        }
         const a = v128.load64_splat(row + at);
         a0 = low(a0, a, v128.load8x8_s(p));
         a1 = low(a1, a, v128.load8x8_s(p + 8));
@@ -361,11 +405,12 @@ function product(
   group: usize,
   groups: i32,
   signedPanel: bool,
+  list: usize,
 ): void {
-  if (rows >= 4) rows4(out, outStride, row, rowStride, panel, step, steps, group, groups, signedPanel);
-  else if (rows == 3) rows3(out, outStride, row, rowStride, panel, step, steps, group, groups, signedPanel);
-  else if (rows == 2) rows2(out, outStride, row, rowStride, panel, step, steps, group, groups, signedPanel);
-  else rows1(out, row, panel, step, steps, group, groups, signedPanel);
+  if (rows >= 4) rows4(out, outStride, row, rowStride, panel, step, steps, group, groups, signedPanel, list);
+  else if (rows == 3) rows3(out, outStride, row, rowStride, panel, step, steps, group, groups, signedPanel, list);
+  else if (rows == 2) rows2(out, outStride, row, rowStride, panel, step, steps, group, groups, signedPanel, list);
+  else rows1(out, row, panel, step, steps, group, groups, signedPanel, list);
 }
 
 /**
@@ -382,7 +427,7 @@ export function keyProduct(
   headDim: i32,
   groups: i32,
 ): void {
-  product(out, outStride, row, rowStride, rows, codes, 16, headDim >> 2, <usize>headDim << 2, groups, false);
+  product(out, outStride, row, rowStride, rows, codes, 16, headDim >> 2, <usize>headDim << 2, groups, false, 0);
 }
 
 /**
@@ -400,5 +445,20 @@ export function valueProduct(
   headDim: i32,
   groups: i32,
 ): void {
-  product(out, outStride, row, rowStride, rows, codes, <usize>headDim << 2, groups, 16, headDim >> 2, true);
+  product(out, outStride, row, rowStride, rows, codes, <usize>headDim << 2, groups, 16, headDim >> 2, true, 0);
+}
+
+/** `valueProduct` over `count` groups of keys only, whose indices (u8) are in `list`. */
+export function valueProductSome(
+  out: usize,
+  outStride: usize,
+  row: usize,
+  rowStride: usize,
+  rows: i32,
+  codes: usize,
+  headDim: i32,
+  count: i32,
+  list: usize,
+): void {
+  product(out, outStride, row, rowStride, rows, codes, <usize>headDim << 2, count, 16, headDim >> 2, true, list);
 }

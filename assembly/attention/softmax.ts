@@ -21,14 +21,15 @@ function below(first: i32, count: i32): v128 {
 
 /**
  * Turns 64 integer scores of a tile into f32, (score − correction)·scale of the key, in place; lanes from `count` on
- * become −∞. Returns the largest per lane together with `most`.
+ * become −∞. `scales` may be 0 when all are 1. Returns the largest per lane together with `most`.
  */
 // @ts-ignore: decorator
 @inline
 export function scaleScores(scores: usize, correction: i32, scales: usize, count: i32, most: v128): v128 {
   const less = i32x4.splat(correction);
-  for (let k = 0; k < count; k += 4, scores += 16, scales += 16) {
-    let x = f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v128.load(scores), less)), v128.load(scales));
+  for (let k = 0; k < count; k += 4, scores += 16) {
+    let x = f32x4.convert_i32x4_s(i32x4.sub(v128.load(scores), less));
+    if (scales) x = f32x4.mul(x, v128.load(scales + (<usize>k << 2)));
     if (k + 4 > count) x = v128.bitselect(x, f32x4.splat(-Infinity), below(k, count));
     v128.store(scores, x);
     most = f32x4.pmax(most, x);
@@ -40,6 +41,7 @@ export function scaleScores(scores: usize, correction: i32, scales: usize, count
  * Weights of a row of `keys` scores, tile by tile: p = 2^((score − most)·scale), its sum per lane is returned;
  * w = p·(scale of the value), rounded to 7 bits with one scale per tile. Codes after the last key of a tile are 0.
  * Overwrites the scores. 2^x as in Cephes `exp2f` (S. Moshier, public domain), x clamped to −80.
+ * Where p < `cut` it becomes 0, but not in the tile `sinkTile` and not in tiles that reach beyond key `newest`.
  * @param tileScales f32, one per tile
  * @param valueBlocks, valueScales table of block addresses from the first tile on, and where a block has its scales
  */
@@ -52,6 +54,9 @@ export function rowWeights(
   valueBlocks: usize,
   valueScales: usize,
   keys: i32,
+  cut: f32,
+  sinkTile: i32,
+  newest: i32,
 ): v128 {
   const zero = opaqueZero();
   const least = hoisted(f32x4.splat(-80.0), zero);
@@ -66,8 +71,9 @@ export function rowWeights(
   const shift = f32x4.splat(most);
   const factor = f32x4.splat(scale);
   let sum = f32x4.splat(0);
-  for (; keys > 0; keys -= 64, scores += 256, tileScales += 4, valueBlocks += 4) {
-    const count = min(64, keys);
+  for (let tile = 0; tile < keys; tile += 64, scores += 256, tileScales += 4, valueBlocks += 4) {
+    const count = min(64, keys - tile);
+    const lowest = f32x4.splat(tile == sinkTile || tile + 63 > newest ? 0 : cut);
     let largest = f32x4.splat(0);
     let at = scores;
     let values = <usize>load<u32>(valueBlocks) + valueScales;
@@ -82,6 +88,7 @@ export function rowWeights(
       p = f32x4.add(f32x4.mul(p, r), c1);
       p = f32x4.add(f32x4.mul(p, r), one);
       p = i32x4.add(p, i32x4.shl(bits, 23));
+      p = v128.and(p, f32x4.ge(p, lowest));
       let v = v128.load(values);
       if (k + 4 > count) {
         const mask = below(k, count);

@@ -1,16 +1,19 @@
 import type { ModelConfig } from "../model/config.js";
 import { share, type Thread } from "../runtime/thread.js";
-import type { CacheDescriptor } from "./cache.js";
+import { keyCounters, productCounters } from "./counters.js";
+import type { CacheDescriptor } from "./descriptor.js";
 import { partBytes, RANGE, ROWS, stateBytes, unitTokens } from "./layout.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
-/** Scratch of one thread: states, quantised query rows, and the work area of the kernels. */
-function threadBytes(headDim: number): number {
-  return statesBytes(headDim) + queriesBytes(headDim) + round64(12544 + 32 * headDim + 64);
-}
-const statesBytes = (headDim: number) => round64(ROWS * stateBytes(headDim));
-const queriesBytes = (headDim: number) => round64(ROWS * (2 * headDim + 16));
+// A thread's scratch: states, quantised query rows, mapped query rows, peaks, and the work area of the kernels.
+const statesBytes = (d: number) => round64(ROWS * stateBytes(d));
+const queriesBytes = (d: number) => round64(ROWS * (2 * d + 16));
+const mappedBytes = (d: number) => round64(ROWS * d * 4);
+const PEAKS = ROWS * 4;
+/** An upper bound of `attention_work_bytes`. */
+const workBytes = (d: number) => round64(14 * 1024 + 548 * d);
+const threadBytes = (d: number) => statesBytes(d) + queriesBytes(d) + mappedBytes(d) + PEAKS + workBytes(d);
 
 /** Bytes of the scratch area that all threads share in `storeKeysValues` and `attend`. */
 export function attentionScratchBytes(
@@ -35,23 +38,76 @@ export function storeKeysValues(
   values: number,
   tokens: number,
   position: number,
-  _scratch: number,
+  scratch: number,
 ): void {
   const { kernels } = thread;
-  const { kvHeads, headDim } = cache;
+  const { kvHeads, headDim, delta } = cache;
   const part = partBytes(cache.kind, headDim);
-  const storeKeys = cache.kind === "f32" ? kernels.cache_store_f32 : kernels.cache_store_keys_int8;
   const storeValues = cache.kind === "f32" ? kernels.cache_store_f32 : kernels.cache_store_values_int8;
   const stride = kvHeads * headDim * 4;
+  const work = scratch + thread.index * threadBytes(headDim);
   const [start, end] = share(thread, kvHeads * tokens);
   for (let head = Math.floor(start / tokens); head * tokens < end; head++) {
     const first = Math.max(start - head * tokens, 0);
     const count = Math.min(end - head * tokens, tokens) - first;
     const offset = (layer * kvHeads + head) * part;
     const from = first * stride + head * headDim * 4;
-    storeKeys(cache.keyTable, offset, keys + from, stride, count, position + first, headDim);
+    if (!delta) storeKeys(thread, cache, layer, head, keys + from, stride, count, position + first, work);
     storeValues(cache.valueTable, offset, values + from, stride, count, position + first, headDim);
   }
+  if (!delta) return;
+  // A key's reference depends on the one before it: one thread walks all tokens of a head.
+  const [firstHead, endHead] = share(thread, kvHeads);
+  for (let head = firstHead; head < endHead; head++)
+    storeKeys(thread, cache, layer, head, keys + head * headDim * 4, stride, tokens, position, work);
+}
+
+function storeKeys(
+  thread: Thread,
+  cache: CacheDescriptor,
+  layer: number,
+  head: number,
+  keys: number,
+  stride: number,
+  tokens: number,
+  position: number,
+  work: number,
+): void {
+  const { kernels } = thread;
+  const { keyTable, headDim, kvHeads, grid, delta } = cache;
+  const index = layer * kvHeads + head;
+  const offset = index * partBytes(cache.kind, headDim);
+  if (!grid) {
+    const store = cache.kind === "f32" ? kernels.cache_store_f32 : kernels.cache_store_keys_int8;
+    store(keyTable, offset, keys, stride, tokens, position, headDim);
+    return;
+  }
+  const map = grid.address + index * grid.stride;
+  if (!delta) {
+    kernels.cache_store_keys_grid(keyTable, offset, keys, stride, tokens, position, headDim, map, grid.matrix, work);
+    return;
+  }
+  const stage = tokens === 1 ? 1 : 0;
+  kernels.cache_store_keys_delta(
+    keyTable,
+    offset,
+    delta.farTable,
+    index * headDim * 64,
+    keys,
+    stride,
+    tokens,
+    position,
+    headDim,
+    map,
+    grid.matrix,
+    delta.grain,
+    delta.sink,
+    map + grid.limits,
+    map + grid.squares,
+    delta.limits[index] as number,
+    cache.counters + keyCounters(cache.layers * kvHeads, stage, index),
+    work,
+  );
 }
 
 /**
@@ -72,19 +128,20 @@ export function attend(
 ): void {
   const { heads, kvHeads, headDim } = cache;
   const group = heads / kvHeads;
+  const stage = tokens === 1 ? 1 : 0;
   const own = scratch + thread.index * threadBytes(headDim);
   const ranges = Math.ceil((position + tokens) / RANGE);
   if (tokens === 1 && ranges > 1 && thread.count > 1) {
     const parts = scratch + thread.count * threadBytes(headDim);
     const partStride = group * stateBytes(headDim);
-    let quantised = -1;
+    let prepared = -1;
     const [start, end] = share(thread, kvHeads * ranges);
     for (let unit = start; unit < end; unit++) {
       const head = Math.floor(unit / ranges);
-      if (head !== quantised) prepare(thread, cache, own, queries, head, 1);
-      quantised = head;
+      if (head !== prepared) prepare(thread, cache, layer, own, queries, head, 1, position);
+      prepared = head;
       const states = parts + unit * partStride;
-      range(thread, cache, layer, states, own, queries, head, 1, position, (unit % ranges) * RANGE, true);
+      range(thread, cache, layer, states, own, queries, head, 1, position, (unit % ranges) * RANGE, true, stage);
     }
     thread.barrier();
     const [firstHead, endHead] = share(thread, kvHeads);
@@ -103,33 +160,46 @@ export function attend(
     const first = (unit % tiles) * most;
     const count = Math.min(most, tokens - first);
     const from = queries + first * heads * headDim * 4;
-    prepare(thread, cache, own, from, head, count);
+    prepare(thread, cache, layer, own, from, head, count, position + first);
     for (let key = 0; key < position + first + count; key += RANGE)
-      range(thread, cache, layer, own, own, from, head, count, position + first, key, key === 0);
+      range(thread, cache, layer, own, own, from, head, count, position + first, key, key === 0, stage);
     finish(thread, cache, out + first * heads * headDim * 4, own, head, count);
   }
 }
 
+/** Quantises the queries of a unit into the thread's scratch, on the grid where there is one. */
 function prepare(
   thread: Thread,
   cache: CacheDescriptor,
+  layer: number,
   own: number,
   queries: number,
   head: number,
   tokens: number,
+  position: number,
 ): void {
   if (cache.kind === "f32") return;
-  const group = cache.heads / cache.kvHeads;
-  thread.kernels.attention_queries_int8(
-    own + statesBytes(cache.headDim),
-    queries + head * group * cache.headDim * 4,
-    cache.heads * cache.headDim * 4,
-    tokens * group,
-    group,
-    cache.headDim,
-  );
+  const { kernels } = thread;
+  const { headDim, heads, kvHeads, grid } = cache;
+  const group = heads / kvHeads;
+  const rows = tokens * group;
+  const index = layer * kvHeads + head;
+  const from = queries + head * group * headDim * 4;
+  const stride = heads * headDim * 4;
+  const quantised = own + statesBytes(headDim);
+  const mapped = quantised + queriesBytes(headDim);
+  if (grid) {
+    const map = grid.address + index * grid.stride + grid.queryMap;
+    kernels.map_rows(mapped, from, stride, rows, group, map, grid.matrix, headDim);
+    kernels.attention_queries_int8(quantised, mapped, group * headDim * 4, rows, group, headDim);
+  } else kernels.attention_queries_int8(quantised, from, stride, rows, group, headDim);
+  if (cache.valueCutoff > 0) {
+    const peaks = mapped + mappedBytes(headDim);
+    kernels.attention_peaks_int8(peaks, quantised, rows, position, peaks + PEAKS, cache.parameters, index);
+  }
 }
 
+/** One range of keys for the queries of a unit. */
 function range(
   thread: Thread,
   cache: CacheDescriptor,
@@ -142,46 +212,49 @@ function range(
   position: number,
   start: number,
   fresh: boolean,
+  stage: 0 | 1,
 ): void {
   const { headDim, heads, kvHeads, keyTable, valueTable } = cache;
   const group = heads / kvHeads;
-  const offset = (layer * kvHeads + head) * partBytes(cache.kind, headDim);
+  const index = layer * kvHeads + head;
   const rows = tokens * group;
   const quantised = own + statesBytes(headDim);
-  const work = quantised + queriesBytes(headDim);
-  if (cache.kind === "f32")
-    thread.kernels.attention_range_f32(
-      states,
-      queries + head * group * headDim * 4,
-      heads * headDim * 4,
-      rows,
-      group,
-      position,
-      work,
-      keyTable,
-      offset,
-      valueTable,
-      offset,
-      start,
-      fresh ? 1 : 0,
-      headDim,
-    );
-  else
+  const peaks = quantised + queriesBytes(headDim) + mappedBytes(headDim);
+  const work = peaks + PEAKS;
+  if (cache.kind === "int8") {
+    const counters = cache.counters + productCounters(cache.layers * kvHeads, stage, index, thread.index);
     thread.kernels.attention_range_int8(
       states,
       quantised,
+      peaks,
       rows,
-      group,
       position,
       work,
-      keyTable,
-      offset,
-      valueTable,
-      offset,
+      cache.parameters,
+      index,
       start,
       fresh ? 1 : 0,
-      headDim,
+      counters,
     );
+    return;
+  }
+  const offset = index * partBytes(cache.kind, headDim);
+  thread.kernels.attention_range_f32(
+    states,
+    queries + head * group * headDim * 4,
+    heads * headDim * 4,
+    rows,
+    group,
+    position,
+    work,
+    keyTable,
+    offset,
+    valueTable,
+    offset,
+    start,
+    fresh ? 1 : 0,
+    headDim,
+  );
 }
 
 function finish(
@@ -192,14 +265,8 @@ function finish(
   head: number,
   tokens: number,
 ): void {
-  const group = cache.heads / cache.kvHeads;
-  const stride = cache.heads * cache.headDim * 4;
-  thread.kernels.attention_finish(
-    out + head * group * cache.headDim * 4,
-    stride,
-    states,
-    tokens * group,
-    group,
-    cache.headDim,
-  );
+  const { heads, kvHeads, headDim } = cache;
+  const group = heads / kvHeads;
+  const to = out + head * group * headDim * 4;
+  thread.kernels.attention_finish(to, heads * headDim * 4, states, tokens * group, group, headDim);
 }

@@ -17,8 +17,10 @@ export class BlockPool {
     return address;
   }
 
-  share(address: number): void {
+  /** Adds an owner. */
+  share(address: number): number {
     this.#references.set(address, this.owners(address) + 1);
+    return address;
   }
 
   owners(address: number): number {
@@ -35,13 +37,21 @@ export class BlockPool {
   }
 }
 
+/** An entry of a block table; `tag` is added to the address in the table, for the kernels. */
+interface Block {
+  address: number;
+  bytes: number;
+  tag: 0 | 1;
+}
+
 /** A table of block addresses in the model's memory (u32, one per 64 tokens) and the blocks it points to. */
 export class BlockTable {
   readonly address: number;
+  /** Bytes of a block as it is when new. */
   readonly bytesPerBlock: number;
   readonly #pool: BlockPool;
   readonly #capacity: number;
-  #blocks: number[] = [];
+  #blocks: (Block | undefined)[] = [];
 
   /** @throws MemoryError */
   constructor(pool: BlockPool, capacity: number, bytesPerBlock: number) {
@@ -51,55 +61,69 @@ export class BlockTable {
     this.address = pool.memory.alloc(capacity * 4, "the KV cache");
   }
 
+  /** Entries, vacant ones included. */
   get count(): number {
     return this.#blocks.length;
   }
 
   get bytes(): number {
-    return this.#blocks.length * this.bytesPerBlock;
+    return this.#blocks.reduce((sum, block) => sum + (block?.bytes ?? 0), 0);
   }
 
-  /** Appends blocks until there are `count`. @throws MemoryError with the blocks taken so far kept. */
+  block(index: number): Readonly<Block> | undefined {
+    return this.#blocks[index];
+  }
+
+  /** Appends new blocks until there are `count`. @throws MemoryError with the blocks taken so far kept. */
   grow(count: number): void {
-    while (this.#blocks.length < Math.min(count, this.#capacity)) this.#append(this.#pool.take(this.bytesPerBlock));
+    while (this.#blocks.length < Math.min(count, this.#capacity))
+      this.set(this.#blocks.length, {
+        address: this.#pool.take(this.bytesPerBlock),
+        bytes: this.bytesPerBlock,
+        tag: 0,
+      });
+  }
+
+  /** Puts a block, or none, at an index up to `count`, and lets go of the one that was there. */
+  set(index: number, block: Block | undefined): void {
+    const old = this.#blocks[index];
+    this.#blocks[index] = block;
+    this.#pool.memory.u32(this.address, this.#capacity)[index] = block ? block.address + block.tag : 0;
+    if (old) this.#pool.release(old.address);
   }
 
   /** Makes sure that block `index` belongs to this table alone, copying it if need be. @throws MemoryError */
   own(index: number): void {
     const shared = this.#blocks[index];
-    if (shared === undefined || this.#pool.owners(shared) === 1) return;
-    const copy = this.#pool.take(this.bytesPerBlock);
-    const { memory } = this.#pool;
-    memory.u8(copy, this.bytesPerBlock).set(memory.u8(shared, this.bytesPerBlock));
-    this.#pool.release(shared);
-    this.#blocks[index] = copy;
-    memory.u32(this.address, this.#capacity)[index] = copy;
+    if (!shared || this.#pool.owners(shared.address) === 1) return;
+    const address = this.#pool.take(shared.bytes);
+    this.#pool.memory.u8(address, shared.bytes).set(this.#pool.memory.u8(shared.address, shared.bytes));
+    this.set(index, { ...shared, address });
   }
 
   shrink(count: number): void {
-    while (this.#blocks.length > count) this.#pool.release(this.#blocks.pop() as number);
+    while (this.#blocks.length > count) {
+      const block = this.#blocks.pop();
+      if (block) this.#pool.release(block.address);
+    }
   }
 
   /** Appends the blocks of another table, shared with it. */
   shareWith(other: BlockTable): void {
     for (const block of other.#blocks) {
-      this.#pool.share(block);
-      this.#append(block);
+      if (block) this.#pool.share(block.address);
+      this.set(this.#blocks.length, block && { ...block });
     }
   }
 
   /** The bytes of block `index`; gone stale when the memory grows. */
   view(index: number): Uint8Array {
-    return this.#pool.memory.u8(this.#blocks[index] as number, this.bytesPerBlock);
+    const block = this.#blocks[index];
+    return block ? this.#pool.memory.u8(block.address, block.bytes) : new Uint8Array(0);
   }
 
   dispose(): void {
     this.shrink(0);
     this.#pool.memory.free(this.address);
-  }
-
-  #append(block: number): void {
-    this.#pool.memory.u32(this.address, this.#capacity)[this.#blocks.length] = block;
-    this.#blocks.push(block);
   }
 }

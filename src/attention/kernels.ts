@@ -18,21 +18,74 @@ export interface AttentionKernels {
   cache_store_values_int8: StoreKernel;
   cache_store_f32: StoreKernel;
   attention_queries_int8(out: number, q: number, stride: number, rows: number, group: number, headDim: number): void;
+  attention_work_bytes(headDim: number): number;
+  attention_peaks_int8(
+    peaks: number,
+    queries: number,
+    rows: number,
+    position: number,
+    work: number,
+    parameters: number,
+    index: number,
+  ): void;
   attention_range_int8(
     states: number,
     queries: number,
+    peaks: number,
     rows: number,
-    group: number,
     position: number,
     work: number,
-    keyBlocks: number,
-    keyOffset: number,
-    valueBlocks: number,
-    valueOffset: number,
+    parameters: number,
+    index: number,
     start: number,
     fresh: number,
+    counters: number,
+  ): void;
+  map_rows(
+    y: number,
+    x: number,
+    stride: number,
+    count: number,
+    group: number,
+    map: number,
+    matrix: number,
     headDim: number,
   ): void;
+  cache_store_keys_grid(
+    blocks: number,
+    offset: number,
+    keys: number,
+    stride: number,
+    tokens: number,
+    position: number,
+    headDim: number,
+    map: number,
+    matrix: number,
+    work: number,
+  ): void;
+  cache_store_keys_delta(
+    blocks: number,
+    offset: number,
+    farBlocks: number,
+    farOffset: number,
+    keys: number,
+    stride: number,
+    tokens: number,
+    position: number,
+    headDim: number,
+    map: number,
+    matrix: number,
+    grain: number,
+    sink: number,
+    limits: number,
+    squares: number,
+    limit: number,
+    counters: number,
+    work: number,
+  ): void;
+  expand_table(out: number): void;
+  delta_fold(out: number, tile: number, headDim: number, grain: number, work: number): number;
+  delta_unfold(tile: number, folded: number, headDim: number, grain: number, table: number, reference: number): void;
   attention_range_f32(
     states: number,
     q: number,

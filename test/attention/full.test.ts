@@ -47,7 +47,7 @@ for (const build of runnableBuilds) {
           }
         },
       ),
-      { numRuns: 25 },
+      { numRuns: 10 },
     );
   });
 
@@ -61,7 +61,7 @@ for (const build of runnableBuilds) {
           const worst = out.reduce((most, x, i) => Math.max(most, Math.abs(x - (exact[i] as number))), 0);
           assert.ok(worst < (kind === "f32" ? 5e-6 : 0.3), `off by ${worst}`);
         }),
-        { numRuns: 25 },
+        { numRuns: 10 },
       );
     });
 
@@ -83,7 +83,7 @@ for (const build of runnableBuilds) {
             assert.is(firstDifference(once, parts), -1);
           },
         ),
-        { numRuns: 15 },
+        { numRuns: 10 },
       );
     });
   }

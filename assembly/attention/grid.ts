@@ -1,0 +1,95 @@
+import { sum4 } from "./layout";
+
+/**
+ * y = map(x) for `count` rows of d numbers. `matrix` = 1: map is a d × d matrix, f32, stored by columns; the products are
+ * added in the order of the columns, from 0. `matrix` = 0: map is d factors.
+ * @param x f32; row r is number r mod `group` of token r / `group`, tokens `stride` bytes apart
+ * @param y f32 [count][d]
+ */
+export function map_rows(
+  y: usize,
+  x: usize,
+  stride: usize,
+  count: i32,
+  group: i32,
+  map: usize,
+  matrix: i32,
+  headDim: i32,
+): void {
+  const bytes = <usize>headDim << 2;
+  for (let row = 0; row < count; row++, y += bytes) {
+    const from = x + <usize>(row / group) * stride + <usize>(row % group) * bytes;
+    if (!matrix) {
+      for (let i: usize = 0; i < bytes; i += 16)
+        v128.store(y + i, f32x4.mul(v128.load(from + i), v128.load(map + i)));
+      continue;
+    }
+    for (let i: usize = 0; i < bytes; i += 64) {
+      let a = f32x4.splat(0);
+      let b = a;
+      let c = a;
+      let d = a;
+      let column = map + i;
+      for (let j: usize = 0; j < bytes; j += 4, column += bytes) {
+        const factor = v128.load32_splat(from + j);
+        a = f32x4.add(a, f32x4.mul(factor, v128.load(column)));
+        b = f32x4.add(b, f32x4.mul(factor, v128.load(column, 16)));
+        c = f32x4.add(c, f32x4.mul(factor, v128.load(column, 32)));
+        d = f32x4.add(d, f32x4.mul(factor, v128.load(column, 48)));
+      }
+      v128.store(y + i, a);
+      v128.store(y + i, b, 16);
+      v128.store(y + i, c, 32);
+      v128.store(y + i, d, 48);
+    }
+  }
+}
+
+/** 7-bit codes of 16 grid coordinates: 64 + round(x), half to even, clamped to 1..127; NaN is 64. */
+// @ts-ignore: decorator
+@inline
+export function gridCodes(x: usize): v128 {
+  const a = i16x8.narrow_i32x4_s(round(v128.load(x)), round(v128.load(x, 16)));
+  const b = i16x8.narrow_i32x4_s(round(v128.load(x, 32)), round(v128.load(x, 48)));
+  const codes = i8x16.max_s(i8x16.min_s(i8x16.narrow_i16x8_s(a, b), i8x16.splat(63)), i8x16.splat(-63));
+  return i8x16.add(codes, i8x16.splat(64));
+}
+
+// @ts-ignore: decorator
+@inline
+function round(x: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(x));
+}
+
+/** Squared length of the difference of 16 codes on the grid: Σ (a − b)²·squares[i], lane by lane, added to `sum`. */
+// @ts-ignore: decorator
+@inline
+export function squaredDifference(sum: v128, a: v128, b: v128, squares: usize): v128 {
+  const difference = i8x16.sub(a, b);
+  const low = i16x8.extend_low_i8x16_s(difference);
+  const high = i16x8.extend_high_i8x16_s(difference);
+  sum = f32x4.add(sum, f32x4.mul(square(i32x4.extend_low_i16x8_s(low)), v128.load(squares)));
+  sum = f32x4.add(sum, f32x4.mul(square(i32x4.extend_high_i16x8_s(low)), v128.load(squares, 16)));
+  sum = f32x4.add(sum, f32x4.mul(square(i32x4.extend_low_i16x8_s(high)), v128.load(squares, 32)));
+  return f32x4.add(sum, f32x4.mul(square(i32x4.extend_high_i16x8_s(high)), v128.load(squares, 48)));
+}
+
+// @ts-ignore: decorator
+@inline
+function square(x: v128): v128 {
+  return f32x4.convert_i32x4_s(i32x4.mul(x, x));
+}
+
+/** Number of ones in a lane mask of 16 bytes. */
+// @ts-ignore: decorator
+@inline
+export function countLanes(mask: v128): i32 {
+  return popcnt<i32>(i8x16.bitmask(mask));
+}
+
+/** Whether Σ of the lanes is above `limit`. */
+// @ts-ignore: decorator
+@inline
+export function longer(sum: v128, limit: f32): bool {
+  return sum4(sum) > limit;
+}

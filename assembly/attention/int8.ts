@@ -1,0 +1,205 @@
+import { expF32 } from "../ops/exp";
+import { blockOf, max4, RANGE, TILE } from "./layout";
+import {
+  cutoffOf, farBlocks, groupOf, headDimOf, keyBlocks, sinkOf, valueBlocks, windowStart,
+} from "./parameters";
+import { STEP, valueProduct, valueProductSome } from "./product";
+import { queryBytes } from "./queries";
+import { farTiles, integerScores, NEAR_BYTES } from "./scores";
+import { mergeState, rowWeights, scaleScores, stateBytes, storeState } from "./softmax";
+
+// The work area of a thread: scores [4][512] (f32 or i32), codes of weights [4][512] (u16 at most), tile scales [4][8],
+// near scores, far tile addresses, list of value groups, sums i32 [4][headDim], states [4], unfolded tiles [8], a key.
+const CODES: usize = 4 * 512 * 4;
+const TILE_SCALES: usize = CODES + 4 * 512 * 2;
+const NEAR: usize = TILE_SCALES + 128;
+const TILES: usize = NEAR + NEAR_BYTES;
+const LIST: usize = TILES + 64;
+const SUMS: usize = LIST + 64;
+
+/** Bytes of the work area `attention_range_int8` and `attention_peaks_int8` need. */
+export function attention_work_bytes(headDim: i32): i32 {
+  return <i32>(SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim) + (<usize>headDim << 9) + <usize>headDim * 2);
+}
+
+/**
+ * For value skipping: the largest score (times its scale) of each query row with the first tile of keys and with the whole
+ * keys among its newest 64. f32 [rows].
+ * Arguments as for `attention_range_int8`.
+ */
+export function attention_peaks_int8(
+  peaks: usize,
+  queries: usize,
+  rows: i32,
+  position: i32,
+  work: usize,
+  parameters: usize,
+  index: i32,
+): void {
+  const headDim = headDimOf(parameters);
+  const group = groupOf(parameters);
+  const querySize = queryBytes(headDim);
+  const keyOffset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const unfolded = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
+  for (let row = 0; row < rows; row++) {
+    const at = position + row / group;
+    const query = queries + <usize>row * querySize;
+    let largest = f32x4.splat(-Infinity);
+    const newest = max(0, at - TILE + 1) & ~(TILE - 1);
+    for (let tile = 0; tile <= at; tile = tile < newest ? newest : tile + TILE) {
+      const count = min(TILE, at + 1 - tile);
+      if (farBlocks(parameters))
+        farTiles(work + TILES, unfolded, parameters, index, tile, tile + count, windowStart(parameters, at));
+      integerScores(
+        work, parameters, keyOffset, query, position, row, 1, tile, count, work + TILES, work + NEAR);
+      const scales = farBlocks(parameters) ? 0 : blockOf(keyBlocks(parameters), tile) + keyOffset + (<usize>headDim << 6);
+      largest = scaleScores(work, load<i32>(query + (<usize>headDim << 1), 4), scales, count, largest);
+    }
+    store<f32>(peaks + (<usize>row << 2), max4(largest) * load<f32>(query + (<usize>headDim << 1)));
+  }
+}
+
+/** Groups of 4 keys of a tile in which any of the rows has a weight: indices as u8, returns how many. */
+function neededGroups(list: usize, weights: usize, rows: i32, groups: i32): i32 {
+  let count = 0;
+  for (let g = 0; g < groups; g++, weights += STEP) {
+    let any: u64 = 0;
+    for (let row = 0; row < rows; row++) {
+      const at = weights + <usize>row * (RANGE << 1);
+      any |= ASC_FEATURE_RELAXED_SIMD ? <u64>load<u32>(at) : load<u64>(at);
+    }
+    if (any) {
+      store<u8>(list + <usize>count, <u8>g);
+      count++;
+    }
+  }
+  return count;
+}
+
+/**
+ * Attention of query rows over the keys `start` … `start` + 511 up to each row's own position, int8 cache. A row's result
+ * does not depend on the other rows. With `fresh` the states are set, otherwise the range is folded into them.
+ * @param states f32 [rows][headDim + 4]; rows are [token][group], the first token is at `position`
+ * @param queries from `attention_queries_int8`
+ * @param peaks from `attention_peaks_int8`; not read when the value cutoff is 0
+ * @param work `attention_work_bytes`
+ * @param parameters of the cache, see parameters.ts; `index` is layer · kvHeads + KV head
+ * @param counters four u64, added to: groups of 4 values multiplied, those of full attention, the same of keys
+ */
+export function attention_range_int8(
+  states: usize,
+  queries: usize,
+  peaks: usize,
+  rows: i32,
+  position: i32,
+  work: usize,
+  parameters: usize,
+  index: i32,
+  start: i32,
+  fresh: i32,
+  counters: usize,
+): void {
+  const headDim = headDimOf(parameters);
+  const group = groupOf(parameters);
+  const cutoff = cutoffOf(parameters);
+  const weights = work + CODES;
+  const tileScales = work + TILE_SCALES;
+  const sums = work + SUMS;
+  const part = sums + (<usize>headDim << 4);
+  const stateSize = stateBytes(headDim);
+  const querySize = queryBytes(headDim);
+  const bytes = <usize>headDim << 2;
+  const scalesAt = <usize>headDim << 6;
+  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const delta = farBlocks(parameters) != 0;
+  const keys = keyBlocks(parameters);
+  const values = valueBlocks(parameters);
+  if (delta) {
+    const last = position + (rows - 1) / group;
+    farTiles(
+      work + TILES, part + 4 * stateSize, parameters, index, start, min(start + RANGE, last + 1), windowStart(parameters, last));
+  }
+  let multiplied: u64 = 0;
+  let keysMultiplied: u64 = 0;
+  let all: u64 = 0;
+  for (let first = 0; first < rows; first += 4) {
+    const some = min(4, rows - first);
+    const most = min(RANGE, position + (first + some - 1) / group + 1 - start);
+    if (most <= 0) continue;
+    const query = queries + <usize>first * querySize;
+    keysMultiplied += integerScores(
+      work, parameters, offset, query, position, first, some, start, most, work + TILES, work + NEAR);
+    for (let r = 0; r < some; r++) {
+      const row = first + r;
+      const at = position + row / group;
+      const count = max(0, min(RANGE, at + 1 - start));
+      // Codes after the row's last tile are read together with those of later rows.
+      const end = <usize>(((count + TILE - 1) & ~(TILE - 1)) >> 2) * STEP;
+      memory.fill(weights + <usize>r * (RANGE << 1) + end, 0, (RANGE << 1) - end);
+      if (count == 0) continue;
+      const scores = work + <usize>r * (RANGE << 2);
+      const constants = query + <usize>r * querySize + (<usize>headDim << 1);
+      let largest = f32x4.splat(-Infinity);
+      for (let k = 0; k < count; k += TILE) {
+        const scales = delta ? 0 : blockOf(keys, start + k) + offset + scalesAt;
+        largest = scaleScores(
+          scores + (<usize>k << 2), load<i32>(constants, 4), scales, min(TILE, count - k), largest);
+      }
+      const top = max4(largest);
+      const scale = load<f32>(constants);
+      let cut: f32 = 0;
+      if (cutoff > 0) {
+        const above = load<f32>(peaks + (<usize>row << 2)) - top * scale;
+        cut = cutoff * (above > 0 ? expF32(above) : 1);
+      }
+      const sum = rowWeights(
+        weights + <usize>r * (RANGE << 1),
+        tileScales + (<usize>r << 5),
+        scores,
+        top,
+        scale * 1.4426950408889634,
+        values + (<usize>(start >> 6) << 2),
+        offset + scalesAt,
+        count,
+        cut,
+        start == 0 && sinkOf(parameters) > 0 ? 0 : -1,
+        at - start - TILE,
+      );
+      const state = fresh ? states + <usize>row * stateSize : part + <usize>r * stateSize;
+      storeState(state, headDim, top * scale, sum);
+    }
+    for (let k = 0; k < most; k += TILE) {
+      const codes = blockOf(values, start + k) + offset;
+      const groups = min(16, (most - k + 3) >> 2);
+      const from = weights + <usize>(k >> 2) * STEP;
+      all += groups;
+      if (cutoff > 0) {
+        const needed = neededGroups(work + LIST, from, some, groups);
+        multiplied += needed;
+        valueProductSome(sums, bytes, from, RANGE << 1, some, codes, headDim, needed, work + LIST);
+      } else {
+        multiplied += groups;
+        valueProduct(sums, bytes, from, RANGE << 1, some, codes, headDim, groups);
+      }
+      for (let r = 0; r < some; r++) {
+        const row = first + r;
+        if (position + row / group < start + k) continue;
+        const state = fresh ? states + <usize>row * stateSize : part + <usize>r * stateSize;
+        const scale = f32x4.splat(load<f32>(tileScales + (<usize>r << 5) + (<usize>(k >> 6) << 2)));
+        const add = sums + <usize>r * bytes;
+        for (let i: usize = 0; i < bytes; i += 16) {
+          const x = f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale);
+          v128.store(state + i, k ? f32x4.add(v128.load(state + i), x) : x);
+        }
+      }
+    }
+    if (!fresh)
+      for (let r = 0; r < some; r++)
+        if (position + (first + r) / group >= start)
+          mergeState(states + <usize>(first + r) * stateSize, part + <usize>r * stateSize, headDim);
+  }
+  store<u64>(counters, load<u64>(counters) + multiplied);
+  store<u64>(counters, load<u64>(counters, 8) + all, 8);
+  store<u64>(counters, load<u64>(counters, 16) + keysMultiplied, 16);
+  store<u64>(counters, load<u64>(counters, 24) + all, 24);
+}

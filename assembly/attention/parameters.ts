@@ -1,0 +1,57 @@
+// What a cache tells the kernels: u32 (f32 where said) at
+//   0 table of key blocks          4 table of value blocks     8 table of far blocks, 0 for full attention
+//  12 i32 [positions]: first key of the window of a query there
+//  16 grain   20 table of `expand_table`   24 sink   28 f32 value cutoff   32 headDim   36 query heads per KV head
+// An address in the table of far blocks is odd when the block is folded.
+
+// @ts-ignore: decorator
+@inline
+export function keyBlocks(parameters: usize): usize {
+  return <usize>load<u32>(parameters);
+}
+// @ts-ignore: decorator
+@inline
+export function valueBlocks(parameters: usize): usize {
+  return <usize>load<u32>(parameters, 4);
+}
+// @ts-ignore: decorator
+@inline
+export function farBlocks(parameters: usize): usize {
+  return <usize>load<u32>(parameters, 8);
+}
+/** First key of the local window of a query at `position`; all before it are far. */
+// @ts-ignore: decorator
+@inline
+export function windowStart(parameters: usize, position: i32): i32 {
+  return load<i32>(<usize>load<u32>(parameters, 12) + (<usize>position << 2));
+}
+// @ts-ignore: decorator
+@inline
+export function grainOf(parameters: usize): i32 {
+  return load<i32>(parameters, 16);
+}
+// @ts-ignore: decorator
+@inline
+export function expandTable(parameters: usize): usize {
+  return <usize>load<u32>(parameters, 20);
+}
+// @ts-ignore: decorator
+@inline
+export function sinkOf(parameters: usize): i32 {
+  return load<i32>(parameters, 24);
+}
+// @ts-ignore: decorator
+@inline
+export function cutoffOf(parameters: usize): f32 {
+  return load<f32>(parameters, 28);
+}
+// @ts-ignore: decorator
+@inline
+export function headDimOf(parameters: usize): i32 {
+  return load<i32>(parameters, 32);
+}
+// @ts-ignore: decorator
+@inline
+export function groupOf(parameters: usize): i32 {
+  return load<i32>(parameters, 36);
+}

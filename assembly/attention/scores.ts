@@ -1,0 +1,121 @@
+import { ROW } from "./delta-store";
+import { delta_unfold } from "./fold";
+import { blockOf, RANGE, TILE } from "./layout";
+import { expandTable, farBlocks, grainOf, groupOf, headDimOf, keyBlocks, windowStart } from "./parameters";
+import { keyProduct } from "./product";
+import { queryBytes } from "./queries";
+
+/** Bytes of one tile's near scores, i32 [4][64]. */
+export const NEAR_BYTES: usize = 1024;
+
+/** Address of the far part of `index` (layer · kvHeads + KV head) in the block of `position`; the lowest bit says folded. */
+// @ts-ignore: decorator
+@inline
+export function farPart(parameters: usize, position: i32, index: i32): usize {
+  const block = blockOf(farBlocks(parameters), position);
+  if (!(block & 1)) return block + ((<usize>index * <usize>headDimOf(parameters)) << 6);
+  const base = block - 1;
+  return base + <usize>load<u32>(base + (<usize>index << 2)) + 1;
+}
+
+/**
+ * Makes the far tiles of the keys `start` … `end` − 1 ready for products: writes one u32 address per tile, odd for folded
+ * tiles of row grain. Tiles no query needs (the window of `position` begins before them) are left out.
+ * @param unfolded room for 8 tiles, then headDim bytes
+ */
+export function farTiles(
+  tiles: usize,
+  unfolded: usize,
+  parameters: usize,
+  index: i32,
+  start: i32,
+  end: i32,
+  lastWindow: i32,
+): void {
+  const headDim = headDimOf(parameters);
+  const grain = grainOf(parameters);
+  const size = <usize>headDim << 6;
+  for (let k = start; k < min(end, lastWindow); k += TILE, tiles += 4, unfolded += size) {
+    let part = farPart(parameters, k, index);
+    if (part & 1 && grain != ROW) {
+      delta_unfold(unfolded, part - 1, headDim, grain, expandTable(parameters), unfolded + size);
+      part = unfolded;
+    }
+    store<u32>(tiles, <u32>part);
+  }
+}
+
+/** Row grain: scores of the keys that were kept, handed to the keys that repeat them. */
+function repeatScores(out: usize, outStride: usize, kept: usize, rows: i32, bits: u64, keys: i32): void {
+  for (let row = 0; row < rows; row++, out += outStride, kept += TILE << 2) {
+    let from = kept - 4;
+    for (let key = 0; key < keys; key++) {
+      from += <usize>((bits >> key) & 1) << 2;
+      store<i32>(out + (<usize>key << 2), load<i32>(from));
+    }
+  }
+}
+
+/**
+ * Integer scores of 1–4 query rows with the keys `start` … `start` + `most` − 1, most ≤ 512: i32 [rows][512]. A key before
+ * the window of its query is taken from the far store. Returns the groups of 4 keys that were multiplied.
+ * @param first index of the first row; the first row of all is at `position`
+ * @param index layer · kvHeads + KV head; its keys are at `keyOffset` of a block
+ * @param tiles from `farTiles`; @param near NEAR_BYTES of work
+ */
+export function integerScores(
+  out: usize,
+  parameters: usize,
+  keyOffset: usize,
+  query: usize,
+  position: i32,
+  first: i32,
+  some: i32,
+  start: i32,
+  most: i32,
+  tiles: usize,
+  near: usize,
+): i32 {
+  const headDim = headDimOf(parameters);
+  const group = groupOf(parameters);
+  const stride = RANGE << 2;
+  const querySize = queryBytes(headDim);
+  const blocks = keyBlocks(parameters);
+  const delta = farBlocks(parameters) != 0;
+  const firstWindow = delta ? windowStart(parameters, position + first / group) : 0;
+  const lastWindow = delta ? windowStart(parameters, position + (first + some - 1) / group) : 0;
+  let multiplied = 0;
+  for (let k = 0; k < most; k += TILE, out += TILE << 2, tiles += 4) {
+    const groups = min(16, ((most - k + 7) >> 3) << 1);
+    const needed = min(16, (most - k + 3) >> 2);
+    const tile = start + k;
+    if (lastWindow <= tile) {
+      keyProduct(out, stride, query, querySize, some, blockOf(blocks, tile) + keyOffset, headDim, groups);
+      multiplied += needed;
+      continue;
+    }
+    const far = <usize>load<u32>(tiles);
+    if (far & 1) {
+      const bits = load<u64>(far - 1);
+      const kept = (<i32>popcnt(bits) + 7) >> 3 << 1;
+      keyProduct(near, TILE << 2, query, querySize, some, far + 15, headDim, kept);
+      multiplied += min(needed, kept);
+      repeatScores(out, stride, near, some, bits, min(TILE, most - k));
+    } else {
+      keyProduct(out, stride, query, querySize, some, far, headDim, groups);
+      multiplied += needed;
+    }
+    if (firstWindow >= tile + min(TILE, most - k)) continue;
+    keyProduct(near, TILE << 2, query, querySize, some, blockOf(blocks, tile) + keyOffset, headDim, groups);
+    multiplied += needed;
+    for (let row = 0; row < some; row++) {
+      const window = windowStart(parameters, position + (first + row) / group);
+      for (let key = max(0, window - tile); key < min(TILE, most - k); key++)
+        store<i32>(
+          out + <usize>row * stride + (<usize>key << 2),
+          load<i32>(near + (<usize>row << 8) + (<usize>key << 2)),
+        );
+    }
+  }
+  return multiplied;
+}

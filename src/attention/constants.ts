@@ -1,0 +1,88 @@
+import type { ModelConfig } from "../model/config.js";
+import type { Kernels } from "../runtime/kernels.js";
+import type { BlockPool } from "./blocks.js";
+import type { AttentionPolicy } from "./policy.js";
+
+const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
+
+/** Where the maps to and from the grid of each layer and KV head are; offsets are from the head's own start. */
+export interface GridDescriptor {
+  readonly address: number;
+  /** Bytes per layer and KV head; the map of the keys comes first. */
+  readonly stride: number;
+  /** 1: maps are d × d matrices stored by columns, 0: d factors. */
+  readonly matrix: 0 | 1;
+  readonly queryMap: number;
+  /** f32 [d], squared grid steps. */
+  readonly squares: number;
+  /** u8 [d], largest difference of codes that is dropped. */
+  readonly limits: number;
+}
+
+/** What forks of a cache share and never change. */
+export interface SharedConstants {
+  readonly block: number;
+  readonly windowStarts: number;
+  readonly expandTable: number;
+  readonly grid: GridDescriptor | undefined;
+}
+
+/** Lays out window starts, the table of bit expansions, and the grid. @throws MemoryError */
+export function makeConstants(
+  pool: BlockPool,
+  kernels: Kernels,
+  config: ModelConfig,
+  contextLength: number,
+  policy: AttentionPolicy,
+): SharedConstants {
+  const { headDim, kvHeads, layers } = config;
+  const heads = layers * kvHeads;
+  const windowBytes = policy.delta ? round64(contextLength * 4) : 0;
+  const tableBytes = policy.delta ? 2048 : 0;
+  const matrix = policy.basis === "score" ? 1 : 0;
+  const mapBytes = matrix ? headDim * headDim * 4 : headDim * 4;
+  const stride = round64(2 * mapBytes + headDim * 5);
+  const gridBytes = policy.grid ? heads * stride : 0;
+  const block = pool.take(windowBytes + tableBytes + gridBytes);
+  const { memory } = pool;
+  const expandTable = block + windowBytes;
+  if (policy.delta) {
+    const starts = memory.i32(block, contextLength);
+    for (let position = 0; position < contextLength; position++) starts[position] = policy.windowStart(position);
+    kernels.expand_table(expandTable);
+  }
+  if (!policy.grid) return { block, windowStarts: block, expandTable, grid: undefined };
+  const address = expandTable + tableBytes;
+  const grid: GridDescriptor = {
+    address,
+    stride,
+    matrix,
+    queryMap: mapBytes,
+    squares: 2 * mapBytes,
+    limits: 2 * mapBytes + headDim * 4,
+  };
+  policy.grid.forEach((head, index) => {
+    const at = address + index * stride;
+    const steps = matrix ? (head.scoreSteps as number[]) : head.rawSteps;
+    const keyMap = memory.f32(at, mapBytes / 4);
+    const queryMap = memory.f32(at + mapBytes, mapBytes / 4);
+    const squares = memory.f32(at + grid.squares, headDim);
+    const limits = memory.u8(at + grid.limits, headDim);
+    const theta = policy.thresholds[index] ?? 0;
+    for (let i = 0; i < headDim; i++) {
+      const step = steps[i] as number;
+      squares[i] = step * step;
+      limits[i] = Math.min(127, Math.floor(theta / step));
+      if (matrix)
+        for (let j = 0; j < headDim; j++) {
+          keyMap[j * headDim + i] = (head.basis?.[i * headDim + j] as number) / step;
+          queryMap[j * headDim + i] = (head.inverse?.[i * headDim + j] as number) * step;
+        }
+      else {
+        keyMap[i] = 1 / step;
+        queryMap[i] = step;
+      }
+    }
+  });
+  return { block, windowStarts: block, expandTable, grid };
+}

@@ -1,0 +1,34 @@
+import type { GridDescriptor } from "./constants.js";
+import type { CacheKind } from "./layout.js";
+
+/** Everything a thread must know about a cache: plain numbers, cloned once; what changes lives in the model's memory. */
+export interface CacheDescriptor {
+  readonly kind: CacheKind;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly contextLength: number;
+  /** Address of the table of key blocks: one u32 address per 64 tokens. */
+  readonly keyTable: number;
+  /** Address of the table of value blocks. */
+  readonly valueTable: number;
+  /** Address of what assembly/attention/parameters.ts describes. */
+  readonly parameters: number;
+  /** Address of the counters, see counters.ts. */
+  readonly counters: number;
+  /** Present when keys are kept on a calibrated grid. */
+  readonly grid?: GridDescriptor | undefined;
+  /** Present for delta attention. */
+  readonly delta?: DeltaDescriptor | undefined;
+  readonly valueCutoff: number;
+}
+
+export interface DeltaDescriptor {
+  /** Address of the table of far blocks; odd entries are folded. */
+  readonly farTable: number;
+  readonly grain: 0 | 1 | 2;
+  readonly sink: number;
+  /** θ² per layer and KV head. */
+  readonly limits: readonly number[];
+}

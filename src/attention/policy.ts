@@ -1,0 +1,145 @@
+import { OptionError } from "../errors.js";
+import type { ModelConfig } from "../model/config.js";
+import type { CalibratedHead } from "./calibration.js";
+import type { AttentionOptions } from "./options.js";
+
+/** Target sparsities at which a calibration holds thresholds: 0.05, 0.10 … 0.95. */
+export const SPARSITIES: readonly number[] = Array.from({ length: 19 }, (_, i) => (i + 1) / 20);
+
+/** The options with defaults filled in and checked against the model. */
+export interface AttentionPolicy {
+  delta: boolean;
+  grain: 0 | 1 | 2;
+  basis: "raw" | "score";
+  /** Keys are kept on the calibrated grid of the basis instead of one scale per key. */
+  grid: readonly CalibratedHead[] | undefined;
+  /** θ per layer and KV head. */
+  thresholds: number[];
+  /** First key of the window of a query at each position; never falls. */
+  windowStart(position: number): number;
+  sink: number;
+  valueCutoff: number;
+}
+
+/** @throws OptionError naming the option */
+export function attentionPolicy(
+  options: AttentionOptions,
+  config: ModelConfig,
+  contextLength: number,
+): AttentionPolicy {
+  const delta = choice("kind", options.kind ?? "full", ["full", "delta"]) === "delta";
+  const grain = choice("grain", options.grain ?? "element", ["element", "chunk", "row"]);
+  const basis = choice("basis", options.basis ?? "raw", ["raw", "score"]);
+  const { calibration } = options;
+  if (calibration) checkCalibration(options, config);
+  if (!calibration && (delta || basis === "score"))
+    throw bad(
+      "calibration",
+      "is needed for delta attention and for the score basis",
+      "Make one with `deltallm calibrate`",
+    );
+  if (basis === "score" && calibration?.heads.some((head) => !head.basis))
+    throw bad("basis", "score is not in this calibration", "Calibrate again, or use the raw basis");
+  const grid = calibration && (delta || options.basis) ? calibration.heads : undefined;
+  const minimum = number("window", options.window ?? 64, 0, 2 ** 31, true);
+  const scale = number("windowScale", options.windowScale ?? 0.05, 0, 1);
+  const shape = choice("windowShape", options.windowShape ?? "sliding", ["sliding", "block"]);
+  const size = (length: number) => Math.max(1, minimum, Math.round(scale * length));
+  const starts = shape === "block" && delta ? blockStarts(size, contextLength) : undefined;
+  return {
+    delta,
+    grain: grain === "element" ? 0 : grain === "chunk" ? 1 : 2,
+    basis,
+    grid,
+    thresholds: delta ? thresholdsOf(options, config, `${grain}/${basis}`) : [],
+    windowStart: (position) => (starts ? (starts[position] as number) : Math.max(0, position + 1 - size(position + 1))),
+    sink: number("sink", options.sink ?? 4, 0, 2 ** 31, true),
+    valueCutoff: Math.fround(number("valueCutoff", options.valueCutoff ?? 0, 0, 1)),
+  };
+}
+
+/** Windows that follow each other, each as long as a sliding window would be at its first token. */
+function blockStarts(size: (length: number) => number, contextLength: number): Int32Array {
+  const starts = new Int32Array(contextLength);
+  for (let start = 0; start < contextLength; ) {
+    const end = Math.min(contextLength, start + size(start + 1));
+    starts.fill(start, start, end);
+    start = end;
+  }
+  return starts;
+}
+
+function thresholdsOf(options: AttentionOptions, config: ModelConfig, key: string): number[] {
+  const { layers, kvHeads } = config;
+  const { threshold, thresholds, targetSparsity, calibration } = options;
+  if ([threshold, thresholds, targetSparsity].filter((x) => x !== undefined).length > 1)
+    throw bad("threshold", "excludes thresholds and targetSparsity", "Give one of them");
+  if (thresholds !== undefined) {
+    if (thresholds.length !== layers) throw bad("thresholds", `must have ${layers} entries, one per layer`);
+    return thresholds.flatMap((entry) => {
+      const perHead = typeof entry === "number" ? Array<number>(kvHeads).fill(entry) : [...entry];
+      if (perHead.length !== kvHeads) throw bad("thresholds", `must have ${kvHeads} numbers per layer`);
+      return perHead.map((x) => number("thresholds", x, 0, Number.MAX_VALUE));
+    });
+  }
+  if (targetSparsity !== undefined) {
+    number("targetSparsity", targetSparsity, 0, 1);
+    return (calibration?.heads ?? []).map((head) => {
+      const known = head.thresholds[key];
+      if (known?.length !== SPARSITIES.length)
+        throw bad("targetSparsity", `has no thresholds for ${key} in this calibration`, "Calibrate again");
+      return interpolate(known, targetSparsity);
+    });
+  }
+  return Array<number>(layers * kvHeads).fill(number("threshold", threshold ?? 0, 0, Number.MAX_VALUE));
+}
+
+function interpolate(known: readonly number[], sparsity: number): number {
+  const at = Math.min(sparsity * 20, SPARSITIES.length) - 1;
+  if (at < 0) return (known[0] as number) * (at + 1);
+  const low = Math.floor(at);
+  const a = known[low] as number;
+  return a + ((known[low + 1] ?? a) - a) * (at - low);
+}
+
+function checkCalibration({ calibration }: AttentionOptions, config: ModelConfig): void {
+  const { layers, kvHeads, headDim } = config;
+  if (calibration?.format !== "deltallm-calibration" || calibration.version !== 1)
+    throw bad("calibration", "is not a calibration this version reads", "Make one with `deltallm calibrate`");
+  if (calibration.layers !== layers || calibration.kvHeads !== kvHeads || calibration.headDim !== headDim)
+    throw bad("calibration", "was made for a model of another shape", "Calibrate this model");
+  const numbers = (list: readonly number[] | undefined, length: number, positive: boolean) =>
+    list === undefined ||
+    (Array.isArray(list) && list.length === length && list.every((x) => Number.isFinite(x) && (!positive || x > 0)));
+  const good =
+    Array.isArray(calibration.heads) &&
+    calibration.heads.length === layers * kvHeads &&
+    calibration.heads.every(
+      (head) =>
+        head.rawSteps &&
+        numbers(head.rawSteps, headDim, true) &&
+        numbers(head.scoreSteps, headDim, true) &&
+        numbers(head.basis, headDim * headDim, false) &&
+        numbers(head.inverse, headDim * headDim, false) &&
+        !head.basis === !head.inverse &&
+        !head.basis === !head.scoreSteps &&
+        typeof head.thresholds === "object" &&
+        Object.values(head.thresholds).every((list) => numbers(list, SPARSITIES.length, false)),
+    );
+  if (!good) throw bad("calibration", "is damaged", "Calibrate again");
+}
+
+function bad(key: string, what: string, hint?: string): OptionError {
+  return new OptionError(`attention.${key} ${what}`, { key: `attention.${key}` }, hint);
+}
+
+function choice<T extends string>(key: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) throw bad(key, `must be one of ${allowed.join(", ")}, not ${String(value)}`);
+  return value;
+}
+
+function number(key: string, value: number, low: number, high: number, whole = false): number {
+  if (typeof value !== "number" || !(value >= low && value <= high) || (whole && !Number.isInteger(value)))
+    throw bad(key, `must be a ${whole ? "whole " : ""}number from ${low} to ${high}, not ${String(value)}`);
+  return value;
+}

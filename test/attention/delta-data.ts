@@ -1,0 +1,37 @@
+import type { Calibration } from "#src/attention/calibration.js";
+import type { Shape } from "../twins/attention.js";
+import { random, randomArray } from "./harness.js";
+
+/** Queries, keys and values of which the keys change slowly from token to token, so that deltas are sparse. */
+export function walk(shape: Shape, tokens: number, seed: number): [Float32Array, Float32Array, Float32Array] {
+  const size = shape.kvHeads * shape.headDim;
+  const keys = randomArray(tokens * size, seed);
+  for (let i = size; i < keys.length; i++) keys[i] = 0.9 * (keys[i - size] as number) + 0.45 * (keys[i] as number);
+  return [randomArray(tokens * shape.heads * shape.headDim, seed + 1), keys, randomArray(tokens * size, seed + 2)];
+}
+
+/** A made-up calibration: uneven steps, and a score basis that is a product of plane rotations and scales. */
+export function fakeCalibration(shape: Shape, seed: number, layers = 1): Calibration {
+  const { headDim: d, kvHeads } = shape;
+  const next = random(seed + 77);
+  const heads = Array.from({ length: layers * kvHeads }, () => {
+    const scale = Array.from({ length: d }, () => 0.6 + 0.3 * Math.abs(next()));
+    const basis = Array.from({ length: d * d }, (_, i) => (i % (d + 1) === 0 ? (scale[i / (d + 1)] as number) : 0));
+    const inverse = basis.map((x) => (x ? 1 / x : 0));
+    for (let turn = 0; turn < 2 * d; turn++) {
+      const [a, b] = [turn % d, (turn * 7 + 1) % d];
+      if (a === b) continue;
+      const angle = next();
+      const [c, s] = [Math.cos(angle), Math.sin(angle)];
+      for (const matrix of [basis, inverse])
+        for (let j = 0; j < d; j++) {
+          const [x, y] = [matrix[a * d + j] as number, matrix[b * d + j] as number];
+          matrix[a * d + j] = c * x - s * y;
+          matrix[b * d + j] = s * x + c * y;
+        }
+    }
+    const steps = () => Array.from({ length: d }, () => (3 + 0.8 * Math.abs(next())) / 63);
+    return { rawSteps: steps(), scoreSteps: steps(), basis, inverse, thresholds: {} };
+  });
+  return { format: "deltallm-calibration", version: 1, model: "test", layers, kvHeads, headDim: d, heads };
+}

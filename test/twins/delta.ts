@@ -1,0 +1,80 @@
+import { nearest, type Shape } from "./attention.js";
+
+const f = Math.fround;
+
+/** Grid codes (−63 … 63) of one key: f32 map, half to even, as the kernels. `matrix` is by columns, else factors. */
+export function gridCodes(key: Float32Array, map: Float32Array, matrix: boolean): number[] {
+  const d = key.length;
+  return Array.from(key, (x, i) => {
+    let y = 0;
+    if (matrix) for (let j = 0; j < d; j++) y = f(y + f((key[j] as number) * (map[j * d + i] as number)));
+    else y = f(x * (map[i] as number));
+    return Math.max(-63, Math.min(63, nearest(y)));
+  });
+}
+
+/**
+ * The delta key matrix, straight from its definition, on quantised keys: references r_t per token. A difference counts in
+ * real units, |code difference|·step; chunks and rows by their Euclidean norm. Keys of the sink are taken whole.
+ */
+export function references(
+  codes: readonly number[][],
+  steps: readonly number[],
+  theta: number,
+  grain: "element" | "chunk" | "row",
+  sink: number,
+): { rows: number[][]; dropped: number } {
+  const d = steps.length;
+  const size = grain === "element" ? 1 : grain === "chunk" ? 16 : d;
+  const rows: number[][] = [];
+  let dropped = 0;
+  let r = codes[0] as number[];
+  codes.forEach((key, t) => {
+    if (t < sink || t === 0) r = key;
+    else {
+      const next = [...r];
+      for (let from = 0; from < d; from += size) {
+        let square = 0;
+        for (let i = from; i < from + size; i++) {
+          const step = steps[i] as number;
+          square += (((key[i] as number) - (r[i] as number)) * step) ** 2;
+        }
+        if (Math.sqrt(square) > theta) for (let i = from; i < from + size; i++) next[i] = key[i] as number;
+        else dropped += size;
+      }
+      r = next;
+    }
+    rows.push(r);
+  });
+  return { rows, dropped };
+}
+
+/** Hybrid attention in f64: whole keys (codes) in sink and window, references elsewhere. One head; `query` on the grid. */
+export function deltaAttentionF64(
+  query: readonly number[],
+  whole: readonly number[][],
+  reference: readonly number[][],
+  values: readonly Float32Array[],
+  windowStart: number,
+  sink: number,
+): number[] {
+  const d = query.length;
+  const scores = whole.map((key, j) => {
+    const used = (j < sink || j >= windowStart ? key : reference[j]) as readonly number[];
+    return query.reduce((sum, q, i) => sum + q * (used[i] as number), 0) / Math.sqrt(d);
+  });
+  const top = Math.max(...scores);
+  const weights = scores.map((s) => Math.exp(s - top));
+  const total = weights.reduce((a, b) => a + b, 0);
+  return Array.from({ length: d }, (_, i) =>
+    weights.reduce((sum, w, j) => sum + (w / total) * ((values[j] as Float32Array)[i] as number), 0),
+  );
+}
+
+export function headRows(x: Float32Array, shape: Shape, kvHead: number): Float32Array[] {
+  const { kvHeads, headDim } = shape;
+  const tokens = x.length / (kvHeads * headDim);
+  return Array.from({ length: tokens }, (_, t) =>
+    x.slice((t * kvHeads + kvHead) * headDim, (t * kvHeads + kvHead + 1) * headDim),
+  );
+}
