@@ -37,7 +37,9 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     const contextLength = options.contextLength ?? Math.min(longest, DEFAULT_CONTEXT);
     if (contextLength > longest)
       file.notes.push(`context of ${contextLength} tokens asked for, the model was made for ${longest}`);
+    // Made while the weights are read; a failure there must not leave this one unheard.
     const tokenizer = createTokenizer(file.tokenizer);
+    tokenizer.catch(() => {});
     const engine = await Engine.load(file, {
       threads: threads.count,
       kernel: options.kernel,
