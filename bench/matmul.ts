@@ -57,9 +57,7 @@ for (const build of ["simd", "relaxed"] as const) {
       const scratch = memory.alloc(matmulScratchBytes(columns), "scratch");
       let call = 0;
       const bench = new Bench({ time: Number(process.env.BENCH_MS ?? 300), warmupTime: 100 });
-      bench.add(name, () =>
-        matmul(thread, out, weights[call++ % copies] as Weight, activations, tokens, { scratch }),
-      );
+      bench.add(name, () => matmul(thread, out, weights[call++ % copies] as Weight, activations, tokens, { scratch }));
       await bench.run();
       const result = bench.tasks[0]?.result as { latency?: { p50?: number; min?: number } } | undefined;
       const ms = result?.latency?.p50 ?? Number.NaN;
