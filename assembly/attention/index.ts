@@ -4,6 +4,7 @@ export { delta_fold, delta_unfold, expand_table } from "./fold";
 export { map_rows } from "./grid";
 export { attention_peaks_int8, attention_range_int8, attention_work_bytes } from "./int8";
 export { attention_queries_int8 } from "./queries";
+export { record_moments } from "./record";
 export { rope_rotate, rope_table } from "./rope";
 export { attention_finish, attention_merge } from "./softmax";
 export { cache_store_f32, cache_store_keys_int8, cache_store_values_int8 } from "./store";

@@ -130,6 +130,7 @@ export function attend(
   const group = heads / kvHeads;
   const stage = tokens === 1 ? 1 : 0;
   const own = scratch + thread.index * threadBytes(headDim);
+  if (cache.record !== undefined) record(thread, cache, cache.record, layer, queries, tokens);
   const ranges = Math.ceil((position + tokens) / RANGE);
   if (tokens === 1 && ranges > 1 && thread.count > 1) {
     const parts = scratch + thread.count * threadBytes(headDim);
@@ -164,6 +165,24 @@ export function attend(
     for (let key = 0; key < position + first + count; key += RANGE)
       range(thread, cache, layer, own, own, from, head, count, position + first, key, key === 0, stage);
     finish(thread, cache, out + first * heads * headDim * 4, own, head, count);
+  }
+}
+
+function record(
+  thread: Thread,
+  cache: CacheDescriptor,
+  sums: number,
+  layer: number,
+  queries: number,
+  tokens: number,
+): void {
+  const { headDim, heads, kvHeads } = cache;
+  const group = heads / kvHeads;
+  const [start, end] = share(thread, kvHeads);
+  for (let head = start; head < end; head++) {
+    const to = sums + (layer * kvHeads + head) * headDim * headDim * 4;
+    const from = queries + head * group * headDim * 4;
+    thread.kernels.record_moments(to, from, heads * headDim * 4, tokens * group, group, headDim);
   }
 }
 

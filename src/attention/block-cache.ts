@@ -8,7 +8,6 @@ import { type AttentionStats, counterBytes } from "./counters.js";
 import type { CacheDescriptor } from "./descriptor.js";
 import { foldBlock } from "./fold.js";
 import { BLOCK, blockBytes, type CacheKind } from "./layout.js";
-import type { AttentionOptions } from "./options.js";
 import type { AttentionPolicy } from "./policy.js";
 import { restoreCache, saveCache } from "./saved.js";
 import { attentionStats } from "./stats.js";
@@ -23,8 +22,8 @@ export interface CacheParts {
   kind: CacheKind;
   contextLength: number;
   policy: AttentionPolicy;
-  attention: AttentionOptions;
   constants: SharedConstants;
+  record: boolean;
 }
 
 /** A cache of blocks of 64 tokens. Delta caches have a third table, of references, and fold what has left the window. */
@@ -35,6 +34,7 @@ export class BlockCache implements KeyValueCache {
   readonly values: BlockTable;
   readonly far: BlockTable | undefined;
   readonly #owned: number;
+  readonly #record: number | undefined;
   #length = 0;
   #folded = 0;
   #disposed = false;
@@ -46,6 +46,7 @@ export class BlockCache implements KeyValueCache {
     const bytes = blockBytes(kind, config);
     const heads = config.layers * config.kvHeads;
     const made: BlockTable[] = [];
+    const owned: number[] = [];
     const table = (size: number) => {
       const result = new BlockTable(pool, blocks, size);
       made.push(result);
@@ -56,8 +57,11 @@ export class BlockCache implements KeyValueCache {
       this.values = table(bytes);
       this.far = policy.delta ? table(heads * config.headDim * BLOCK) : undefined;
       this.#owned = pool.take(64 + counterBytes(heads));
+      owned.push(this.#owned);
+      this.#record = parts.record ? pool.take(heads * config.headDim ** 2 * 4) : undefined;
     } catch (error) {
       for (const table of made) table.dispose();
+      for (const block of owned) pool.release(block);
       throw error;
     }
     pool.share(constants.block);
@@ -95,6 +99,7 @@ export class BlockCache implements KeyValueCache {
         limits: policy.thresholds.map((theta) => theta * theta),
       },
       valueCutoff: policy.valueCutoff,
+      record: this.#record,
     };
   }
 
@@ -206,6 +211,7 @@ export class BlockCache implements KeyValueCache {
     this.#disposed = true;
     for (const table of this.tables) table.dispose();
     this.parts.pool.release(this.#owned);
+    if (this.#record !== undefined) this.parts.pool.release(this.#record);
     this.parts.pool.release(this.parts.constants.block);
   }
 

@@ -19,6 +19,8 @@ export interface CacheOptions {
   /** Most tokens the cache can hold. */
   contextLength: number;
   attention: AttentionOptions;
+  /** Sum up the queries for a calibration, see record.ts; `f32` caches only. */
+  record?: boolean | undefined;
   /** Any build of the kernels on this memory; made when missing. */
   kernels?: Kernels | undefined;
 }
@@ -78,7 +80,8 @@ export function createCache(memory: Memory, config: ModelConfig, options: CacheO
   const pool = new BlockPool(memory);
   const constants = makeConstants(pool, kernels, config, contextLength, policy);
   try {
-    return new BlockCache({ pool, kernels, config, kind, contextLength, policy, attention, constants });
+    const record = options.record === true && kind === "f32";
+    return new BlockCache({ pool, kernels, config, kind, contextLength, policy, constants, record });
   } finally {
     pool.release(constants.block);
   }

@@ -1,3 +1,6 @@
+import { OptionError } from "../errors.js";
+import { invert } from "./symmetric.js";
+
 /** What was measured on a calibration text, per layer and KV head; plain JSON. */
 export interface Calibration {
   format: "deltallm-calibration";
@@ -7,19 +10,47 @@ export interface Calibration {
   layers: number;
   kvHeads: number;
   headDim: number;
+  /** `heads[layer · kvHeads + kvHead]`. */
   heads: CalibratedHead[];
 }
 
-/** One layer and KV head; `heads[layer · kvHeads + kvHead]`. */
+/** One layer and KV head. */
 export interface CalibratedHead {
   /** Step of the 7-bit grid per element of the key, raw basis. */
   rawSteps: number[];
   /** The same in the score basis. */
   scoreSteps?: number[] | undefined;
-  /** Row-major d × d matrix A of the score basis: k' = A·k. */
-  basis?: number[] | undefined;
-  /** Its inverse transpose: q' = A⁻ᵀ·q. */
-  inverse?: number[] | undefined;
+  /** Matrix A of the score basis, k' = A·k: row-major d × d little-endian f32 as base64. Queries take A⁻ᵀ. */
+  basis?: string | undefined;
   /** Thresholds by `grain/basis`, at the target sparsities 0.05, 0.10 … 0.95. */
   thresholds: Record<string, number[]>;
+}
+
+export function encodeMatrix(matrix: Float64Array): string {
+  const bytes = new Uint8Array(matrix.length * 4);
+  const view = new DataView(bytes.buffer);
+  matrix.forEach((x, i) => {
+    view.setFloat32(i * 4, x, true);
+  });
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
+/** The matrix and its inverse transpose. @throws OptionError when the text is no invertible d × d matrix */
+export function decodeBasis(text: string, d: number): { basis: Float64Array; inverse: Float64Array } {
+  const damaged = () => new OptionError("The calibration has a damaged score basis", {}, "Calibrate again");
+  let binary: string;
+  try {
+    binary = atob(text);
+  } catch {
+    throw damaged();
+  }
+  if (binary.length !== d * d * 4) throw damaged();
+  const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  const basis = Float64Array.from({ length: d * d }, (_, i) => view.getFloat32(i * 4, true));
+  const turned = basis.every(Number.isFinite) ? invert(basis, d) : undefined;
+  if (!turned) throw damaged();
+  return { basis, inverse: turned.map((_, at) => turned[(at % d) * d + Math.floor(at / d)] as number) };
 }

@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../model/config.js";
 import type { Kernels } from "../runtime/kernels.js";
 import type { BlockPool } from "./blocks.js";
+import { decodeBasis } from "./calibration.js";
 import type { AttentionPolicy } from "./policy.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
@@ -62,6 +63,7 @@ export function makeConstants(
     limits: 2 * mapBytes + headDim * 4,
   };
   policy.grid.forEach((head, index) => {
+    const score = matrix ? decodeBasis(head.basis ?? "", headDim) : undefined;
     const at = address + index * stride;
     const steps = matrix ? (head.scoreSteps as number[]) : head.rawSteps;
     const keyMap = memory.f32(at, mapBytes / 4);
@@ -73,10 +75,10 @@ export function makeConstants(
       const step = steps[i] as number;
       squares[i] = step * step;
       limits[i] = Math.min(127, Math.floor(theta / step));
-      if (matrix)
+      if (score)
         for (let j = 0; j < headDim; j++) {
-          keyMap[j * headDim + i] = (head.basis?.[i * headDim + j] as number) / step;
-          queryMap[j * headDim + i] = (head.inverse?.[i * headDim + j] as number) * step;
+          keyMap[j * headDim + i] = (score?.basis[i * headDim + j] as number) / step;
+          queryMap[j * headDim + i] = (score?.inverse[i * headDim + j] as number) * step;
         }
       else {
         keyMap[i] = 1 / step;

@@ -22,6 +22,8 @@ export interface CacheDescriptor {
   /** Present for delta attention. */
   readonly delta?: DeltaDescriptor | undefined;
   readonly valueCutoff: number;
+  /** Address of Σ q·qᵀ per layer and KV head, f32 [d][d], when the cache records for a calibration. */
+  readonly record?: number | undefined;
 }
 
 export interface DeltaDescriptor {

@@ -83,6 +83,7 @@ export interface AttentionKernels {
     counters: number,
     work: number,
   ): void;
+  record_moments(sums: number, q: number, stride: number, rows: number, group: number, headDim: number): void;
   expand_table(out: number): void;
   delta_fold(out: number, tile: number, headDim: number, grain: number, work: number): number;
   delta_unfold(tile: number, folded: number, headDim: number, grain: number, table: number, reference: number): void;

@@ -119,9 +119,7 @@ function checkCalibration({ calibration }: AttentionOptions, config: ModelConfig
         head.rawSteps &&
         numbers(head.rawSteps, headDim, true) &&
         numbers(head.scoreSteps, headDim, true) &&
-        numbers(head.basis, headDim * headDim, false) &&
-        numbers(head.inverse, headDim * headDim, false) &&
-        !head.basis === !head.inverse &&
+        (head.basis === undefined || typeof head.basis === "string") &&
         !head.basis === !head.scoreSteps &&
         typeof head.thresholds === "object" &&
         Object.values(head.thresholds).every((list) => numbers(list, SPARSITIES.length, false)),

@@ -1,5 +1,6 @@
 import { SessionError } from "../errors.js";
 import type { BlockCache } from "./block-cache.js";
+import type { CalibratedHead } from "./calibration.js";
 import { isFoldedBlock } from "./fold.js";
 import { BLOCK } from "./layout.js";
 
@@ -24,7 +25,7 @@ function header(cache: BlockCache, length: number, folded: number): number[] {
     policy.delta ? 1 + policy.grain : 0,
     policy.grid ? (policy.basis === "score" ? 2 : 1) : 0,
     fingerprint([policy.sink, ...policy.thresholds]),
-    fingerprint((policy.grid ?? []).flatMap((head) => (policy.basis === "score" ? (head.basis ?? []) : head.rawSteps))),
+    fingerprint((policy.grid ?? []).flatMap((head) => (policy.basis === "score" ? basisDigits(head) : head.rawSteps))),
     length,
     folded,
   ];
@@ -41,6 +42,11 @@ const names = [
   "the basis differs",
   "sink or thresholds differ",
   "the calibration differs",
+];
+
+const basisDigits = (head: CalibratedHead) => [
+  ...(head.scoreSteps ?? []),
+  ...Array.from(head.basis ?? "", (letter) => letter.charCodeAt(0)),
 ];
 
 /** FNV-1a over the bytes of the numbers. */

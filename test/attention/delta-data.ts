@@ -1,4 +1,4 @@
-import type { Calibration } from "#src/attention/calibration.js";
+import { type Calibration, encodeMatrix } from "#src/attention/calibration.js";
 import type { Shape } from "../twins/attention.js";
 import { random, randomArray } from "./harness.js";
 
@@ -17,21 +17,24 @@ export function fakeCalibration(shape: Shape, seed: number, layers = 1): Calibra
   const heads = Array.from({ length: layers * kvHeads }, () => {
     const scale = Array.from({ length: d }, () => 0.6 + 0.3 * Math.abs(next()));
     const basis = Array.from({ length: d * d }, (_, i) => (i % (d + 1) === 0 ? (scale[i / (d + 1)] as number) : 0));
-    const inverse = basis.map((x) => (x ? 1 / x : 0));
     for (let turn = 0; turn < 2 * d; turn++) {
       const [a, b] = [turn % d, (turn * 7 + 1) % d];
       if (a === b) continue;
       const angle = next();
       const [c, s] = [Math.cos(angle), Math.sin(angle)];
-      for (const matrix of [basis, inverse])
-        for (let j = 0; j < d; j++) {
-          const [x, y] = [matrix[a * d + j] as number, matrix[b * d + j] as number];
-          matrix[a * d + j] = c * x - s * y;
-          matrix[b * d + j] = s * x + c * y;
-        }
+      for (let j = 0; j < d; j++) {
+        const [x, y] = [basis[a * d + j] as number, basis[b * d + j] as number];
+        basis[a * d + j] = c * x - s * y;
+        basis[b * d + j] = s * x + c * y;
+      }
     }
     const steps = () => Array.from({ length: d }, () => (3 + 0.8 * Math.abs(next())) / 63);
-    return { rawSteps: steps(), scoreSteps: steps(), basis, inverse, thresholds: {} };
+    return {
+      rawSteps: steps(),
+      scoreSteps: steps(),
+      basis: encodeMatrix(Float64Array.from(basis)),
+      thresholds: {},
+    };
   });
   return { format: "deltallm-calibration", version: 1, model: "test", layers, kvHeads, headDim: d, heads };
 }

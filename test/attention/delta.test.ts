@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { CalibratedHead } from "#src/attention/calibration.js";
+import { type CalibratedHead, decodeBasis } from "#src/attention/calibration.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import { attentionPolicy } from "#src/attention/policy.js";
 import { runnableBuilds } from "../helpers/kernels.js";
@@ -39,16 +39,17 @@ function expected(shape: Shape, options: AttentionOptions, keys: Float32Array, k
   const d = shape.headDim;
   const head = options.calibration?.heads[kvHead] as CalibratedHead;
   const matrix = options.basis === "score";
+  const basis = matrix ? decodeBasis(head.basis ?? "", d) : undefined;
   const steps = (matrix ? head.scoreSteps : head.rawSteps) as number[];
   const map = matrix
     ? Float32Array.from(
         { length: d * d },
-        (_, at) => (head.basis?.[(at % d) * d + Math.floor(at / d)] as number) / (steps[at % d] as number),
+        (_, at) => (basis?.basis[(at % d) * d + Math.floor(at / d)] as number) / (steps[at % d] as number),
       )
     : Float32Array.from(steps, (step) => 1 / step);
   const codes = headRows(keys, shape, kvHead).map((key) => gridCodes(key, map, matrix));
   const walked = references(codes, steps, options.threshold ?? 0, options.grain ?? "element", options.sink ?? 4);
-  return { head, matrix, steps, codes, ...walked };
+  return { basis, matrix, steps, codes, ...walked };
 }
 
 for (const build of runnableBuilds) {
@@ -131,7 +132,7 @@ for (const build of runnableBuilds) {
           const q = queries.slice((t * heads + h) * headDim, (t * heads + h + 1) * headDim);
           const mapped = walked.steps.map((step, i) =>
             walked.matrix
-              ? step * sum(Array.from(q, (x, j) => x * (walked.head.inverse?.[i * headDim + j] as number)))
+              ? step * sum(Array.from(q, (x, j) => x * (walked.basis?.inverse[i * headDim + j] as number)))
               : step * (q[i] as number),
           );
           const exact = deltaAttentionF64(

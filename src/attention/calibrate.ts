@@ -1,0 +1,264 @@
+import type { ModelConfig } from "../model/config.js";
+import { type CalibratedHead, type Calibration, encodeMatrix } from "./calibration.js";
+import { SPARSITIES } from "./policy.js";
+import { eigenSymmetric, multiply } from "./symmetric.js";
+
+/** What a recording cache saw of one layer and KV head, after RoPE. */
+export interface RecordedHead {
+  /** f32 [tokens][d], positions 0 … */
+  keys: Float32Array;
+  /** Σ q·qᵀ over tokens and the query heads of the group, [d · d]. */
+  queryMoments: Float64Array;
+  /** How many queries that sum is over. */
+  queries: number;
+}
+
+export interface CalibrateOptions {
+  /** Identifies the weights. */
+  model: string;
+  /** One cosine and sine per pair for a position, as `fillRopeTable` lays them out: f32 [positions][2][d / 2]. */
+  ropeTable: Float32Array;
+  /** Also make the score basis (default) with its thresholds. */
+  score?: boolean | undefined;
+  onProgress?: ((fraction: number) => void) | undefined;
+}
+
+/** Largest code of the grid an ordinary key reaches; the rest of ±63 is for outliers. */
+const ORDINARY = 60;
+/** Share of the elements that count as ordinary. */
+const QUANTILE = 0.999;
+/** Positions, spread over the context, to which the recorded keys are turned: the grid must fit all of them. */
+const TURNS = 8;
+
+/**
+ * Measures grids, thresholds and the score basis. `recordings` are passes over texts, each with all heads in the order
+ * layer · kvHeads + KV head. Only + − × ÷ √: the same on every machine.
+ */
+export function calibrate(
+  recordings: readonly (readonly RecordedHead[])[],
+  config: ModelConfig,
+  options: CalibrateOptions,
+): Calibration {
+  const { layers, kvHeads, headDim } = config;
+  const heads: CalibratedHead[] = [];
+  for (let index = 0; index < layers * kvHeads; index++) {
+    const windows = recordings.map((heads) => heads[index] as RecordedHead);
+    heads.push(calibrateHead(windows, headDim, options));
+    options.onProgress?.((index + 1) / (layers * kvHeads));
+  }
+  return { format: "deltallm-calibration", version: 1, model: options.model, layers, kvHeads, headDim, heads };
+}
+
+function calibrateHead(windows: readonly RecordedHead[], d: number, options: CalibrateOptions): CalibratedHead {
+  const turns = turnRows(windows, d, options.ropeTable);
+  const rawSteps = radiusSteps(windows, d);
+  const thresholds: Record<string, number[]> = {};
+  const measure = (basis: string, keys: Float64Array[], steps: number[]) => {
+    const codes = keys.map((list) => list.map((x, i) => clamp(roundEven(x / (steps[i % d] as number)))));
+    for (const grain of ["element", "chunk", "row"] as const)
+      thresholds[`${grain}/${basis}`] = thresholdsFor(codes, steps, d, grain);
+  };
+  const raw = windows.map(({ keys }) => Float64Array.from(keys));
+  measure("raw", raw, rawSteps);
+  if (options.score === false) return { rawSteps, thresholds };
+  const basis = scoreBasis(windows, d, turns).map(Math.fround);
+  const scoreSteps = mappedSteps(windows, basis, d, turns);
+  measure(
+    "score",
+    raw.map((keys) => mapAll(basis, keys, d)),
+    scoreSteps,
+  );
+  return { rawSteps, scoreSteps, basis: encodeMatrix(basis), thresholds };
+}
+
+/** Rows of the RoPE table by which keys are turned on: from where they are to positions up to the end of the table. */
+function turnRows(windows: readonly RecordedHead[], d: number, table: Float32Array): Float32Array[] {
+  const longest = Math.max(...windows.map(({ keys }) => keys.length / d));
+  const room = Math.max(0, table.length / d - longest);
+  const offsets = new Set(Array.from({ length: TURNS }, (_, i) => Math.floor((room * i) / (TURNS - 1))));
+  return [...offsets].map((offset) => table.subarray(offset * d, (offset + 1) * d));
+}
+
+/** Both elements of a RoPE pair get the step of the pair's radius, which no position changes. */
+function radiusSteps(windows: readonly RecordedHead[], d: number): number[] {
+  const half = d / 2;
+  const steps = Array.from({ length: half }, (_, j) =>
+    stepOf(
+      windows.flatMap(({ keys }) => {
+        const radii: number[] = [];
+        for (let at = j; at < keys.length; at += d) {
+          const [a, b] = [keys[at] as number, keys[at + half] as number];
+          radii.push(Math.sqrt(a * a + b * b));
+        }
+        return radii;
+      }),
+    ),
+  );
+  return [...steps, ...steps];
+}
+
+function stepOf(sizes: number[]): number {
+  const sorted = Float64Array.from(sizes).sort();
+  const size = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * QUANTILE))] ?? 0;
+  return six(Math.max(size, 1e-6) / ORDINARY);
+}
+
+/** Six digits are enough, and keep the file small. */
+const six = (x: number) => Number(x.toPrecision(6));
+
+function scoreBasis(windows: readonly RecordedHead[], d: number, turns: readonly Float32Array[]): Float64Array {
+  const moments = new Float64Array(d * d);
+  const differences = new Float64Array(d * d);
+  for (const { keys, queryMoments } of windows) {
+    queryMoments.forEach((x, i) => {
+      (moments[i] as number) += x;
+    });
+    const step = new Float64Array(d);
+    for (let at = d; at < keys.length; at += d) {
+      for (let i = 0; i < d; i++) step[i] = (keys[at + i] as number) - (keys[at - d + i] as number);
+      for (let i = 0; i < d; i++) {
+        const x = step[i] as number;
+        for (let j = 0; j < d; j++) (differences[i * d + j] as number) += x * (step[j] as number);
+      }
+    }
+  }
+  const m = averageTurned(moments, d, turns);
+  let trace = 0;
+  for (let i = 0; i < d; i++) trace += m[i * d + i] as number;
+  const ridge = (0.001 * trace) / d || 1;
+  const count = windows.reduce((sum, { queries }) => sum + queries, 0);
+  for (let i = 0; i < d; i++) (m[i * d + i] as number) += ridge;
+  const c = averageTurned(differences, d, turns);
+  const { values, vectors } = eigenSymmetric(m, d);
+  // W = V·√λ·Vᵀ with the eigenvectors in the rows of `vectors`.
+  const scaled = vectors.map((x, at) => x * Math.sqrt(Math.max(0, values[Math.floor(at / d)] as number) / count));
+  const w = multiply(transpose(vectors, d), scaled, d);
+  const turned = eigenSymmetric(symmetric(multiply(multiply(w, c, d), w, d), d), d).vectors;
+  const root = Math.sqrt(d);
+  return multiply(turned, w, d).map((x) => x / root);
+}
+
+/** Mean of R·X·Rᵀ over the rotations R of `turns`. */
+function averageTurned(x: Float64Array, d: number, turns: readonly Float32Array[]): Float64Array {
+  const out = new Float64Array(d * d);
+  for (const turn of turns) {
+    const rows = new Float64Array(d * d);
+    for (let i = 0; i < d; i++) rows.set(turnKey(x.subarray(i * d, (i + 1) * d), turn, d), i * d);
+    const columns = transpose(rows, d);
+    for (let i = 0; i < d; i++) {
+      const row = turnKey(columns.subarray(i * d, (i + 1) * d), turn, d);
+      for (let j = 0; j < d; j++) (out[i * d + j] as number) += (row[j] as number) / turns.length;
+    }
+  }
+  return symmetric(out, d);
+}
+
+function turnKey(key: ArrayLike<number>, turn: Float32Array, d: number): Float64Array {
+  const half = d / 2;
+  const out = new Float64Array(d);
+  for (let j = 0; j < half; j++) {
+    const [a, b] = [key[j] as number, key[j + half] as number];
+    const [c, s] = [turn[j] as number, turn[j + half] as number];
+    out[j] = a * c - b * s;
+    out[j + half] = b * c + a * s;
+  }
+  return out;
+}
+
+function mappedSteps(
+  windows: readonly RecordedHead[],
+  basis: Float64Array,
+  d: number,
+  turns: readonly Float32Array[],
+): number[] {
+  const sizes: number[][] = Array.from({ length: d }, () => []);
+  for (const { keys } of windows)
+    for (const turn of turns)
+      for (let at = 0; at < keys.length; at += d)
+        mapKey(basis, turnKey(keys.subarray(at, at + d), turn, d), d).forEach((x, i) => {
+          sizes[i]?.push(Math.abs(x));
+        });
+  return sizes.map(stepOf);
+}
+
+function mapKey(basis: Float64Array, key: Float64Array, d: number): Float64Array {
+  const out = new Float64Array(d);
+  for (let i = 0; i < d; i++) {
+    let sum = 0;
+    for (let j = 0; j < d; j++) sum += (basis[i * d + j] as number) * (key[j] as number);
+    out[i] = sum;
+  }
+  return out;
+}
+
+function mapAll(basis: Float64Array, keys: Float64Array, d: number): Float64Array {
+  const out = new Float64Array(keys.length);
+  for (let at = 0; at < keys.length; at += d) out.set(mapKey(basis, keys.subarray(at, at + d), d), at);
+  return out;
+}
+
+/** Thresholds at which the given shares of the differences are dropped, from the sparsity at a series of thresholds. */
+function thresholdsFor(
+  windows: readonly Float64Array[],
+  steps: readonly number[],
+  d: number,
+  grain: "element" | "chunk" | "row",
+): number[] {
+  const size = grain === "element" ? 1 : grain === "chunk" ? 16 : d;
+  const norm = Math.sqrt(steps.reduce((sum, x) => sum + x * x, 0) / d) * Math.sqrt(size);
+  const known: { theta: number; sparsity: number }[] = [{ theta: 0, sparsity: sparsityAt(windows, steps, d, size, 0) }];
+  for (let theta = norm / 2; theta < norm * 250; theta *= 1.19) {
+    const sparsity = sparsityAt(windows, steps, d, size, theta);
+    known.push({ theta, sparsity: Math.max(sparsity, known.at(-1)?.sparsity ?? 0) });
+    if (sparsity > 0.97) break;
+  }
+  return SPARSITIES.map((target) => {
+    const above = known.findIndex(({ sparsity }) => sparsity >= target);
+    if (above < 0) return known.at(-1)?.theta ?? 0;
+    const [low, high] = [known[above - 1], known[above]];
+    if (!low || !high || high.sparsity === low.sparsity) return high?.theta ?? 0;
+    return six(low.theta + ((high.theta - low.theta) * (target - low.sparsity)) / (high.sparsity - low.sparsity));
+  });
+}
+
+/** The walk of delta attention over grid codes; returns the share dropped. */
+function sparsityAt(
+  windows: readonly Float64Array[],
+  steps: readonly number[],
+  d: number,
+  size: number,
+  theta: number,
+): number {
+  let [dropped, seen] = [0, 0];
+  for (const codes of windows) {
+    const r = codes.slice(0, d);
+    seen += codes.length;
+    for (let at = d; at < codes.length; at += d)
+      for (let from = 0; from < d; from += size) {
+        let square = 0;
+        for (let i = from; i < from + size; i++) {
+          const e = ((codes[at + i] as number) - (r[i] as number)) * (steps[i] as number);
+          square += e * e;
+        }
+        if (square > theta * theta) for (let i = from; i < from + size; i++) r[i] = codes[at + i] as number;
+        else dropped += size;
+      }
+  }
+  return dropped / seen;
+}
+
+function transpose(x: Float64Array, d: number): Float64Array {
+  return x.map((_, at) => x[(at % d) * d + Math.floor(at / d)] as number);
+}
+
+function symmetric(x: Float64Array, d: number): Float64Array {
+  return x.map((value, at) => (value + (x[(at % d) * d + Math.floor(at / d)] as number)) / 2);
+}
+
+function roundEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  return rest < 0.5 || (rest === 0.5 && floor % 2 === 0) ? floor : floor + 1;
+}
+
+const clamp = (x: number) => Math.max(-63, Math.min(63, x));
