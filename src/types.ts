@@ -65,6 +65,8 @@ export interface Tokenizer {
   encode(text: string, options?: { special?: boolean; addBos?: boolean }): ArrayLike<number> & Iterable<number>;
   /** Text of the ids; incomplete UTF-8 becomes U+FFFD. */
   decode(ids: TokenIds): string;
+  /** Whether the model wants its first token in front of plain text. */
+  readonly addBos: boolean;
 }
 
 /** One step of a generation. */

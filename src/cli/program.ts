@@ -5,6 +5,7 @@ import type { InspectFlags } from "./commands/inspect.js";
 import type { ScoreFlags } from "./commands/score.js";
 import type { TokenizeFlags } from "./commands/tokenize.js";
 import type { VerifyFlags } from "./commands/verify.js";
+import { addEvalOptions, addReportOptions, type EvalFlags, type ReportFlags } from "./eval-options.js";
 import {
   addModelSource,
   addRunOptions,
@@ -100,6 +101,29 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     });
   addRunOptions(addModelSource(verify));
   examples(verify, "deltallm verify", "deltallm verify -m model.gguf --threads 1 --kernel simd --json");
+
+  const evaluate = program
+    .command("eval")
+    .description("task scores: WinoGrande, ARC, PIQA, OpenBookQA, BoolQ, LAMBADA, SQuAD v2, perplexity")
+    .enablePositionalOptions()
+    .action(async (flags: EvalFlags) => (await import("./commands/eval.js")).evaluateModel(terminal, flags));
+  addRunOptions(addEvalOptions(addModelSource(evaluate)));
+  examples(
+    evaluate,
+    "deltallm eval -m model.gguf --data data --tasks piqa,arc_easy --limit 300 --out full.jsonl",
+    "deltallm eval -m model.gguf --data data --attention delta --threshold 0.5 --compare full.jsonl",
+    "deltallm eval merge part1.jsonl part2.jsonl --out all.jsonl",
+  );
+  const merge = evaluate
+    .command("merge")
+    .description("join the logs of shards or of different tasks")
+    .argument("<logs...>", "written by eval --out")
+    .option("--json", "one JSON object on stdout")
+    .option("--verbose", "stack traces of errors")
+    .action(async (logs: string[], flags: ReportFlags) =>
+      (await import("./commands/eval-merge.js")).mergeEvaluations(terminal, logs, flags),
+    );
+  addReportOptions(merge, "where the joined log goes");
 
   const inspect = program
     .command("inspect")

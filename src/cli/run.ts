@@ -21,7 +21,7 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   const program = createProgram(terminal, (other) => {
     code = other;
   });
-  for (const command of [program, ...program.commands]) quiet(command, host);
+  quiet(program, host);
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
@@ -32,8 +32,10 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   return code;
 }
 
-/** Commander shall neither exit nor write past the host. */
-function quiet(command: Command, { stdout, stderr }: Host): void {
+/** Commander shall neither exit nor write past the host, in no command and none of its parts. */
+function quiet(command: Command, host: Host): void {
+  const { stdout, stderr } = host;
+  for (const part of command.commands) quiet(part, host);
   command.exitOverride();
   command.configureOutput({
     writeOut: (text) => stdout.write(text),

@@ -108,7 +108,7 @@ function argmax(row: Float32Array): number {
 }
 
 /** Tells models apart: names, types, shapes and first bytes of all tensors. */
-async function fingerprintOf(file: ModelFile): Promise<string> {
+export async function fingerprintOf(file: ModelFile): Promise<string> {
   const parts: Uint8Array[] = [];
   const encoder = new TextEncoder();
   for (const { name, type, shape, source, offset, byteLength } of file.allTensors) {

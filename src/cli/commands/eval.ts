@@ -1,0 +1,83 @@
+import type { LogHeader, RunLine } from "../../eval/log.js";
+import { LogFile } from "../../eval/log-file.js";
+import { sortRecords } from "../../eval/merge.js";
+import type { EvalRecord } from "../../eval/records.js";
+import { runTasks } from "../../eval/run.js";
+import type { Model } from "../../types.js";
+import { readTaskData, selectExamples, type TaskData } from "../eval-data.js";
+import type { EvalFlags } from "../eval-options.js";
+import { EvalProgress } from "../eval-progress.js";
+import { report } from "../eval-report.js";
+import { settingsOf } from "../eval-settings.js";
+import { loadOptions, withModel } from "../model.js";
+import type { Terminal } from "../terminal.js";
+import { fingerprintOf } from "./verify.js";
+
+/** Longest context when none is asked for, as in `loadModel`. */
+const DEFAULT_CONTEXT = 8192;
+
+/** `eval`: runs tasks on a model and reports what they come to. */
+export async function evaluateModel(terminal: Terminal, flags: EvalFlags): Promise<void> {
+  const data = await readTaskData(flags);
+  const options = await loadOptions(terminal, flags);
+  await withModel(terminal, flags.model, options, async (model) => {
+    const contextLength = flags.ctx ?? Math.min(model.config.contextLength, DEFAULT_CONTEXT);
+    const settings = await settingsOf(options, contextLength);
+    if (data.some(({ task }) => task === "perplexity")) settings.textWindow = Math.min(flags.textWindow, contextLength);
+    await run(terminal, flags, model, data, settings, contextLength);
+  });
+}
+
+async function run(
+  terminal: Terminal,
+  flags: EvalFlags,
+  model: Model,
+  data: readonly TaskData[],
+  settings: Record<string, unknown>,
+  contextLength: number,
+): Promise<void> {
+  const selected = data.map((each) => selectExamples(each, flags, model.tokenizer, contextLength));
+  const header: LogHeader = {
+    format: "deltallm-eval",
+    version: 1,
+    model: { name: model.config.name, fingerprint: await fingerprintOf(model.file) },
+    settings,
+    tasks: selected.map(({ entry }) => entry),
+    ...(flags.shard && { shard: flags.shard }),
+  };
+  const log = flags.out === undefined ? undefined : new LogFile(flags.out, header);
+  const earlier = log?.earlier?.records ?? [];
+  const records: EvalRecord[] = [...earlier];
+  const runs: RunLine[] = [...(log?.earlier?.runs ?? [])];
+  if (earlier.length) await terminal.note(`${flags.out}: ${earlier.length} examples are done already`);
+  const progress = new EvalProgress(terminal);
+  try {
+    await terminal.interruptible((signal) =>
+      runTasks(
+        model,
+        selected.map(({ examples }) => examples),
+        {
+          contextLength,
+          shard: flags.shard,
+          earlier,
+          signal,
+          onRecord(record) {
+            records.push(record);
+            log?.add(record);
+          },
+          onProgress: (state) => progress.update(state),
+        },
+      ),
+    );
+  } finally {
+    progress.clear();
+    const examples = records.length - earlier.length;
+    if (examples > 0) {
+      const { prefill, decode, attention } = model.stats();
+      const run: RunLine = { examples, computed: prefill.tokens + decode.tokens, attention };
+      runs.push(run);
+      log?.add({ run });
+    }
+  }
+  await report(terminal, { header, records: sortRecords(records), runs }, flags);
+}

@@ -1,0 +1,98 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { OptionError, SourceError } from "../errors.js";
+import type { TaskEntry } from "../eval/log.js";
+import { readExamples } from "../eval/read-examples.js";
+import type { TaskExamples } from "../eval/run.js";
+import { dataFiles, type Example, select, type TaskName, taskNames, type WindowExample } from "../eval/tasks.js";
+import type { Tokenizer } from "../types.js";
+import type { EvalFlags } from "./eval-options.js";
+
+/** The data of one task, as read. */
+export interface TaskData {
+  task: TaskName;
+  file: string;
+  /** The text that perplexity is about; the other tasks have examples. */
+  text: string;
+  examples: readonly Example[];
+  sha256: string;
+}
+
+/** Folders below `--data` in which files are looked for too. */
+const folders = [".", "eval", "wikitext2"];
+
+/**
+ * Reads the data of the tasks asked for, or of all whose files are there.
+ * @throws OptionError when there are none, SourceError when a file is missing
+ */
+export async function readTaskData(flags: EvalFlags): Promise<TaskData[]> {
+  const found = new Map<TaskName, string>();
+  for (const task of flags.tasks ?? taskNames) {
+    const file = task === "perplexity" && flags.text !== undefined ? flags.text : findFile(flags.data, task);
+    if (file !== undefined) found.set(task, file);
+    else if (flags.tasks) {
+      const names = dataFiles(task).join(" or ");
+      if (flags.data === undefined)
+        throw new OptionError(`${task} needs data`, { key: "--data" }, `Give a folder with ${names}`);
+      throw new SourceError(`There is no ${names}`, { file: flags.data, key: "--data" });
+    }
+  }
+  if (found.size === 0)
+    throw new OptionError(
+      "There are no data of any task",
+      { key: "--data" },
+      `Give a folder with ${taskNames[0]}.jsonl or others`,
+    );
+  return Promise.all([...found].map(([task, file]) => readOne(task, file)));
+}
+
+function findFile(data: string | undefined, task: TaskName): string | undefined {
+  if (data === undefined) return undefined;
+  const places = folders.flatMap((folder) => dataFiles(task).map((name) => join(data, folder, name)));
+  return places.find((place) => existsSync(place));
+}
+
+async function readOne(task: TaskName, file: string): Promise<TaskData> {
+  const bytes = await readFile(file).catch((cause: Error) => {
+    throw new SourceError(`The data cannot be read: ${cause.message}`, { file }, undefined, { cause });
+  });
+  const text = new TextDecoder().decode(bytes);
+  const examples = task === "perplexity" ? [] : readExamples(task, text, file);
+  return { task, file, text, examples, sha256: await sha256(bytes) };
+}
+
+/** The examples that the flags select, and what a log says about them. */
+export function selectExamples(
+  data: TaskData,
+  flags: EvalFlags,
+  tokenizer: Tokenizer,
+  contextLength: number,
+): { entry: TaskEntry; examples: TaskExamples } {
+  const { task, text, sha256 } = data;
+  const limit = flags.limit?.[task] ?? flags.limit?.all;
+  const every = task === "squad_v2" ? flags.every : undefined;
+  const all: readonly Example[] =
+    task === "perplexity"
+      ? windowsOf(Array.from(tokenizer.encode(text)), Math.min(flags.textWindow, contextLength))
+      : data.examples;
+  const examples = select(all, { limit, every });
+  return {
+    entry: { task, sha256, n: examples.length, ...(every && every > 1 && { every }) },
+    examples: { task, examples },
+  };
+}
+
+/** Windows that do not overlap; the last one may be shorter. */
+function windowsOf(ids: readonly number[], size: number): WindowExample[] {
+  const windows: WindowExample[] = [];
+  for (let at = 0; at + 1 < ids.length; at += size)
+    windows.push({ kind: "window", index: windows.length, ids: ids.slice(at, at + size) });
+  return windows;
+}
+
+/** SHA-256 in hexadecimal digits. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
