@@ -4,6 +4,7 @@ import { openModel } from "./formats/open.js";
 import { openRandomModel } from "./formats/random-model.js";
 import { EngineModel } from "./generate/model.js";
 import { Engine } from "./model/engine.js";
+import { Profile } from "./model/profile.js";
 import { availableCores, noThreadsReason, platform } from "./runtime/platform.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
@@ -40,12 +41,14 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     // Made while the weights are read; a failure there must not leave this one unheard.
     const tokenizer = createTokenizer(file.tokenizer);
     tokenizer.catch(() => {});
+    const profile = options.profile ? new Profile() : undefined;
     const engine = await Engine.load(file, {
       threads: threads.count,
       kernel: options.kernel,
       contextLength,
       prefillChunk: options.prefillChunk ?? DEFAULT_PREFILL_CHUNK,
       head: options.head,
+      profile,
       signal,
       onProgress,
     });
@@ -54,6 +57,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       attention: options.attention ?? {},
       contextLength,
       threadsReason: threads.reason,
+      profile,
     });
   } catch (error) {
     await file.close();

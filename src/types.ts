@@ -50,6 +50,8 @@ export interface LoadOptions {
   prefillChunk?: number | undefined;
   /** Default: full attention. */
   attention?: AttentionOptions | undefined;
+  /** Measure the time of each operation of the forward pass, for `stats().profile`; costs a little speed. Default false. */
+  profile?: boolean | undefined;
   /** Called while the model is read and made ready. */
   onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops loading; everything already taken is given back. */
@@ -121,6 +123,8 @@ export interface ModelStats {
   /** Why there are that many threads. */
   threadsReason: string;
   attention: AttentionStats;
+  /** Milliseconds by operation since the model was loaded or `resetStats` was called; only with the option `profile`. */
+  profile?: Record<string, number> | undefined;
 }
 
 /** Likelihood of one continuation. */
@@ -176,6 +180,8 @@ export interface Model {
   readonly file: ModelFile;
   /** Speeds, bytes and choices so far. */
   stats(): ModelStats;
+  /** Starts speeds and profile anew. */
+  resetStats(): void;
   /** Completes a text, or ids. */
   generate(prompt: string | TokenIds, options?: GenerateOptions): AsyncIterable<Piece>;
   /** A model without a chat template gets a plain one, and `file.notes` says so. */

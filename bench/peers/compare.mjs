@@ -67,6 +67,8 @@ for (const work of ["prefill", "decode"]) {
   const [a, b] = ["ours", "theirs"].map((who) => rounds.map((round) => round[who][work].tokensPerSecond));
   console.log(`| ${work} | ${show(a)} | ${show(b)} | ${show(a.map((value, i) => value / b[i]))} |`);
 }
-const [a, b] = ["ours", "theirs"].map((who) => middle(rounds.map((round) => round[who].memoryBytes)));
+const [a, b] = ["ours", "theirs"].map((who) =>
+  middle(rounds.map((round) => round[who].residentBytes ?? round[who].memoryBytes)),
+);
 console.log(`| memory | ${(a / 2 ** 20).toFixed(0)} MiB | ${(b / 2 ** 20).toFixed(0)} MiB | ${(a / b).toFixed(2)} |`);
 if (values.json) writeFileSync(values.json, JSON.stringify(rounds, null, 1));

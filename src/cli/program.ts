@@ -149,6 +149,7 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .addOption(new Option("-n, --new-tokens <n>", "new tokens").argParser(whole(0)).default(32))
     .addOption(new Option("-d, --depth <n>", "tokens already in the context").argParser(whole(0)).default(0))
     .addOption(new Option("--ctx <n>", "longest context, in tokens (default: what is needed)").argParser(whole(1)))
+    .option("--profile", "where the time goes, by operation")
     .action(async (flags: BenchFlags) => (await import("./commands/bench.js")).bench(terminal, flags));
   addRunOptions(addModelSource(bench));
   examples(bench, "deltallm bench --shape bitnet-2b -p 128 -n 32 --threads 1 --json");

@@ -3,6 +3,7 @@ import type { AttentionOptions } from "../attention/options.js";
 import { SessionError } from "../errors.js";
 import type { ModelFile } from "../formats/model-file.js";
 import type { Engine } from "../model/engine.js";
+import type { Profile } from "../model/profile.js";
 import { fallbackTemplate, renderChat } from "../tokenizer/chat-template.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { Chat, ContinuationScore, Model, ModelStats, Piece, PrefillOptions, Session, TokenIds } from "../types.js";
@@ -18,6 +19,7 @@ export interface ModelSettings {
   attention: AttentionOptions;
   contextLength: number;
   threadsReason: string;
+  profile: Profile | undefined;
 }
 
 /** A model whose engine runs in this thread. */
@@ -129,7 +131,13 @@ export class EngineModel implements Model, SessionHost {
         kvBytes,
         kvBytesFull: kvBytes,
       },
+      profile: this.#settings.profile?.times,
     };
+  }
+
+  resetStats(): void {
+    this.speed.reset();
+    this.#settings.profile?.reset();
   }
 
   async dispose(): Promise<void> {

@@ -18,4 +18,8 @@ export class SpeedMeter {
     const { tokens, ms } = this.#sums[work];
     return { tokens, ms, tokensPerSecond: ms > 0 ? (tokens / ms) * 1000 : 0 };
   }
+
+  reset(): void {
+    for (const sum of Object.values(this.#sums)) sum.tokens = sum.ms = 0;
+  }
 }

@@ -12,6 +12,7 @@ import type { ModelConfig } from "./config.js";
 import { type Command, makeExecute } from "./execute.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";
+import type { Profile } from "./profile.js";
 import { startNodeWorker } from "./start-worker.js";
 
 export interface EngineOptions {
@@ -22,6 +23,8 @@ export interface EngineOptions {
   /** Most tokens of one forward pass. */
   prefillChunk: number;
   head?: HeadPrecision | undefined;
+  /** Where the first thread books the time of each operation. */
+  profile?: Profile | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: { phase: "weights" | "prepare"; fraction: number; bytes: number }) => void) | undefined;
 }
@@ -54,7 +57,7 @@ export class Engine {
     const shared = options.threads > 1;
     const build = chooseKernelBuild(shared, options.kernel);
     const memory = new Memory({ shared });
-    const team = await Team.create(memory, build, options.threads, makeExecute(), startNodeWorker);
+    const team = await Team.create(memory, build, options.threads, makeExecute(options.profile), startNodeWorker);
     try {
       const { config } = file;
       const weights = await loadWeights(team.kernels, memory, file, {

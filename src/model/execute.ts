@@ -4,6 +4,7 @@ import { bitnetLayer } from "./bitnet.js";
 import { llamaLayer } from "./llama.js";
 import { ForwardPass } from "./pass.js";
 import type { ModelPlan } from "./plan.js";
+import type { Profile } from "./profile.js";
 
 /** What the coordinating thread tells all threads to do; plain data. */
 export type Command =
@@ -13,8 +14,11 @@ export type Command =
   /** Runs the ids in the id buffer; `logits`: address of the result, 0 when none is wanted; `all`: of every token. */
   | { do: "forward"; cache: number; tokens: number; position: number; logits: number; all: boolean };
 
-/** Makes the function each thread obeys commands with. It remembers the model and the open caches. */
-export function makeExecute(): Execute {
+/**
+ * Makes the function each thread obeys commands with. It remembers the model and the open caches.
+ * @param profile where this thread books the time of each operation
+ */
+export function makeExecute(profile?: Profile): Execute {
   let plan: ModelPlan | undefined;
   const caches = new Map<number, CacheDescriptor>();
   return (thread, message) => {
@@ -32,7 +36,8 @@ export function makeExecute(): Execute {
       case "forward": {
         const cache = caches.get(command.cache);
         if (!plan || !cache) throw new Error("forward pass without a model or a cache");
-        forward(new ForwardPass(thread, plan, cache, command.tokens, command.position), plan, command);
+        profile?.start();
+        forward(new ForwardPass(thread, plan, cache, command.tokens, command.position, profile), plan, command);
       }
     }
   };

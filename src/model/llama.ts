@@ -6,20 +6,20 @@ export function llamaLayer(pass: ForwardPass, { config }: ModelPlan, weights: La
   const { hidden, normed, queries, keys, values, attended, gate, up } = pass.buffers;
 
   pass.norm(normed, hidden, weights.attentionNorm, config.hidden); // a = rms(h)                        [n, hidden]
-  pass.linear(normed, [
+  pass.linear("query, key, value", normed, [
     [queries, weights.query], //                                      q = Wq·a                          [n, heads · d]
     [keys, weights.key], //                                           k = Wk·a                          [n, kvHeads · d]
     [values, weights.value], //                                       v = Wv·a                          [n, kvHeads · d]
   ]);
   pass.rope(); //                                                     q, k turned by their positions
   pass.attention(layer); //                                           o = softmax(q·kᵀ / √d + causal)·v [n, heads · d]
-  pass.linear(attended, [[hidden, weights.output]], true); //         h += Wo·o                         [n, hidden]
+  pass.linear("attention output", attended, [[hidden, weights.output]], true); //         h += Wo·o                         [n, hidden]
 
   pass.norm(normed, hidden, weights.ffnNorm, config.hidden); //       f = rms(h)                        [n, hidden]
-  pass.linear(normed, [
+  pass.linear("gate, up", normed, [
     [gate, weights.gate], //                                          g = Wgate·f                       [n, ffn]
     [up, weights.up], //                                              u = Wup·f                         [n, ffn]
   ]);
   pass.gate(); //                                                     g = silu(g) · u
-  pass.linear(gate, [[hidden, weights.down]], true); //               h += Wdown·g                      [n, hidden]
+  pass.linear("down", gate, [[hidden, weights.down]], true); //               h += Wdown·g                      [n, hidden]
 }

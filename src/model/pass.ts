@@ -8,6 +8,7 @@ import type { Weight } from "../matmul/weight.js";
 import type { Thread } from "../runtime/thread.js";
 import { share } from "../runtime/thread.js";
 import type { ModelPlan } from "./plan.js";
+import type { Profile } from "./profile.js";
 
 /**
  * The operations of one forward pass over `tokens` tokens, as one thread sees them. Every thread calls the same
@@ -24,9 +25,21 @@ export class ForwardPass {
   readonly #start: number;
   readonly #end: number;
   readonly #scratch: number;
+  readonly #profile: Profile | undefined;
 
-  /** @param position of the first token in its sequence */
-  constructor(thread: Thread, plan: ModelPlan, cache: CacheDescriptor, tokens: number, position: number) {
+  /**
+   * @param position of the first token in its sequence
+   * @param profile where the time of each operation is booked, on one thread only
+   */
+  constructor(
+    thread: Thread,
+    plan: ModelPlan,
+    cache: CacheDescriptor,
+    tokens: number,
+    position: number,
+    profile?: Profile,
+  ) {
+    this.#profile = profile;
     this.#thread = thread;
     this.#plan = plan;
     this.#cache = cache;
@@ -44,6 +57,7 @@ export class ForwardPass {
   embed(): void {
     const { buffers, embedding } = this.#plan;
     embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, this.#tokens, this.#start, this.#end);
+    this.#profile?.mark("embedding");
   }
 
   /** out = x / √(mean(x²) + eps) · weight, for each token; `size` numbers per token in both. By token. */
@@ -52,13 +66,20 @@ export class ForwardPass {
     const eps = this.#plan.config.rmsNormEps;
     for (let token = this.#start; token < this.#end; token++)
       kernels.rms_norm(out + token * size * 4, x + token * size * 4, weight, size, eps);
+    this.#profile?.mark("norms");
   }
 
   /**
    * out = x · weightᵀ for each pair, or out += …; x has been written by token (by `norm` or `embed`).
-   * The input is quantised once for all the weights that want it alike.
+   * The input is quantised once for all the weights that want it alike. Ends with a barrier.
+   * @param name of the product, for the profile
    */
-  linear(x: number, outputs: readonly (readonly [out: number, weight: Weight])[], accumulate = false): void {
+  linear(
+    name: string,
+    x: number,
+    outputs: readonly (readonly [out: number, weight: Weight])[],
+    accumulate = false,
+  ): void {
     const thread = this.#thread;
     const { activations } = this.buffers;
     const columns = (outputs[0] as readonly [number, Weight])[1].columns;
@@ -70,12 +91,14 @@ export class ForwardPass {
       done = kind;
     }
     thread.barrier();
+    this.#profile?.mark("quantise activations");
     for (const [out, weight] of outputs) {
       const kind = activationKind(weight.layout);
       const input = kind === "f32" ? x : activations[kind];
       matmul(thread, out, weight, input, this.#tokens, { accumulate, scratch: this.#scratch });
     }
     thread.barrier();
+    this.#profile?.mark(name);
   }
 
   /** Turns queries and keys by their positions, and makes them ready for the cache. By token. */
@@ -86,6 +109,7 @@ export class ForwardPass {
     applyRope(thread, ropeTable, buffers.keys, config.kvHeads, config.headDim, position, start, end);
     spreadOutliers(thread, this.#cache, buffers.queries, buffers.keys, start, end);
     thread.barrier();
+    this.#profile?.mark("RoPE");
   }
 
   /** attended = softmax(q·kᵀ / √headDim + causal mask) · v over the cache of `layer`, the new keys and values included. */
@@ -94,8 +118,10 @@ export class ForwardPass {
     const [thread, cache, tokens, position] = [this.#thread, this.#cache, this.#tokens, this.#position];
     storeKeysValues(thread, cache, layer, buffers.keys, buffers.values, tokens, position, buffers.attentionScratch);
     thread.barrier();
+    this.#profile?.mark("store keys and values");
     attend(thread, cache, layer, buffers.attended, buffers.queries, tokens, position, buffers.attentionScratch);
     thread.barrier();
+    this.#profile?.mark("attention");
   }
 
   /** gate = activation(gate) · up, on the rows this thread has just computed of both. */
@@ -107,6 +133,7 @@ export class ForwardPass {
       const at = token * config.ffn * 4;
       kernel(buffers.gate + at, buffers.gate + at, buffers.up + at, config.ffn);
     }
+    this.#profile?.mark("gate");
   }
 
   /** logits = rms(hidden) · headᵀ of the last token, or of all. `out` is `[1 or tokens, vocab]`. */
@@ -114,11 +141,18 @@ export class ForwardPass {
     const { config, buffers, head, outputNorm } = this.#plan;
     if (all) {
       this.norm(buffers.normed, buffers.hidden, outputNorm, config.hidden);
-      this.linear(buffers.normed, [[out, head]]);
+      this.linear("head", buffers.normed, [[out, head]]);
       return;
     }
-    const last = new ForwardPass(this.#thread, this.#plan, this.#cache, 1, this.#position + this.#tokens - 1);
+    const last = new ForwardPass(
+      this.#thread,
+      this.#plan,
+      this.#cache,
+      1,
+      this.#position + this.#tokens - 1,
+      this.#profile,
+    );
     last.norm(buffers.normed, buffers.hidden + (this.#tokens - 1) * config.hidden * 4, outputNorm, config.hidden);
-    last.linear(buffers.normed, [[out, head]]);
+    last.linear("head", buffers.normed, [[out, head]]);
   }
 }

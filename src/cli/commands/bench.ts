@@ -11,6 +11,7 @@ export interface BenchFlags extends ModelFlags {
   prompt: number;
   newTokens: number;
   depth: number;
+  profile?: boolean;
 }
 
 /** Tokens computed before anything is measured, so that the engine has optimised its code. */
@@ -24,7 +25,7 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
   const source = flags.shape ? `random:${flags.shape}` : flags.model;
   const context = Math.max(depth + prompt + newTokens, WARM_UP_PROMPT + WARM_UP_STEPS);
   const options = await loadOptions(terminal, { ...flags, ctx: flags.ctx ?? context });
-  await withModel(terminal, source, options, async (model) => {
+  await withModel(terminal, source, { ...options, profile: flags.profile }, async (model) => {
     const bar = new ProgressBar(terminal);
     const ids = pseudoRandomIds(depth + prompt + newTokens + WARM_UP_PROMPT, model.config.vocab);
     const result = await terminal.interruptible(async (signal) => {
@@ -37,22 +38,26 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
       const session = model.createSession();
       try {
         if (depth > 0) await session.prefill(ids.slice(0, depth), { signal, onProgress });
+        model.resetStats();
         const prefill = await measure(prompt, async () => {
           if (prompt > 0) await session.prefill(ids.slice(depth, depth + prompt), { signal, onProgress });
         });
+        const prefillProfile = model.stats().profile;
+        model.resetStats();
         const decode = await measure(newTokens, async () => {
           for (let i = 0; i < newTokens; i++) {
             signal.throwIfAborted();
             await session.step(ids[depth + prompt + i] as number);
           }
         });
-        return { prefill, decode, stats: model.stats() };
+        const stats = model.stats();
+        return { prefill, decode, stats, profile: { prefill: prefillProfile, decode: stats.profile } };
       } finally {
         await session.dispose();
       }
     });
     bar.clear();
-    const { prefill, decode, stats } = result;
+    const { prefill, decode, stats, profile } = result;
     const { memoryBytes, weightBytes, kernel, threads, threadsReason, attention } = stats;
     const residentBytes = terminal.host.residentBytes();
     if (flags.json)
@@ -68,6 +73,7 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
         threads,
         threadsReason,
         attention,
+        ...(flags.profile ? { profile } : {}),
       });
     else {
       const speed = ({ tokens, ms, tokensPerSecond }: Speed) =>
@@ -84,6 +90,10 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
           ["threads", `${threads} (${threadsReason})`],
         ]),
       );
+      if (flags.profile && !flags.json) {
+        await terminal.line(`\n${profileTable("prefill", prefill.ms, profile.prefill ?? {})}`);
+        await terminal.line(`\n${profileTable("decode", decode.ms, profile.decode ?? {})}`);
+      }
     }
   });
 }
@@ -102,4 +112,18 @@ function pseudoRandomIds(count: number, vocab: number): number[] {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * vocab);
   });
+}
+
+/** Where the time went, most first; what no operation took (JavaScript between forward passes) comes last. */
+function profileTable(work: string, total: number, times: Record<string, number>): string {
+  const rows = Object.entries(times).sort(([, a], [, b]) => b - a);
+  const rest = total - rows.reduce((sum, [, ms]) => sum + ms, 0);
+  const line = ([name, ms]: [string, number]) => [
+    `  ${name}`,
+    `${ms.toFixed(1)} ms  ${((ms / total) * 100).toFixed(1)} %`,
+  ];
+  return formatTable([
+    [work, `${total.toFixed(1)} ms`],
+    ...[...rows, ["between passes", rest] as [string, number]].map(line),
+  ]);
 }
