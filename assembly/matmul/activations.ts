@@ -1,4 +1,5 @@
 // Activations as 8-bit codes. Padding columns get code 0.
+import { recordBytes } from "./blocks";
 
 /** Stores four codes (i32 lanes) in both forms: bytes in order, 16 bits in the order 0, 2, 1, 3. */
 // @ts-ignore: decorator
@@ -86,7 +87,7 @@ export function quantise_per_token(out: usize, x: usize, tokens: i32, columns: i
 /**
  * One scale per 32 columns: x f32 [tokens][columns] → per token { i8 codes [padded], i16 codes [padded], per block
  * { f32 scale = max|x| / 127, f32 Σ codes, f32 Σ of the first 16, f32 Σ of the last 16 } }. code = x · (127 / max|x|)
- * rounded half to even; a block below 1e-30 counts as zeros.
+ * rounded half to even; a block below 1e-30 counts as zeros. Records are `recordBytes` apart.
  */
 export function quantise_per_block(out: usize, x: usize, tokens: i32, columns: i32): void {
   const padded = (columns + 31) & ~31;
@@ -114,7 +115,7 @@ export function quantise_per_block(out: usize, x: usize, tokens: i32, columns: i
       store<f32>(parameters, <f32>last, 12);
       parameters += 16;
     }
-    out = parameters;
+    out += recordBytes(padded);
     x += (<usize>columns) << 2;
   }
 }

@@ -1,6 +1,6 @@
 // Codes 0–63, f32 scale and minimum per 16 columns, × int8 activations with one scale per 32 columns: layout `codes`.
-import { blockShare, widened } from "./blocks";
-import { multiplyGroup } from "./gemm-blocks";
+import { blockShare, recordBytes, widened } from "./blocks";
+import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
 import { hiddenShorts } from "./opaque";
 import { storeOutputs } from "./store";
 
@@ -66,26 +66,41 @@ export function gemm_codes(
   accumulate: bool, scratch: usize,
 ): void {
   const padded = (columns + 31) & ~31;
-  let w = weights + <usize>(rowStart >> 3) * (padded >> 4) * 192;
-  const unpacked = scratch + 128;
+  const stride = recordBytes(padded);
   const mask = hiddenShorts(0xff);
-  for (let row = rowStart; row < rowEnd; row += 8) {
-    let to = unpacked;
-    for (let half = 0; half < padded; half += 16) {
-      memory.copy(to, w, 64);
-      w += 64;
-      to += 64;
-      for (let j = 0; j < 4; j++, w += 32, to += 64) {
-        const v0 = v128.load(w);
-        const v1 = v128.load(w, 16);
-        v128.store(to, v128.and(v0, mask));
-        v128.store(to, v128.and(v1, mask), 16);
-        v128.store(to, i16x8.shr_u(v0, 8), 32);
-        v128.store(to, i16x8.shr_u(v1, 8), 48);
+  const groupBytes = <usize>(padded >> 4) * 192;
+  const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
+  for (let first = 0; first < tokens; first += TOKEN_BATCH) {
+    const batch = min(tokens - first, TOKEN_BATCH);
+    const from = records + <usize>first * stride;
+    for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
+      const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
+      memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
+      for (let start = 0; start < padded; start += CHUNK) {
+        const count = min(padded - start, CHUNK);
+        for (let g = 0; g < groups; g++) {
+          let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 4) * 192;
+          let to = unpacked + <usize>g * GROUP_BYTES;
+          for (let c = 0; c < count; c += 16) {
+            memory.copy(to, w, 64);
+            w += 64;
+            to += 64;
+            for (let j = 0; j < 4; j++, w += 32, to += 64) {
+              const v0 = v128.load(w);
+              const v1 = v128.load(w, 16);
+              v128.store(to, v128.and(v0, mask));
+              v128.store(to, v128.and(v1, mask), 16);
+              v128.store(to, i16x8.shr_u(v0, 8), 32);
+              v128.store(to, i16x8.shr_u(v1, 8), 48);
+            }
+          }
+        }
+        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, true);
       }
+      for (let g = 0; g < groups; g++)
+        storeSums(
+          out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
+        );
     }
-    multiplyGroup(
-      out, unpacked, records, tokens, rows, padded, row, rowEnd, accumulate, scratch, false, true, true,
-    );
   }
 }

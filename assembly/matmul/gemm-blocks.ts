@@ -31,103 +31,128 @@ function addShare(
   }
 }
 
-/** One group × all tokens. `halves`: blocks of 16 columns instead of 32. `bytes`: the byte form, codes 0–15. */
+/** Most tokens that share one unpacking; their sums are 32 bytes each. */
+export const TOKEN_BATCH: i32 = 128;
+/** Groups of 8 rows that share one pass over the activations. */
+export const PASS_GROUPS: i32 = 4;
+/** Bytes of the sums of a batch for one group; those of a pass are at the start of the scratch. */
+export const SUM_BYTES: usize = 4096;
+/** Columns unpacked at once: with 16-bit codes 18 kB per group, so that they stay in the nearest caches. */
+export const CHUNK: i32 = 1024;
+/** Distance of the unpacked chunks of two groups. */
+export const GROUP_BYTES: usize = 20480;
+
+/**
+ * Adds the products of `columns` columns from `firstColumn` on to the sums of `groups` groups × `tokens` tokens. `halves`: blocks of 16
+ * columns instead of 32. `bytes`: the byte form, codes 0–15. Records as from `quantise_per_block`.
+ */
 // @ts-ignore: decorator
 @inline
-export function multiplyGroup(
-  out: usize,
+export function multiplyChunk(
+  sums: usize,
   unpacked: usize,
+  groups: i32,
   records: usize,
   tokens: i32,
-  rows: i32,
   padded: i32,
-  row: i32,
-  rowEnd: i32,
-  accumulate: bool,
-  sums: usize,
+  firstColumn: i32,
+  columns: i32,
   bytes: bool,
   halves: bool,
   hasMin: bool,
 ): void {
   const stride = recordBytes(padded);
-  const quads = halves ? 4 : 8;
+  const blockColumns = halves ? 16 : 32;
   const quadBytes = bytes ? 32 : 64;
-  const blocks = halves ? padded >> 4 : padded >> 5;
   const parameterStart = <usize>padded * 3;
-  for (let t = 0; t < tokens; t += 4) {
+  for (let t = 0; t < tokens; t += 4, sums += 128) {
+    // A tile is always four tokens; missing ones repeat the last, and their sums are not used.
     const r0 = records + <usize>t * stride;
     const r1 = records + <usize>min(t + 1, tokens - 1) * stride;
     const r2 = records + <usize>min(t + 2, tokens - 1) * stride;
     const r3 = records + <usize>min(t + 3, tokens - 1) * stride;
-    memory.fill(sums, 0, 128);
-    let block = unpacked;
-    let x: usize = bytes ? 0 : padded;
-    for (let b = 0; b < blocks; b++) {
-      let w = block + 64;
-      let a0 = i32x4.splat(0);
-      let a1 = i32x4.splat(0);
-      let b0 = i32x4.splat(0);
-      let b1 = i32x4.splat(0);
-      let c0 = i32x4.splat(0);
-      let c1 = i32x4.splat(0);
-      let d0 = i32x4.splat(0);
-      let d1 = i32x4.splat(0);
-      const end = w + quads * quadBytes;
-      for (; w < end; w += 32, x += 4) {
-        const v0 = v128.load(w);
-        const v1 = v128.load(w, 16);
-        if (ASC_FEATURE_RELAXED_SIMD && bytes) {
-          // 8 · (2 · 127 · 15) = 30480: no 16-bit overflow.
-          let q = v128.load32_splat(r0 + x);
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-          q = v128.load32_splat(r1 + x);
-          b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-          b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-          q = v128.load32_splat(r2 + x);
-          c0 = i16x8.add(c0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-          c1 = i16x8.add(c1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-          q = v128.load32_splat(r3 + x);
-          d0 = i16x8.add(d0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-          d1 = i16x8.add(d1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-        } else {
-          let q = v128.load32_splat(r0 + x);
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v0));
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v1));
-          q = v128.load32_splat(r1 + x);
-          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v0));
-          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v1));
-          q = v128.load32_splat(r2 + x);
-          c0 = i32x4.add(c0, i32x4.dot_i16x8_s(q, v0));
-          c1 = i32x4.add(c1, i32x4.dot_i16x8_s(q, v1));
-          q = v128.load32_splat(r3 + x);
-          d0 = i32x4.add(d0, i32x4.dot_i16x8_s(q, v0));
-          d1 = i32x4.add(d1, i32x4.dot_i16x8_s(q, v1));
+    for (let g = 0; g < groups; g++) {
+      const to = sums + <usize>g * SUM_BYTES;
+      let block = unpacked + <usize>g * GROUP_BYTES;
+      let x: usize = bytes ? firstColumn : padded + (firstColumn << 1);
+      for (let c = firstColumn; c < firstColumn + columns; c += blockColumns) {
+        let w = block + 64;
+        let a0 = i32x4.splat(0);
+        let a1 = i32x4.splat(0);
+        let b0 = i32x4.splat(0);
+        let b1 = i32x4.splat(0);
+        let c0 = i32x4.splat(0);
+        let c1 = i32x4.splat(0);
+        let d0 = i32x4.splat(0);
+        let d1 = i32x4.splat(0);
+        const end = w + (blockColumns >> 2) * quadBytes;
+        for (; w < end; w += 32, x += 4) {
+          const v0 = v128.load(w);
+          const v1 = v128.load(w, 16);
+          if (ASC_FEATURE_RELAXED_SIMD && bytes) {
+            // 8 · (2 · 127 · 15) = 30480: no 16-bit overflow.
+            let q = v128.load32_splat(r0 + x);
+            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
+            a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
+            q = v128.load32_splat(r1 + x);
+            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
+            b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
+            q = v128.load32_splat(r2 + x);
+            c0 = i16x8.add(c0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
+            c1 = i16x8.add(c1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
+            q = v128.load32_splat(r3 + x);
+            d0 = i16x8.add(d0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
+            d1 = i16x8.add(d1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
+          } else {
+            let q = v128.load32_splat(r0 + x);
+            a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v0));
+            a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v1));
+            q = v128.load32_splat(r1 + x);
+            b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v0));
+            b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v1));
+            q = v128.load32_splat(r2 + x);
+            c0 = i32x4.add(c0, i32x4.dot_i16x8_s(q, v0));
+            c1 = i32x4.add(c1, i32x4.dot_i16x8_s(q, v1));
+            q = v128.load32_splat(r3 + x);
+            d0 = i32x4.add(d0, i32x4.dot_i16x8_s(q, v0));
+            d1 = i32x4.add(d1, i32x4.dot_i16x8_s(q, v1));
+          }
         }
+        if (ASC_FEATURE_RELAXED_SIMD && bytes) {
+          a0 = widened(a0);
+          a1 = widened(a1);
+          b0 = widened(b0);
+          b1 = widened(b1);
+          c0 = widened(c0);
+          c1 = widened(c1);
+          d0 = widened(d0);
+          d1 = widened(d1);
+        }
+        const parameters = parameterStart + ((<usize>c >> 5) << 4);
+        const half: usize = halves ? 4 + ((<usize>(c >> 4) & 1) << 2) : 0;
+        addShare(to, a0, a1, block, r0 + parameters, half, hasMin);
+        addShare(to + 32, b0, b1, block, r1 + parameters, half, hasMin);
+        addShare(to + 64, c0, c1, block, r2 + parameters, half, hasMin);
+        addShare(to + 96, d0, d1, block, r3 + parameters, half, hasMin);
+        block = end;
       }
-      if (ASC_FEATURE_RELAXED_SIMD && bytes) {
-        a0 = widened(a0);
-        a1 = widened(a1);
-        b0 = widened(b0);
-        b1 = widened(b1);
-        c0 = widened(c0);
-        c1 = widened(c1);
-        d0 = widened(d0);
-        d1 = widened(d1);
-      }
-      const parameters = parameterStart + (<usize>(halves ? b >> 1 : b) << 4);
-      const half: usize = halves ? 4 + (<usize>(b & 1) << 2) : 0;
-      addShare(sums, a0, a1, block, r0 + parameters, half, hasMin);
-      addShare(sums + 32, b0, b1, block, r1 + parameters, half, hasMin);
-      addShare(sums + 64, c0, c1, block, r2 + parameters, half, hasMin);
-      addShare(sums + 96, d0, d1, block, r3 + parameters, half, hasMin);
-      block = end;
     }
-    const last = min(t + 4, tokens);
-    for (let token = t, from = sums; token < last; token++, from += 32) {
-      const to = out + ((<usize>token * rows + row) << 2);
-      storeOutputs(to, v128.load(from), rowEnd - row, accumulate);
-      storeOutputs(to + 16, v128.load(from, 16), rowEnd - row - 4, accumulate);
-    }
+  }
+}
+
+/** Writes the sums of one group to its rows of out f32 [tokens][rows]; `out` is that of the batch's first token. */
+export function storeSums(
+  out: usize,
+  sums: usize,
+  tokens: i32,
+  rows: i32,
+  row: i32,
+  rowEnd: i32,
+  accumulate: bool,
+): void {
+  let to = out + ((<usize>row) << 2);
+  for (let t = 0; t < tokens; t++, sums += 32, to += (<usize>rows) << 2) {
+    storeOutputs(to, v128.load(sums), rowEnd - row, accumulate);
+    storeOutputs(to + 16, v128.load(sums, 16), rowEnd - row - 4, accumulate);
   }
 }

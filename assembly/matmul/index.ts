@@ -4,7 +4,8 @@ export { gemm_bf16, gemm_f16, gemm_f32, gemv_bf16, gemv_f16, gemv_f32 } from "./
 export { gemm_q4, gemm_q4k, gemm_q4min, gemv_q4, gemv_q4k, gemv_q4min } from "./q4";
 export { hidden_zero } from "./opaque";
 export { gemm_q8, gemv_q8 } from "./q8";
-export { gemm_ternary, gemv_ternary } from "./ternary";
+export { gemv_ternary } from "./ternary";
+export { gemm_ternary } from "./ternary-gemm";
 export { gemm_ternary_blocks } from "./ternary-blocks";
 export { rows_codes, rows_float, rows_q4, rows_q8, rows_ternary } from "./rows";
 export { repack_q4_0, repack_q4_1, repack_q5_0, repack_q5_1, repack_q8_0 } from "./repack-blocks";

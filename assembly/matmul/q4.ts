@@ -1,6 +1,6 @@
 // 4-bit codes × int8 activations with one scale per 32 columns: layouts `q4`, `q4min`, `q4k`.
 import { blockShare, recordBytes, widened } from "./blocks";
-import { multiplyGroup } from "./gemm-blocks";
+import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
 import { F16_FACTOR, F16_MASK, scalesFromF16With } from "./numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
@@ -185,42 +185,56 @@ function gemm(
   scratch: usize,
 ): void {
   const padded = (columns + 31) & ~31;
-  let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * (128 + parameterBytes(kind));
-  const unpacked = scratch + 128;
+  const stride = recordBytes(padded);
   const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
   const scaleMask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
   const minus8 = hiddenWords(0xc1000000);
-  for (let row = rowStart; row < rowEnd; row += 8) {
-    let to = unpacked;
-    for (let block = 0; block < padded; block += 32) {
-      for (let part = 0; part < 2; part++) {
-        const d = scales(kind, w, part, scaleMask, factor);
-        v128.store(to + (part << 4), d);
-        v128.store(to + (part << 4), minima(kind, w, part, d, minus8, scaleMask, factor), 32);
-      }
-      w += parameterBytes(kind);
-      to += 64;
-      for (let j = 0; j < 8; j++, w += 16) {
-        // Vectors come as (quad 0, rows 0–3), (quad 0, rows 4–7), (quad 1, …; their high nibbles are quads 4 to 7.
-        const v = v128.load(w);
-        if (ASC_FEATURE_RELAXED_SIMD) {
-          v128.store(to + (j << 4), v128.and(v, mask));
-          v128.store(to + (j << 4), v128.and(i16x8.shr_u(v, 4), mask), 128);
-        } else {
-          const at = to + ((j >> 1) << 6) + ((j & 1) << 4);
-          v128.store(at, v128.and(v, mask));
-          v128.store(at, v128.and(i16x8.shr_u(v, 8), mask), 32);
-          v128.store(at, v128.and(i16x8.shr_u(v, 4), mask), 256);
-          v128.store(at, i16x8.shr_u(v, 12), 288);
+  const groupBytes = <usize>(padded >> 5) * (128 + parameterBytes(kind));
+  const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
+  for (let first = 0; first < tokens; first += TOKEN_BATCH) {
+    const batch = min(tokens - first, TOKEN_BATCH);
+    const from = records + <usize>first * stride;
+    for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
+      const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
+      memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
+      for (let start = 0; start < padded; start += CHUNK) {
+        const count = min(padded - start, CHUNK);
+        for (let g = 0; g < groups; g++) {
+          let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * (128 + parameterBytes(kind));
+          let to = unpacked + <usize>g * GROUP_BYTES;
+          for (let c = 0; c < count; c += 32) {
+            for (let part = 0; part < 2; part++) {
+              const d = scales(kind, w, part, scaleMask, factor);
+              v128.store(to + (part << 4), d);
+              v128.store(to + (part << 4), minima(kind, w, part, d, minus8, scaleMask, factor), 32);
+            }
+            w += parameterBytes(kind);
+            to += 64;
+            // Vectors come as (quad 0, rows 0–3), (quad 0, rows 4–7), (quad 1, …; their high nibbles are quads 4 to 7.
+            for (let j = 0; j < 8; j++, w += 16) {
+              const v = v128.load(w);
+              if (ASC_FEATURE_RELAXED_SIMD) {
+                v128.store(to + (j << 4), v128.and(v, mask));
+                v128.store(to + (j << 4), v128.and(i16x8.shr_u(v, 4), mask), 128);
+              } else {
+                const at = to + ((j >> 1) << 6) + ((j & 1) << 4);
+                v128.store(at, v128.and(v, mask));
+                v128.store(at, v128.and(i16x8.shr_u(v, 8), mask), 32);
+                v128.store(at, v128.and(i16x8.shr_u(v, 4), mask), 256);
+                v128.store(at, i16x8.shr_u(v, 12), 288);
+              }
+            }
+            to += ASC_FEATURE_RELAXED_SIMD ? 256 : 512;
+          }
         }
+        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, ASC_FEATURE_RELAXED_SIMD, false, true);
       }
-      to += ASC_FEATURE_RELAXED_SIMD ? 256 : 512;
+      for (let g = 0; g < groups; g++)
+        storeSums(
+          out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
+        );
     }
-    multiplyGroup(
-      out, unpacked, records, tokens, rows, padded, row, rowEnd, accumulate, scratch,
-      ASC_FEATURE_RELAXED_SIMD, false, true,
-    );
   }
 }
 

@@ -1,7 +1,7 @@
 // Signed 8-bit codes × int8 activations with one scale per 32 columns: layout `q8`. Both operands need their sign, so
 // both builds widen to 16 bits.
-import { blockShareNoMin } from "./blocks";
-import { multiplyGroup } from "./gemm-blocks";
+import { blockShareNoMin, recordBytes } from "./blocks";
+import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
 import { F16_FACTOR, F16_MASK, scalesFromF16, scalesFromF16With } from "./numbers";
 import { hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
@@ -54,19 +54,34 @@ export function gemm_q8(
   accumulate: bool, scratch: usize,
 ): void {
   const padded = (columns + 31) & ~31;
-  let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * 272;
-  const unpacked = scratch + 128;
-  for (let row = rowStart; row < rowEnd; row += 8) {
-    let to = unpacked;
-    for (let block = 0; block < padded; block += 32) {
-      v128.store(to, scalesFromF16(v128.load16x4_s(w)));
-      v128.store(to, scalesFromF16(v128.load16x4_s(w, 8)), 16);
-      w += 16;
-      to += 64;
-      for (let j = 0; j < 32; j++, w += 8, to += 16) v128.store(to, v128.load8x8_s(w));
+  const stride = recordBytes(padded);
+  const groupBytes = <usize>(padded >> 5) * 272;
+  const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
+  for (let first = 0; first < tokens; first += TOKEN_BATCH) {
+    const batch = min(tokens - first, TOKEN_BATCH);
+    const from = records + <usize>first * stride;
+    for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
+      const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
+      memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
+      for (let start = 0; start < padded; start += CHUNK) {
+        const count = min(padded - start, CHUNK);
+        for (let g = 0; g < groups; g++) {
+          let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * 272;
+          let to = unpacked + <usize>g * GROUP_BYTES;
+          for (let c = 0; c < count; c += 32) {
+            v128.store(to, scalesFromF16(v128.load16x4_s(w)));
+            v128.store(to, scalesFromF16(v128.load16x4_s(w, 8)), 16);
+            w += 16;
+            to += 64;
+            for (let j = 0; j < 32; j++, w += 8, to += 16) v128.store(to, v128.load8x8_s(w));
+          }
+        }
+        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, false, false);
+      }
+      for (let g = 0; g < groups; g++)
+        storeSums(
+          out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
+        );
     }
-    multiplyGroup(
-      out, unpacked, records, tokens, rows, padded, row, rowEnd, accumulate, scratch, false, false, false,
-    );
   }
 }

@@ -16,13 +16,13 @@ export function activationKind(layout: WeightLayout): ActivationKind {
 /**
  * Bytes of one token's quantised activations; tokens follow each other at this distance. 0 for `f32`.
  * `int8-token`: f32 scale, i32 sum, 8 bytes unused, i8 codes, i16 codes. `int8-block`: i8 codes, i16 codes, per block
- * f32 scale and f32 sums of all 32 codes, of the first 16 and of the last 16. The i16 codes are in the order
+ * f32 scale and f32 sums of all 32 codes, of the first 16 and of the last 16, then 320 unused bytes. The i16 codes are in the order
  * 0, 2, 1, 3 of every four columns, which is how the kernels meet them.
  */
 export function activationStride(kind: ActivationKind, columns: number): number {
   const padded = paddedColumns(columns);
   if (kind === "f32") return 0;
-  return kind === "int8-token" ? 16 + 3 * padded : 3 * padded + (padded / BLOCK) * 16;
+  return kind === "int8-token" ? 16 + 3 * padded : 3 * padded + (padded / BLOCK) * 16 + 320;
 }
 
 /** Bytes of the quantised activations of `tokens` tokens; 0 for `f32`. */

@@ -6,7 +6,8 @@ import type { Weight } from "./weight.js";
 
 /** Bytes of scratch one thread needs for products with matrices of up to `columns` columns. */
 export function matmulScratchBytes(columns: number): number {
-  return 44 * paddedColumns(columns) + 4096;
+  // Sums and unpacked columns of 32 rows, or 8 rows of floats.
+  return Math.max(4 * (4096 + 20480), 32 * paddedColumns(columns));
 }
 
 /**
