@@ -1,11 +1,14 @@
+import type { AttentionOptions } from "./attention/options.js";
+import { embeddedCalibration, openEmbedded } from "./embedded.js";
 import { OptionError } from "./errors.js";
+import { fingerprint } from "./formats/fingerprint.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
 import { openRandomModel } from "./formats/random-model.js";
 import { EngineModel } from "./generate/model.js";
 import { Engine } from "./model/engine.js";
 import { Profile } from "./model/profile.js";
-import { availableCores, noThreadsReason, platform } from "./runtime/platform.js";
+import { availableCores, noThreadsReason } from "./runtime/platform.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
 
@@ -41,6 +44,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     // Made while the weights are read; a failure there must not leave this one unheard.
     const tokenizer = createTokenizer(file.tokenizer);
     tokenizer.catch(() => {});
+    const attention = await checkedAttention(options.attention ?? {}, file, source);
     const profile = options.profile ? new Profile() : undefined;
     const engine = await Engine.load(file, {
       threads: threads.count,
@@ -54,7 +58,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     });
     return new EngineModel(file, engine, await tokenizer, {
       kvCache: options.kvCache ?? "int8",
-      attention: options.attention ?? {},
+      attention,
       contextLength,
       threadsReason: threads.reason,
       profile,
@@ -72,11 +76,8 @@ export async function openModelSource(
   i2sLayout?: I2SLayout,
 ): Promise<ModelFile> {
   if (typeof source === "string" && source.startsWith("random:")) return openRandomModel(source.slice(7));
-  if (source !== "embedded") return openModel(source, { signal, i2sLayout });
-  const url = new URL("../weights/story.gguf", import.meta.url);
-  if (platform === "browser") return openModel(url, { signal });
-  const { fileURLToPath } = await import("node:url");
-  return openModel(fileURLToPath(url), { signal });
+  if (source === "embedded") return openEmbedded(signal);
+  return openModel(source, { signal, i2sLayout });
 }
 
 async function chooseThreads(wanted: number | undefined): Promise<{ count: number; reason: string }> {
@@ -87,6 +88,30 @@ async function chooseThreads(wanted: number | undefined): Promise<{ count: numbe
   const cores = await availableCores();
   const count = Math.max(1, Math.min(cores, MOST_THREADS));
   return { count, reason: count < cores ? `${cores} cores, more than ${count} threads do not help` : `${cores} cores` };
+}
+
+/**
+ * A calibration must come from the same weights; the embedded model brings its own.
+ * @throws OptionError for the calibration of another model
+ */
+async function checkedAttention(
+  attention: AttentionOptions,
+  file: ModelFile,
+  source: ModelSource,
+): Promise<AttentionOptions> {
+  const { calibration, kind, basis } = attention;
+  if (!calibration) {
+    if (source !== "embedded" || (kind !== "delta" && basis === undefined)) return attention;
+    return { ...attention, calibration: await embeddedCalibration() };
+  }
+  const id = await fingerprint(file);
+  if (calibration.model !== id)
+    throw new OptionError(
+      `This calibration was made for model ${calibration.model}, not for ${id}`,
+      { file: file.name, key: "attention.calibration" },
+      "Calibrate this model with `deltallm calibrate`",
+    );
+  return attention;
 }
 
 function positiveInteger(key: string, value: number | undefined): void {

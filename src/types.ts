@@ -1,3 +1,5 @@
+import type { Calibration } from "./attention/calibration.js";
+import type { AttentionStats } from "./attention/counters.js";
 import type { AttentionOptions } from "./attention/options.js";
 import type { ModelFolder } from "./formats/folder.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
@@ -5,6 +7,8 @@ import type { ByteSource } from "./formats/source.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { ModelConfig } from "./model/config.js";
 
+export type { Calibration } from "./attention/calibration.js";
+export type { AttentionStats } from "./attention/counters.js";
 export type { AttentionOptions } from "./attention/options.js";
 export type { GenerateOptions, SamplingOptions } from "./generate/options.js";
 
@@ -90,25 +94,6 @@ export interface Speed {
   tokensPerSecond: number;
 }
 
-/** What attention did since the model was loaded. Fractions unless said otherwise. */
-export interface AttentionStats {
-  kind: "full" | "delta";
-  grain: "element" | "chunk" | "row";
-  basis: "raw" | "score";
-  /** Zeros in the delta keys, of all their elements. */
-  deltaSparsity: number;
-  /** deltaSparsity × (1 − window / length), the figure of the DeltaLLM paper. */
-  attentionSparsity: number;
-  /** Multiply–accumulates of QKᵀ and PV not executed, of those of causal full attention. */
-  skippedMacs: number;
-  /** Bytes of K and V read, of those of the full int8 cache. */
-  bytesRead: number;
-  /** Bytes the cached keys and values take. */
-  kvBytes: number;
-  /** Bytes the same keys and values take in the full int8 cache. */
-  kvBytesFull: number;
-}
-
 /** Speed, memory and the choices made for this machine. */
 export interface ModelStats {
   prefill: Speed;
@@ -144,6 +129,18 @@ export interface PrefillOptions {
   /** Stops between chunks; the session then holds the tokens done so far. */
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** Options of `Model.calibrate`. */
+export interface CalibrateOptions {
+  /** Tokens of one window of the text. Default: 2048, or the context length when that is smaller. */
+  windowTokens?: number | undefined;
+  /** Windows that are used, from the start of the text. Default 2. */
+  windows?: number | undefined;
+  /** `raw`: leave the score basis out, which makes a smaller result. Default `score`: both. */
+  basis?: "raw" | "score" | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((fraction: number) => void) | undefined;
 }
 
 /** A sequence of tokens with its keys and values. */
@@ -196,6 +193,11 @@ export interface Model {
     ids: TokenIds,
     options?: { signal?: AbortSignal | undefined; onProgress?: ((progress: Progress) => void) | undefined },
   ): Promise<Float32Array>;
+  /**
+   * Measures what delta attention needs to know about this model, on a text: key ranges, thresholds for every sparsity,
+   * the score basis. For `attention.calibration`.
+   */
+  calibrate(text: string | TokenIds, options?: CalibrateOptions): Promise<Calibration>;
   /** Gives all memory and threads back. Any number of calls is fine. */
   dispose(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -12,6 +12,15 @@ export interface Calibration {
   headDim: number;
   /** `heads[layer · kvHeads + kvHead]`. */
   heads: CalibratedHead[];
+  /** What the maker of the file wants used when nothing else is said. */
+  defaults?: CalibrationDefaults | undefined;
+}
+
+export interface CalibrationDefaults {
+  /** Target sparsity, 0 … 1. */
+  sparsity: number;
+  grain: "element" | "chunk" | "row";
+  basis: "raw" | "score";
 }
 
 /** One layer and KV head. */

@@ -38,12 +38,22 @@ async function attentionOptions(terminal: Terminal, flags: ModelFlags): Promise<
   if (flags.thresholds === undefined) return options;
   const text = await readText(terminal, flags.thresholds);
   try {
-    return { ...options, calibration: JSON.parse(text) as Calibration };
+    return withDefaults(options, JSON.parse(text) as Calibration);
   } catch (cause) {
     throw new OptionError("This is no JSON", { file: flags.thresholds }, "Write it with `deltallm calibrate`", {
       cause,
     });
   }
+}
+
+/** Fills what the flags leave open with what the calibration file suggests. */
+function withDefaults(options: AttentionOptions, calibration: Calibration): AttentionOptions {
+  const { defaults } = calibration;
+  const filled = { ...options, calibration };
+  if (!defaults || options.kind === "full") return filled;
+  const { grain = defaults.grain, basis = defaults.basis, threshold, targetSparsity } = options;
+  const sparsity = threshold === undefined ? (targetSparsity ?? defaults.sparsity) : undefined;
+  return { ...filled, kind: options.kind ?? "delta", grain, basis, targetSparsity: sparsity };
 }
 
 /** Loads a model, with a progress bar, hands it over and gives it back afterwards, whatever happens. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { BenchFlags } from "./commands/bench.js";
+import type { CalibrateFlags } from "./commands/calibrate.js";
 import type { InspectFlags } from "./commands/inspect.js";
 import type { ScoreFlags } from "./commands/score.js";
 import type { TokenizeFlags } from "./commands/tokenize.js";
@@ -134,6 +135,17 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     );
   addModelSource(inspect);
   examples(inspect, "deltallm inspect model.gguf", "deltallm inspect https://example.org/model.gguf --json");
+
+  const calibrate = program
+    .command("calibrate")
+    .description("thresholds of delta attention for a target sparsity (--sparsity, --grain, --basis), from a text")
+    .requiredOption("--file <file>", "text to calibrate on; - for stdin")
+    .requiredOption("--out <file>", "JSON file to write, for --thresholds")
+    .addOption(new Option("--windows <n>", "windows of the text that are used").argParser(whole(1)).default(2))
+    .addOption(new Option("--window-tokens <n>", "tokens of a window").argParser(whole(256)).default(2048))
+    .action(async (flags: CalibrateFlags) => (await import("./commands/calibrate.js")).calibrate(terminal, flags));
+  addRunOptions(addModelSource(calibrate));
+  examples(calibrate, "deltallm calibrate --sparsity 0.6 --file text.txt --out model.calibration.json");
 
   const bench = program
     .command("bench")

@@ -6,7 +6,21 @@ import type { Engine } from "../model/engine.js";
 import type { Profile } from "../model/profile.js";
 import { fallbackTemplate, renderChat } from "../tokenizer/chat-template.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
-import type { Chat, ContinuationScore, Model, ModelStats, Piece, PrefillOptions, Session, TokenIds } from "../types.js";
+import type {
+  AttentionStats,
+  CalibrateOptions,
+  Calibration,
+  Chat,
+  ContinuationScore,
+  Model,
+  ModelStats,
+  Piece,
+  PrefillOptions,
+  Session,
+  TokenIds,
+} from "../types.js";
+import { AttentionMeter } from "./attention-meter.js";
+import { calibrateModel } from "./calibrate.js";
 import { EngineChat } from "./chat.js";
 import { generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
@@ -28,6 +42,7 @@ export class EngineModel implements Model, SessionHost {
   readonly engine: Engine;
   readonly tokenizer: ModelTokenizer;
   readonly speed = new SpeedMeter();
+  readonly attentionMeter = new AttentionMeter();
   readonly open = new Set<EngineSession>();
   readonly #settings: ModelSettings;
   #disposed = false;
@@ -50,7 +65,12 @@ export class EngineModel implements Model, SessionHost {
   newCache(): KeyValueCache {
     this.#live();
     const { kvCache, attention, contextLength } = this.#settings;
-    return createCache(this.engine.memory, this.config, { kind: kvCache, contextLength, attention });
+    return createCache(this.engine.memory, this.config, {
+      kind: kvCache,
+      contextLength,
+      attention,
+      kernels: this.engine.kernels,
+    });
   }
 
   async *generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
@@ -106,11 +126,16 @@ export class EngineModel implements Model, SessionHost {
     return scoreWindow(this, ids, options);
   }
 
+  calibrate(text: string | TokenIds, options: CalibrateOptions = {}): Promise<Calibration> {
+    const ids = typeof text === "string" ? this.tokenizer.encode(text) : text;
+    return calibrateModel(this, this.file, ids, options);
+  }
+
   stats(): ModelStats {
     const { engine, open, speed } = this;
     let kvBytes = 0;
     for (const session of open) kvBytes += session.kvBytes;
-    const { attention } = this.#settings;
+    const snapshots = [...open].map((session) => ({ length: session.length, stats: session.attentionStats() }));
     return {
       prefill: speed.get("prefill"),
       decode: speed.get("decode"),
@@ -120,23 +145,14 @@ export class EngineModel implements Model, SessionHost {
       kernel: engine.family,
       threads: engine.threads,
       threadsReason: this.#settings.threadsReason,
-      attention: {
-        kind: attention.kind ?? "full",
-        grain: attention.grain ?? "element",
-        basis: attention.basis ?? "raw",
-        deltaSparsity: 0,
-        attentionSparsity: 0,
-        skippedMacs: 0,
-        bytesRead: 1,
-        kvBytes,
-        kvBytesFull: kvBytes,
-      },
+      attention: this.attentionMeter.total(this.#noAttention(), snapshots),
       profile: this.#settings.profile?.times,
     };
   }
 
   resetStats(): void {
     this.speed.reset();
+    this.attentionMeter.reset();
     this.#settings.profile?.reset();
   }
 
@@ -151,6 +167,20 @@ export class EngineModel implements Model, SessionHost {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  /** The statistics of a session that has computed nothing. */
+  #noAttention(): AttentionStats {
+    const { kind = "full", grain = "element", basis = "raw" } = this.#settings.attention;
+    const nothing = {
+      deltaSparsity: 0,
+      attentionSparsity: 0,
+      skippedMacs: 0,
+      bytesRead: 1,
+      kvBytes: 0,
+      kvBytesFull: 0,
+    };
+    return { kind, grain, basis, ...nothing, heads: [] };
   }
 
   get #addBos(): boolean {

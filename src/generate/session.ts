@@ -2,13 +2,15 @@ import type { KeyValueCache } from "../attention/cache.js";
 import { OptionError, SessionError } from "../errors.js";
 import type { Engine } from "../model/engine.js";
 import { yieldToEventLoop } from "../runtime/yield.js";
-import type { PrefillOptions, Session, TokenIds } from "../types.js";
+import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
+import type { AttentionMeter } from "./attention-meter.js";
 import type { SpeedMeter } from "./speed.js";
 
 /** What sessions of one model share. */
 export interface SessionHost {
   readonly engine: Engine;
   readonly speed: SpeedMeter;
+  readonly attentionMeter: AttentionMeter;
   readonly open: Set<EngineSession>;
   /** Most tokens of a session. */
   readonly contextLength: number;
@@ -41,6 +43,11 @@ export class EngineSession implements Session {
   /** Bytes reserved for keys and values. */
   get kvBytes(): number {
     return this.#cache ? this.#cache.keyBytes + this.#cache.valueBytes : 0;
+  }
+
+  /** What attention did in this session. */
+  attentionStats(): AttentionStats {
+    return this.#live().stats();
   }
 
   prefill(ids: TokenIds, options: PrefillOptions = {}): Promise<Float32Array> {
@@ -127,6 +134,7 @@ export class EngineSession implements Session {
   async dispose(): Promise<void> {
     const cache = this.#cache;
     if (!cache) return;
+    this.#host.attentionMeter.add(this.length, cache.stats());
     this.#cache = undefined;
     this.#ids = [];
     this.#host.open.delete(this);

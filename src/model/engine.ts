@@ -39,10 +39,19 @@ export class Engine {
   readonly #team: Team;
   readonly #plan: ModelPlan;
   readonly #open = new Map<KeyValueCache, number>();
+  readonly #contextLength: number;
   #nextCache = 1;
   #allLogits = 0;
 
-  private constructor(memory: Memory, family: KernelFamily, team: Team, plan: ModelPlan, weightBytes: number) {
+  private constructor(
+    memory: Memory,
+    family: KernelFamily,
+    team: Team,
+    plan: ModelPlan,
+    weightBytes: number,
+    contextLength: number,
+  ) {
+    this.#contextLength = contextLength;
     this.config = plan.config;
     this.memory = memory;
     this.family = family;
@@ -72,7 +81,8 @@ export class Engine {
       const buffers = allocateBuffers(memory, config, batch, options.threads, options.contextLength);
       const { embedding, layers, outputNorm, head } = weights;
       const plan: ModelPlan = { config, embedding, layers, outputNorm, head, ropeTable, buffers, batch };
-      const engine = new Engine(memory, build.startsWith("relaxed") ? "relaxed" : "simd", team, plan, weights.bytes);
+      const family = build.startsWith("relaxed") ? "relaxed" : "simd";
+      const engine = new Engine(memory, family, team, plan, weights.bytes, options.contextLength);
       engine.#run({ do: "plan", plan });
       options.onProgress?.({ phase: "prepare", fraction: 1, bytes: 0 });
       return engine;
@@ -93,6 +103,11 @@ export class Engine {
   /** Address of the logits of the last token of the last forward pass, `[vocab]`. */
   get logitsAddress(): number {
     return this.#plan.buffers.logits;
+  }
+
+  /** A copy of the table of cosines and sines, f32 `[contextLength][2][headDim / 2]`. */
+  ropeTable(): Float32Array {
+    return this.memory.f32(this.#plan.ropeTable, this.#contextLength * this.config.headDim).slice();
   }
 
   /**

@@ -70,6 +70,10 @@ export async function runFake(args: string[], options: FakeOptions = {}): Promis
     file,
     tokenizer,
     stats: () => stats,
+    resetStats: () => {},
+    calibrate: async () => {
+      throw new Error("not in the fake");
+    },
     generate(prompt: unknown, generate?: GenerateOptions) {
       asked.prompt = prompt;
       return say(generate);

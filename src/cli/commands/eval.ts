@@ -3,6 +3,7 @@ import { LogFile } from "../../eval/log-file.js";
 import { sortRecords } from "../../eval/merge.js";
 import type { EvalRecord } from "../../eval/records.js";
 import { runTasks } from "../../eval/run.js";
+import { fingerprint } from "../../formats/fingerprint.js";
 import type { Model } from "../../types.js";
 import { readTaskData, selectExamples, type TaskData } from "../eval-data.js";
 import type { EvalFlags } from "../eval-options.js";
@@ -11,7 +12,6 @@ import { report } from "../eval-report.js";
 import { settingsOf } from "../eval-settings.js";
 import { loadOptions, withModel } from "../model.js";
 import type { Terminal } from "../terminal.js";
-import { fingerprintOf } from "./verify.js";
 
 /** Longest context when none is asked for, as in `loadModel`. */
 const DEFAULT_CONTEXT = 8192;
@@ -40,7 +40,7 @@ async function run(
   const header: LogHeader = {
     format: "deltallm-eval",
     version: 1,
-    model: { name: model.config.name, fingerprint: await fingerprintOf(model.file) },
+    model: { name: model.config.name, fingerprint: await fingerprint(model.file) },
     settings,
     tasks: selected.map(({ entry }) => entry),
     ...(flags.shard && { shard: flags.shard }),

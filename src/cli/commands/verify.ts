@@ -1,4 +1,4 @@
-import type { ModelFile } from "../../formats/model-file.js";
+import { fingerprint } from "../../formats/fingerprint.js";
 import type { Model } from "../../types.js";
 import { formatTable } from "../format.js";
 import { loadOptions, withModel } from "../model.js";
@@ -28,15 +28,15 @@ export async function verify(terminal: Terminal, flags: VerifyFlags): Promise<bo
     );
     bar.clear();
     const { kernel, threads, threadsReason } = model.stats();
-    const fingerprint = await fingerprintOf(model.file);
+    const modelId = await fingerprint(model.file);
     const settings = settingsOf(flags);
-    const published = publishedHashes.find((entry) => entry.model === fingerprint && entry.settings === settings)?.hash;
+    const published = publishedHashes.find((entry) => entry.model === modelId && entry.settings === settings)?.hash;
     const expected = flags.expect ?? published;
     const equal = expected === undefined ? null : expected === hash;
     if (flags.json)
       await terminal.json({
         hash,
-        model: fingerprint,
+        model: modelId,
         name: model.config.name,
         settings,
         kernel,
@@ -50,7 +50,7 @@ export async function verify(terminal: Terminal, flags: VerifyFlags): Promise<bo
         formatTable([
           ["hash", hash],
           ["expected", `${expected ?? "none published for this model and these settings"}${equal ? ", equal" : ""}`],
-          ["model", `${model.config.name} (${fingerprint})`],
+          ["model", `${model.config.name} (${modelId})`],
           ["settings", settings],
           ["kernels", kernel],
           ["threads", `${threads} (${threadsReason})`],
@@ -105,17 +105,6 @@ function argmax(row: Float32Array): number {
   let best = 0;
   for (let i = 1; i < row.length; i++) if ((row[i] as number) > (row[best] as number)) best = i;
   return best;
-}
-
-/** Tells models apart: names, types, shapes and first bytes of all tensors. */
-export async function fingerprintOf(file: ModelFile): Promise<string> {
-  const parts: Uint8Array[] = [];
-  const encoder = new TextEncoder();
-  for (const { name, type, shape, source, offset, byteLength } of file.allTensors) {
-    parts.push(encoder.encode(`${name} ${type} ${shape.join("x")}\n`));
-    parts.push(await source.read(offset, Math.min(64, byteLength)));
-  }
-  return hex(await crypto.subtle.digest("SHA-256", joined(parts))).slice(0, 16);
 }
 
 /** The options that change numbers, in a fixed order; defaults are left out. */
