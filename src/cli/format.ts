@@ -51,10 +51,35 @@ export function formatAttention(attention: AttentionStats): string {
     : `delta, ${grain}, ${basis}; delta sparsity ${percent(deltaSparsity)}, attention sparsity ${percent(attentionSparsity)}; ${cost}`;
 }
 
+/** Attention for JSON: nine figures, and those of every layer, head and stage only when asked for. */
+export function attentionJson(attention: AttentionStats, heads: boolean | undefined): object {
+  const { heads: all, ...figures } = attention;
+  return heads ? { ...figures, heads: all } : figures;
+}
+
+/** Sparsity of every layer and KV head, prefill / decode; empty where nothing was left out. */
+function formatHeads({ heads }: AttentionStats): string {
+  if (!heads.some(({ deltaSparsity, skippedValues }) => deltaSparsity || skippedValues)) return "";
+  const kvHeads = Math.max(...heads.map(({ kvHead }) => kvHead)) + 1;
+  const rows = new Map<number, string[]>();
+  for (const { layer, kvHead, stage, deltaSparsity, skippedValues } of heads) {
+    const row = rows.get(layer) ?? [String(layer)];
+    rows.set(layer, row);
+    const at = 1 + kvHead * 2;
+    const join = (old: string | undefined, value: number) =>
+      stage === "prefill" ? percent(value) : `${old} / ${percent(value)}`;
+    row[at] = join(row[at], deltaSparsity);
+    row[at + 1] = join(row[at + 1], skippedValues);
+  }
+  const header = ["layer", ...Array.from({ length: kvHeads }, (_, h) => [`head ${h} zeros`, "values skipped"]).flat()];
+  const right = header.map((_, i) => i);
+  return `\n\nper KV head, prefill / decode\n${formatTable([header, ...rows.values()], right)}`;
+}
+
 /** What `--stats` prints. */
 export function formatStats(stats: ModelStats, more: readonly (readonly [string, string])[] = []): string {
   const { attention } = stats;
-  return formatTable([
+  const table = formatTable([
     speedRow("prefill", stats.prefill),
     speedRow("decode", stats.decode),
     ["memory", `${formatBytes(stats.memoryBytes)}, of it weights ${formatBytes(stats.weightBytes)}`],
@@ -64,4 +89,5 @@ export function formatStats(stats: ModelStats, more: readonly (readonly [string,
     ["threads", `${stats.threads} (${stats.threadsReason})`],
     ...more,
   ]);
+  return table + formatHeads(attention);
 }

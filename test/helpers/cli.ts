@@ -204,6 +204,7 @@ const stats: ModelStats = {
     bytesRead: 1,
     kvBytes: 1000,
     kvBytesFull: 1000,
+    heads: [],
   },
 };
 

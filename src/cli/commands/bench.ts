@@ -1,6 +1,6 @@
 import { OptionError } from "../../errors.js";
 import type { Speed } from "../../types.js";
-import { formatBytes, formatTable } from "../format.js";
+import { attentionJson, formatBytes, formatTable } from "../format.js";
 import { loadOptions, withModel } from "../model.js";
 import type { ModelFlags } from "../options.js";
 import { ProgressBar } from "../progress.js";
@@ -72,7 +72,7 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
         kernel,
         threads,
         threadsReason,
-        attention,
+        attention: attentionJson(attention, flags.stats),
         ...(flags.profile ? { profile } : {}),
       });
     else {

@@ -1,6 +1,6 @@
 import { OptionError } from "../../errors.js";
 import { resolveLimits, resolveSampling } from "../../generate/options.js";
-import { formatStats } from "../format.js";
+import { attentionJson, formatStats } from "../format.js";
 import { readStdin } from "../input.js";
 import { loadOptions, withModel } from "../model.js";
 import { generateOptions, type SamplingFlags } from "../options.js";
@@ -41,7 +41,12 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
     }
     bar.clear();
     const stats = model.stats();
-    if (flags.json) await terminal.json({ text: written, tokens, stats: { ...stats, seed } });
+    if (flags.json)
+      await terminal.json({
+        text: written,
+        tokens,
+        stats: { ...stats, attention: attentionJson(stats.attention, flags.stats), seed },
+      });
     else if (!written.endsWith("\n")) await terminal.line();
     if (flags.stats) await terminal.note(formatStats(stats, [["seed", String(seed)]]));
     if (failure) throw failure;

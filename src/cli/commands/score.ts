@@ -1,5 +1,5 @@
 import { OptionError } from "../../errors.js";
-import { formatAttention, formatStats, formatTable } from "../format.js";
+import { attentionJson, formatAttention, formatStats, formatTable } from "../format.js";
 import { readStdin, readText } from "../input.js";
 import { loadOptions, withModel } from "../model.js";
 import type { ModelFlags } from "../options.js";
@@ -53,7 +53,8 @@ export async function score(terminal: Terminal, flags: ScoreFlags): Promise<void
     const nll = sum / tokens;
     const perplexity = Math.exp(nll);
     const stats = model.stats();
-    if (flags.json) await terminal.json({ tokens, nll, perplexity, attention: stats.attention });
+    if (flags.json)
+      await terminal.json({ tokens, nll, perplexity, attention: attentionJson(stats.attention, flags.stats) });
     else
       await terminal.line(
         formatTable([
