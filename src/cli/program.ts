@@ -25,6 +25,8 @@ export function createProgram(terminal: Terminal, setExitCode: SetExitCode): Com
   const program = new Command("deltallm")
     .description("Runs BitNet b1.58 and Llama-family language models on the CPU.")
     .version(version(), "-V, --version")
+    // A part of a command may have options of the same name as the command itself.
+    .enablePositionalOptions()
     .showHelpAfterError("(--help shows the options)")
     .addHelpText(
       "after",
@@ -106,7 +108,6 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
   const evaluate = program
     .command("eval")
     .description("task scores: WinoGrande, ARC, PIQA, OpenBookQA, BoolQ, LAMBADA, SQuAD v2, perplexity")
-    .enablePositionalOptions()
     .action(async (flags: EvalFlags) => (await import("./commands/eval.js")).evaluateModel(terminal, flags));
   addRunOptions(addEvalOptions(addModelSource(evaluate)));
   examples(

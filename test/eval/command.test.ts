@@ -1,0 +1,129 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { fixture } from "../helpers/fixtures.js";
+
+// `deltallm eval` as a process, with the embedded model on a few rows.
+const test = suite("eval");
+const folder = mkdtempSync(join(tmpdir(), "deltallm-eval-"));
+test.after(() => rmSync(folder, { recursive: true }));
+const data = fixture("eval");
+const path = (name: string) => join(folder, name);
+
+function deltallm(...args: string[]) {
+  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    const child = spawn(process.execPath, ["dist/cli/main.js", "eval", ...args], { timeout: 120_000 });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.on("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+const recordsOf = (file: string) =>
+  readFileSync(file, "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith('{"task"'));
+
+const all = ["--data", data, "--text-window", "40", "--threads", "1"];
+
+test("all tasks, one log, the same in shards and after a kill", async () => {
+  const whole = await deltallm(...all, "--out", path("whole.jsonl"), "--json");
+  assert.is(whole.code, 0, whole.stderr);
+  assert.is(whole.stderr, "");
+  const result = JSON.parse(whole.stdout);
+  const { tasks } = result;
+  assert.equal(Object.keys(tasks), ["winogrande", "arc_easy", "openbookqa", "lambada", "squad_v2", "perplexity"]);
+  assert.equal([tasks.arc_easy.n, tasks.arc_easy.of, tasks.arc_easy.cut], [3, 3, 0]);
+  for (const [task, measure] of [
+    ["winogrande", "acc"],
+    ["arc_easy", "acc_norm"],
+    ["lambada", "acc"],
+  ] as const) {
+    const value = tasks[task][measure];
+    const [low, high] = tasks[task][`${measure}_ci`];
+    assert.ok(low <= value && value <= high && low >= 0 && high <= 1, `${task} ${measure} ${low} ${value} ${high}`);
+  }
+  // The story model knows how stories go.
+  assert.is(tasks.openbookqa.acc, 1);
+  assert.ok(tasks.perplexity.perplexity > 1 && tasks.perplexity.perplexity < 15, tasks.perplexity.perplexity);
+  assert.is(result.attention.kind, "full");
+  const records = recordsOf(path("whole.jsonl"));
+
+  const shards = await Promise.all(
+    [1, 2].map((part) => deltallm(...all, "--out", path(`${part}.jsonl`), "--shard", `${part}/2`)),
+  );
+  for (const { code, stderr } of shards) assert.is(code, 0, stderr);
+  const merged = await deltallm("merge", path("2.jsonl"), path("1.jsonl"), "--out", path("merged.jsonl"), "--json");
+  assert.is(merged.code, 0, merged.stderr);
+  assert.equal(recordsOf(path("merged.jsonl")), records);
+  assert.equal(JSON.parse(merged.stdout).tasks, tasks);
+
+  const text = readFileSync(path("whole.jsonl"), "utf8");
+  const killed = text.indexOf('\n{"task":"lambada"') + 25;
+  writeFileSync(path("killed.jsonl"), text.slice(0, killed));
+  const resumed = await deltallm(...all, "--out", path("killed.jsonl"), "--json");
+  assert.is(resumed.code, 0, resumed.stderr);
+  assert.match(resumed.stderr, /8 examples are done already/);
+  assert.equal(recordsOf(path("killed.jsonl")), records);
+  assert.equal(JSON.parse(resumed.stdout).tasks, tasks);
+
+  const again = await deltallm(...all, "--out", path("whole.jsonl"), "--json", "--compare", path("merged.jsonl"));
+  assert.is(again.code, 0, again.stderr);
+  const { comparison, ...same } = JSON.parse(again.stdout);
+  assert.equal(same, result);
+  for (const { difference, p = 1 } of comparison) assert.equal([difference, p], [0, 1]);
+  assert.is(readFileSync(path("whole.jsonl"), "utf8"), text);
+});
+
+test("a table for people", async () => {
+  const { code, stdout, stderr } = await deltallm(
+    "--data",
+    data,
+    "--tasks",
+    "arc_easy",
+    "--limit",
+    "2",
+    "--threads",
+    "1",
+  );
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^task +n +measure +value +95 % interval\narc_easy +2 +acc +\d+\.\d\d +\d/);
+  assert.match(stdout, /\nattention: full/);
+});
+
+test("what cannot be run is refused before anything is computed", async () => {
+  const options: [string[], RegExp][] = [
+    [["--data", data, "--tasks", "piqa"], /There is no piqa\.jsonl/],
+    [["--tasks", "piqa"], /piqa needs data/],
+    [[], /no data of any task/],
+    [["--data", data, "--tasks", "chess"], /"chess" is none of/],
+    [["--data", data, "--shard", "3/2"], /part 2 of 4/],
+    [["--data", data, "--limit", "chess=3"], /"chess" is none of/],
+    [["merge", path("none.jsonl")], /cannot be read/],
+  ];
+  const runs = await Promise.all(options.map(([args]) => deltallm(...args)));
+  runs.forEach(({ code, stdout, stderr }, i) => {
+    assert.is(code, 2, stderr);
+    assert.is(stdout, "");
+    assert.match(stderr, (options[i] as (typeof options)[0])[1]);
+  });
+});
+
+test("a log of other settings is refused", async () => {
+  const args = ["--data", data, "--tasks", "openbookqa", "--threads", "1", "--out", path("settings.jsonl")];
+  assert.is((await deltallm(...args)).code, 0);
+  const { code, stderr } = await deltallm(...args, "--kv-cache", "f32");
+  assert.is(code, 2);
+  assert.match(stderr, /This log is of another run: kvCache "int8" ≠ "f32"/);
+});
+
+test.run();
