@@ -1,5 +1,5 @@
 // Writing one row of a layout. `row` is the row's number in the matrix; a row is written independently of its group.
-import { f16FromFloat, floatFromF16, scalesFromF16 } from "./numbers";
+import { f16FromFloat, floatFromF16 } from "./numbers";
 
 /**
  * Place of source row `row`: with `headDim` ≠ 0, rows 2j and 2j + 1 of each head go to j and j + headDim / 2 (RoPE pairs
@@ -64,34 +64,44 @@ export function packCodes(half: usize, lane: i32, d: f32, m: f32, codes: usize):
   store<u32>(to, load<u32>(codes, 12), 96);
 }
 
-// @ts-ignore: decorator
-@inline
-function largest(values: usize): f32 {
-  let top = f32x4.splat(0);
-  for (let i: usize = 0; i < 128; i += 16) top = f32x4.max(top, f32x4.abs(v128.load(values + i)));
-  return max(
-    max(f32x4.extract_lane(top, 0), f32x4.extract_lane(top, 1)),
-    max(f32x4.extract_lane(top, 2), f32x4.extract_lane(top, 3)),
-  );
-}
-
 /**
- * 32 f32 values to signed codes with an f16 scale d = f16(max|x| / limit): code = round(x / d), half to even, within
- * ± limit; codes as i8 to `codes`. Returns the bits of d.
+ * 32 finite f32 values to signed codes with an f16 scale d = f16(max|x| / limit): code = round(x / d), half to even,
+ * within ± limit; codes as i8 to `codes`. Returns the bits of d, or −1 if a value is not finite.
  */
 // @ts-ignore: decorator
 @inline
-export function quantiseBlock(values: usize, codes: usize, limit: f32): u32 {
-  const d = f16FromFloat(min<f32>(largest(values) / limit, 65504));
-  const scale = f32x4.extract_lane(scalesFromF16(i32x4.splat((<i32>d << 16) >> 16)), 0);
+export function quantiseBlock(values: usize, codes: usize, limit: f32): i32 {
+  const magnitude = i32x4.splat(0x7fffffff);
+  // Magnitudes are ordered like their bits.
+  let top = i32x4.splat(0);
+  for (let i: usize = 0; i < 128; i += 16) top = i32x4.max_s(top, v128.and(v128.load(values + i), magnitude));
+  const largest = max(
+    max(i32x4.extract_lane(top, 0), i32x4.extract_lane(top, 1)),
+    max(i32x4.extract_lane(top, 2), i32x4.extract_lane(top, 3)),
+  );
+  if (largest >= 0x7f800000) return -1;
+  const d = f16FromFloat(min<f32>(reinterpret<f32>(largest) / limit, 65504));
+  const scale = floatFromF16(d);
   const inverse = f32x4.splat(scale == 0 ? 0 : <f32>1 / scale);
-  const top = i32x4.splat(<i32>limit);
-  const bottom = i32x4.splat(-<i32>limit);
-  for (let i: usize = 0; i < 32; i += 4) {
-    let code = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(values + (i << 2)), inverse)));
-    code = i32x4.max_s(bottom, i32x4.min_s(top, code));
-    const narrow = i16x8.narrow_i32x4_s(code, code);
-    v128.store32_lane(codes + i, i8x16.narrow_i16x8_s(narrow, narrow), 0);
+  // Adding 1.5 · 2^23 rounds half to even and leaves the integer in the low bits.
+  const rounder = f32x4.splat(12582912);
+  const bias = i32x4.splat(0x4b400000);
+  const high = f32x4.splat(limit);
+  const low = f32x4.splat(-limit);
+  for (let i: usize = 0; i < 32; i += 16) {
+    const from = values + (i << 2);
+    const a = roundTo(v128.load(from), inverse, low, high, rounder, bias);
+    const b = roundTo(v128.load(from, 16), inverse, low, high, rounder, bias);
+    const c = roundTo(v128.load(from, 32), inverse, low, high, rounder, bias);
+    const e = roundTo(v128.load(from, 48), inverse, low, high, rounder, bias);
+    v128.store(codes + i, i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, e)));
   }
   return d;
+}
+
+// @ts-ignore: decorator
+@inline
+function roundTo(x: v128, inverse: v128, low: v128, high: v128, rounder: v128, bias: v128): v128 {
+  const clamped = f32x4.pmax(low, f32x4.pmin(high, f32x4.mul(x, inverse)));
+  return i32x4.sub(f32x4.add(clamped, rounder), bias);
 }

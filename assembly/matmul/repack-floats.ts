@@ -1,6 +1,10 @@
 // F32, F16 and BF16 matrices into their layouts. `source`: rows `firstRow …` of the file, row-major; `temp`: scratch.
+// Kernels that convert return −1, or the offset from `source` of the first block with a number that is not finite.
 import { packNibbles, packQ8Block, packTernaryRow, placeOfRow, quantiseBlock } from "./pack";
-import { BF16, F16, F32, floatBytes, loadFloat, loadFloats } from "./numbers";
+import {
+  BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, loadFloat, loadFloats,
+} from "./numbers";
+import { hiddenWords } from "./opaque";
 
 /** Layouts `f32` (size 4) and `f16`, `bf16` (size 2): only the order changes. */
 export function repack_float(
@@ -20,71 +24,136 @@ export function repack_float(
 /** 32 numbers of a row from column `c`, zeros behind its end, as f32 to `to`. */
 // @ts-ignore: decorator
 @inline
-function loadBlock(type: i32, to: usize, source: usize, c: i32, columns: i32): void {
+function loadBlock(type: i32, to: usize, source: usize, c: i32, columns: i32, mask: v128, factor: v128, top: v128, infinity: v128): void {
   const size = floatBytes(type);
   if (c + 32 <= columns) {
-    for (let i = 0; i < 32; i += 4) v128.store(to + (i << 2), loadFloats(type, source + <usize>(c + i) * size));
+    for (let i = 0; i < 32; i += 4) {
+      const from = source + <usize>(c + i) * size;
+      v128.store(
+        to + (i << 2),
+        type == F16 ? floatsFromF16With(v128.load16x4_s(from), mask, factor, top, infinity) : loadFloats(type, from),
+      );
+    }
   } else {
     for (let i = 0; i < 32; i++)
       store<f32>(to + (i << 2), c + i < columns ? loadFloat(type, source + <usize>(c + i) * size) : 0);
   }
 }
 
+/** One row to `q8` (limit 127) or `q4` (limit 7), of which `block` is the first block. Returns −1, or the bad column. */
 // @ts-ignore: decorator
 @inline
-function loadBlockOf(type: i32, to: usize, source: usize, c: i32, columns: i32): void {
-  if (type == F32) loadBlock(F32, to, source, c, columns);
-  else if (type == F16) loadBlock(F16, to, source, c, columns);
-  else loadBlock(BF16, to, source, c, columns);
+function convertRow(type: i32, block: usize, lane: i32, source: usize, columns: i32, q8: bool, temp: usize): i32 {
+  const mask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
+  const top = hiddenWords(F16_TOP);
+  const infinity = hiddenWords(0x7f800000);
+  for (let c = 0; c < columns; c += 32) {
+    loadBlock(type, temp, source, c, columns, mask, factor, top, infinity);
+    const d = quantiseBlock(temp, temp + 128, q8 ? 127 : 7);
+    if (d < 0) return c;
+    if (q8) {
+      packQ8Block(block, lane, d, temp + 128);
+      block += 272;
+    } else {
+      const low = i8x16.add(v128.load(temp, 128), i8x16.splat(8));
+      const high = i8x16.add(v128.load(temp, 144), i8x16.splat(8));
+      v128.store(temp, v128.or(low, i16x8.shl(high, 4)), 128);
+      store<u16>(block + (lane << 1), d);
+      packNibbles(block + 16, lane, temp + 128);
+      block += 144;
+    }
+  }
+  return -1;
+}
+
+// @ts-ignore: decorator
+@inline
+function convert(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, q8: bool, temp: usize,
+): i32 {
+  const groupBytes = <usize>((columns + 31) >> 5) * (q8 ? 272 : 144);
+  const rowBytes = columns * floatBytes(type);
+  for (let i = 0; i < rows; i++) {
+    const row = placeOfRow(firstRow + i, headDim);
+    const block = weights + <usize>(row >> 3) * groupBytes;
+    const from = source + <usize>i * rowBytes;
+    const bad =
+      type == F32
+        ? convertRow(F32, block, row & 7, from, columns, q8, temp)
+        : type == F16
+          ? convertRow(F16, block, row & 7, from, columns, q8, temp)
+          : convertRow(BF16, block, row & 7, from, columns, q8, temp);
+    if (bad >= 0) return i * rowBytes + bad * floatBytes(type);
+  }
+  return -1;
 }
 
 /** To layout `q8`: d = f16(max|x| / 127) per 32 columns. */
 export function repack_float_q8(
   weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, temp: usize,
-): void {
-  const blocks = (columns + 31) >> 5;
-  for (let i = 0; i < rows; i++) {
-    const row = placeOfRow(firstRow + i, headDim);
-    let block = weights + <usize>(row >> 3) * blocks * 272;
-    for (let c = 0; c < columns; c += 32, block += 272) {
-      loadBlockOf(type, temp, source, c, columns);
-      const d = quantiseBlock(temp, temp + 128, 127);
-      packQ8Block(block, row & 7, d, temp + 128);
-    }
-    source += <usize>columns * floatBytes(type);
-  }
+): i32 {
+  return convert(weights, source, rows, columns, firstRow, headDim, type, true, temp);
 }
 
 /** To layout `q4`: d = f16(max|x| / 7) per 32 columns, codes 1 … 15. */
 export function repack_float_q4(
   weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, temp: usize,
-): void {
-  const blocks = (columns + 31) >> 5;
-  for (let i = 0; i < rows; i++) {
-    const row = placeOfRow(firstRow + i, headDim);
-    let block = weights + <usize>(row >> 3) * blocks * 144;
-    for (let c = 0; c < columns; c += 32, block += 144) {
-      loadBlockOf(type, temp, source, c, columns);
-      const d = quantiseBlock(temp, temp + 128, 7);
-      const low = i8x16.add(v128.load(temp, 128), i8x16.splat(8));
-      const high = i8x16.add(v128.load(temp, 144), i8x16.splat(8));
-      v128.store(temp, v128.or(low, i16x8.shl(high, 4)), 128);
-      store<u16>(block + ((row & 7) << 1), d);
-      packNibbles(block + 16, row & 7, temp + 128);
-    }
-    source += <usize>columns * floatBytes(type);
-  }
+): i32 {
+  return convert(weights, source, rows, columns, firstRow, headDim, type, false, temp);
 }
 
-/** Σ|W| of `rows` rows in f64, row by row, column by column; for the absolute mean of a master matrix. */
-export function sum_magnitudes(source: usize, rows: i32, columns: i32, type: i32, before: f64): f64 {
-  for (let i = 0; i < rows; i++) {
-    let sum: f64 = 0;
-    for (let c = 0; c < columns; c++, source += floatBytes(type))
-      sum += <f64>abs(type == F32 ? loadFloat(F32, source) : type == F16 ? loadFloat(F16, source) : loadFloat(BF16, source));
-    before += sum;
+// @ts-ignore: decorator
+@inline
+function sumRow(type: i32, source: usize, columns: i32): f64 {
+  let even = f64x2.splat(0);
+  let odd = f64x2.splat(0);
+  let c = 0;
+  for (; c + 4 <= columns; c += 4) {
+    const four = f32x4.abs(loadFloats(type, source + <usize>c * floatBytes(type)));
+    even = f64x2.add(even, f64x2.promote_low_f32x4(four));
+    odd = f64x2.add(odd, f64x2.promote_low_f32x4(v128.shuffle<i32>(four, four, 2, 3, 2, 3)));
   }
+  const both = f64x2.add(even, odd);
+  let sum = f64x2.extract_lane(both, 0) + f64x2.extract_lane(both, 1);
+  for (; c < columns; c++) sum += <f64>abs(loadFloat(type, source + <usize>c * floatBytes(type)));
+  return sum;
+}
+
+/**
+ * `before` + Σ|W| in f64, row by row; in a row four sums by column mod 4, joined as (0 + 2) + (1 + 3), then the columns
+ * beyond a multiple of 4. For the absolute mean of a master matrix; chunks of whole rows do not change its bits.
+ */
+export function sum_magnitudes(source: usize, rows: i32, columns: i32, type: i32, before: f64): f64 {
+  for (let i = 0; i < rows; i++, source += <usize>columns * floatBytes(type))
+    before +=
+      type == F32
+        ? sumRow(F32, source, columns)
+        : type == F16
+          ? sumRow(F16, source, columns)
+          : sumRow(BF16, source, columns);
   return before;
+}
+
+/** Codes of one row: 1 + (W · inverse > ½) − (W · inverse < −½), which is what rounding half to even and clamping give. */
+// @ts-ignore: decorator
+@inline
+function ternaryRow(type: i32, to: usize, source: usize, columns: i32, inverse: f32): void {
+  const factor = f32x4.splat(inverse);
+  const half = f32x4.splat(0.5);
+  const minusHalf = f32x4.splat(-0.5);
+  const one = i32x4.splat(1);
+  let c = 0;
+  for (; c + 4 <= columns; c += 4) {
+    const scaled = f32x4.mul(loadFloats(type, source + <usize>c * floatBytes(type)), factor);
+    const code = i32x4.add(i32x4.sub(one, f32x4.gt(scaled, half)), f32x4.lt(scaled, minusHalf));
+    const narrow = i16x8.narrow_i32x4_s(code, code);
+    v128.store32_lane(to + c, i8x16.narrow_i16x8_s(narrow, narrow), 0);
+  }
+  for (; c < columns; c++) {
+    const scaled = loadFloat(type, source + <usize>c * floatBytes(type)) * inverse;
+    store<u8>(to + c, scaled > 0.5 ? 2 : scaled < -0.5 ? 0 : 1);
+  }
 }
 
 /** To layout `ternary`: code = clamp(round_half_even(W · inverse), −1, 1) + 1; `temp`: padded bytes. */
@@ -93,17 +162,11 @@ export function repack_float_ternary(
   temp: usize,
 ): void {
   const padded = (columns + 31) & ~31;
+  for (let c = columns; c < padded; c++) store<u8>(temp + c, 1);
   for (let i = 0; i < rows; i++) {
-    for (let c = 0; c < padded; c++) {
-      let code = 1;
-      if (c < columns) {
-        const at = source + <usize>c * floatBytes(type);
-        const value = type == F32 ? loadFloat(F32, at) : type == F16 ? loadFloat(F16, at) : loadFloat(BF16, at);
-        const scaled = nearest(value * inverse);
-        code = scaled >= 1 ? 2 : scaled <= -1 ? 0 : 1;
-      }
-      store<u8>(temp + c, code);
-    }
+    if (type == F32) ternaryRow(F32, temp, source, columns, inverse);
+    else if (type == F16) ternaryRow(F16, temp, source, columns, inverse);
+    else ternaryRow(BF16, temp, source, columns, inverse);
     packTernaryRow(weights, padded, placeOfRow(firstRow + i, headDim), temp);
     source += <usize>columns * floatBytes(type);
   }

@@ -68,9 +68,10 @@ export function repack_q5_k(
         const scale: f32 = d * <f32>scale6(source + 4, s);
         const minimum: f32 = -(dmin * <f32>minimum6(source + 4, s));
         const nibbles = source + 48 + ((s >> 1) << 5);
-        for (let l = 0; l < 32; l++) {
-          const nibble = (<i32>load<u8>(nibbles + l) >> ((s & 1) << 2)) & 15;
-          store<u8>(temp + l, nibble | (((<i32>load<u8>(source + 16 + l) >> s) & 1) << 4));
+        for (let l: usize = 0; l < 32; l += 16) {
+          const low = v128.and(i16x8.shr_u(v128.load(nibbles + l), (s & 1) << 2), i8x16.splat(15));
+          const fifth = v128.and(i16x8.shr_u(v128.load(source + l, 16), s), i8x16.splat(1));
+          v128.store(temp + l, v128.or(low, i16x8.shl(fifth, 4)));
         }
         packCodes(half, row & 7, scale, minimum, temp);
         packCodes(half + 192, row & 7, scale, minimum, temp + 16);

@@ -1,5 +1,6 @@
 // Ternary file formats into layout `ternary`. `temp`: one row of codes, padded to 32.
 import { floatFromF16 } from "./numbers";
+import { hiddenBytes } from "./opaque";
 import { packTernaryRow, placeOfRow } from "./pack";
 
 // @ts-ignore: decorator
@@ -9,21 +10,65 @@ function padCodes(temp: usize, columns: i32): void {
   for (let c = columns; c < padded; c++) store<u8>(temp + c, 1);
 }
 
+/** Where among `count` bytes the first code 3 is, in the two bits at `shift`, or in any if `shift` < 0. */
+function findCode3(bytes: usize, count: i32, shift: i32): i32 {
+  for (let i = 0; i < count; i++) {
+    const byte = <i32>load<u8>(bytes + i);
+    if (byte & (byte >> 1) & (shift < 0 ? 0x55 : 1 << shift)) return i;
+  }
+  return -1;
+}
+
+/** Codes at bits `shift`, `shift` + 1 of `count` bytes to `to`; whether any of them is 3. */
+// @ts-ignore: decorator
+@inline
+function takeCodes(to: usize, bytes: usize, count: i32, shift: i32): bool {
+  const mask = hiddenBytes(3);
+  let both = i8x16.splat(0);
+  let i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const codes = v128.and(i16x8.shr_u(v128.load(bytes + i), shift), mask);
+    both = v128.or(both, v128.and(codes, i16x8.shr_u(codes, 1)));
+    v128.store(to + i, codes);
+  }
+  let bad = v128.any_true(v128.and(both, i8x16.splat(1)));
+  for (; i < count; i++) {
+    const code = (<i32>load<u8>(bytes + i) >> shift) & 3;
+    bad = bad || code == 3;
+    store<u8>(to + i, code);
+  }
+  return bad;
+}
+
 /**
  * I2_S: a flat array in blocks of `block` (128 or 64) values, value j of a block at bits 6 − 2 · ⌊j / (block / 4)⌋ of
- * byte j mod (block / 4). `source` holds the values from number `skip` of its first block on. Returns −1, or the offset
- * from `source` of the first byte with code 3.
+ * byte j mod (block / 4). The first row begins with a block. Returns −1, or the offset from `source` of the first byte
+ * with code 3.
  */
 export function repack_i2s(
-  weights: usize, source: usize, skip: i32, rows: i32, columns: i32, firstRow: i32, headDim: i32, block: i32,
-  temp: usize,
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, block: i32, temp: usize,
 ): i32 {
   const padded = (columns + 31) & ~31;
   const quarter = block >> 2;
   const quarterShift = block == 128 ? 5 : 4;
   const blockShift = quarterShift + 2;
   padCodes(temp, columns);
-  let at = skip;
+  if (columns % block == 0) {
+    let from = source;
+    for (let i = 0; i < rows; i++) {
+      let bad = false;
+      for (let c = 0; c < columns; c += block, from += quarter)
+        for (let part = 0; part < 4; part++)
+          bad = takeCodes(temp + c + (part << quarterShift), from, quarter, 6 - (part << 1)) || bad;
+      if (bad) {
+        const line = <i32>(from - source) - (columns >> 2);
+        return line + findCode3(source + line, columns >> 2, -1);
+      }
+      packTernaryRow(weights, padded, placeOfRow(firstRow + i, headDim), temp);
+    }
+    return -1;
+  }
+  let at = 0;
   for (let i = 0; i < rows; i++) {
     for (let c = 0; c < columns; c++, at++) {
       const j = at & (block - 1);
@@ -44,13 +89,9 @@ export function repack_i2s_rows4(
   const padded = (columns + 31) & ~31;
   padCodes(temp, columns);
   for (let i = 0; i < rows; i++) {
-    const line = <usize>(i >> 2) * columns;
+    const line = (i >> 2) * columns;
     const shift = 6 - ((i & 3) << 1);
-    for (let c = 0; c < columns; c++) {
-      const code = (<i32>load<u8>(source + line + c) >> shift) & 3;
-      if (code == 3) return <i32>(line + c);
-      store<u8>(temp + c, code);
-    }
+    if (takeCodes(temp, source + line, columns, shift)) return line + findCode3(source + line, columns, shift);
     packTernaryRow(weights, padded, placeOfRow(firstRow + i, headDim), temp);
   }
   return -1;
@@ -67,16 +108,11 @@ export function repack_hf_bitnet(
   const padded = (columns + 31) & ~31;
   padCodes(temp, columns);
   for (let i = 0; i < packedRows; i++) {
-    const line = <usize>i * columns;
+    const line = i * columns;
     for (let q = 0; q < 4; q++) {
       const row = firstRow + i + q * quarter;
       if (row >= rows) break;
-      const shift = q << 1;
-      for (let c = 0; c < columns; c++) {
-        const code = (<i32>load<u8>(source + line + c) >> shift) & 3;
-        if (code == 3) return <i32>(line + c);
-        store<u8>(temp + c, code);
-      }
+      if (takeCodes(temp, source + line, columns, q << 1)) return line + findCode3(source + line, columns, q << 1);
       packTernaryRow(weights, padded, placeOfRow(row, headDim), temp);
     }
   }
@@ -129,11 +165,10 @@ export function repack_tq1_0(
       const codes = temp + (b << 8);
       const d = floatFromF16(load<u16>(source, 52));
       if (!(abs(d) < Infinity)) return <i32>(source - start);
-      let e = 0;
-      for (let power = 1; power < 243; power *= 3)
-        for (let m = 0; m < 32; m++) store<u8>(codes + e++, trit(source + m, power));
-      for (let power = 1; power < 243; power *= 3)
-        for (let m = 32; m < 48; m++) store<u8>(codes + e++, trit(source + m, power));
+      trits(codes, 32, source);
+      trits(codes + 16, 32, source + 16);
+      trits(codes + 160, 16, source + 32);
+      let e = 240;
       for (let power = 1; power < 81; power *= 3)
         for (let m = 48; m < 52; m++) store<u8>(codes + e++, trit(source + m, power));
       putScale(blockScales, row, blocks, b, d, codes);
@@ -141,6 +176,24 @@ export function repack_tq1_0(
     packTernaryRow(weights, columns, row, temp);
   }
   return -1;
+}
+
+/** The five trits of 16 bytes, `stride` apart: each time three times the fraction, whose whole part is the trit. */
+// @ts-ignore: decorator
+@inline
+function trits(to: usize, stride: usize, from: usize): void {
+  const bytes = v128.load(from);
+  const three = i16x8.splat(3);
+  const fraction = i16x8.splat(255);
+  let low = i16x8.extend_low_i8x16_u(bytes);
+  let high = i16x8.extend_high_i8x16_u(bytes);
+  for (let n = 0; n < 5; n++, to += stride) {
+    low = i16x8.mul(low, three);
+    high = i16x8.mul(high, three);
+    v128.store(to, i8x16.narrow_i16x8_u(i16x8.shr_u(low, 8), i16x8.shr_u(high, 8)));
+    low = v128.and(low, fraction);
+    high = v128.and(high, fraction);
+  }
 }
 
 // @ts-ignore: decorator

@@ -128,7 +128,6 @@ export interface MatmulKernels {
   repack_i2s(
     weights: number,
     source: number,
-    skip: number,
     rows: number,
     columns: number,
     firstRow: number,
@@ -187,7 +186,7 @@ export interface MatmulKernels {
     headDim: number,
     type: number,
     temp: number,
-  ): void;
+  ): number;
   repack_float_q4(
     weights: number,
     source: number,
@@ -197,7 +196,7 @@ export interface MatmulKernels {
     headDim: number,
     type: number,
     temp: number,
-  ): void;
+  ): number;
   repack_float_ternary(
     weights: number,
     source: number,

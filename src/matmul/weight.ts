@@ -150,26 +150,35 @@ function place(tensor: TensorInfo, offset?: number) {
 async function loadFloats(job: Job, weight: Weight): Promise<void> {
   const { kernels, tensor, address, columns, headDim, temp } = job;
   const { type, size } = FLOATS[tensor.type] as { type: number; size: number };
-  const chunks = (handle: (source: number, firstRow: number, rows: number) => void) =>
-    eachChunk(job.memory, tensor, job.options, job.rows, columns * size, 1, handle);
+  const notFinite = (offset: number | undefined) =>
+    new FormatError("A weight that is not a finite number", place(tensor, offset));
+  const chunks = (handle: (source: number, firstRow: number, rows: number) => number) =>
+    eachChunk(job.memory, tensor, job.options, job.rows, columns * size, 1, (source, firstRow, rows, fileOffset) => {
+      const bad = handle(source, firstRow, rows);
+      if (bad >= 0) throw notFinite(fileOffset + bad);
+    });
   if (weight.layout === "ternary") {
     let sum = 0;
     await chunks((source, _, rows) => {
       sum = kernels.sum_magnitudes(source, rows, columns, type, sum);
+      return -1;
     });
+    if (!Number.isFinite(sum)) throw notFinite(undefined);
     const mean = Math.max(Math.fround(sum / (job.rows * columns)), Math.fround(1e-5));
     const inverse = Math.fround(1 / mean);
-    await chunks((source, firstRow, rows) =>
-      kernels.repack_float_ternary(address, source, rows, columns, firstRow, headDim, type, inverse, temp),
-    );
+    await chunks((source, firstRow, rows) => {
+      kernels.repack_float_ternary(address, source, rows, columns, firstRow, headDim, type, inverse, temp);
+      return -1;
+    });
     weight.scale = tensor.masterScaleBf16 ? roundToBf16(mean) : mean;
   } else
     await chunks((source, firstRow, rows) => {
       if (weight.layout === "q8")
-        kernels.repack_float_q8(address, source, rows, columns, firstRow, headDim, type, temp);
-      else if (weight.layout === "q4")
-        kernels.repack_float_q4(address, source, rows, columns, firstRow, headDim, type, temp);
-      else kernels.repack_float(address, source, rows, columns, firstRow, headDim, size);
+        return kernels.repack_float_q8(address, source, rows, columns, firstRow, headDim, type, temp);
+      if (weight.layout === "q4")
+        return kernels.repack_float_q4(address, source, rows, columns, firstRow, headDim, type, temp);
+      kernels.repack_float(address, source, rows, columns, firstRow, headDim, size);
+      return -1;
     });
 }
 
@@ -224,7 +233,7 @@ async function loadI2S(job: Job, weight: Weight): Promise<void> {
       columns / 4,
       unit,
       (source, firstRow, rows, fileOffset) => {
-        const bad = kernels.repack_i2s(address, source, 0, rows, columns, firstRow, headDim, block, temp);
+        const bad = kernels.repack_i2s(address, source, rows, columns, firstRow, headDim, block, temp);
         if (bad >= 0) throw code3(fileOffset + bad);
       },
     );
