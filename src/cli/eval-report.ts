@@ -1,5 +1,5 @@
 import { type Comparison, compare } from "../eval/compare.js";
-import type { EvalLog } from "../eval/log.js";
+import type { AttentionSummary, EvalLog } from "../eval/log.js";
 import { readLog } from "../eval/log-file.js";
 import { joinRuns } from "../eval/merge.js";
 import { summarise, type TaskSummary } from "../eval/summary.js";
@@ -14,7 +14,7 @@ export interface EvalReport {
   shard?: EvalLog["header"]["shard"];
   /** Per task: `n`, `of` (examples of the whole run), `cut`, and for each measure its value and its `…_ci`. */
   tasks: Record<string, Record<string, unknown>>;
-  attention: EvalLog["runs"][number]["attention"] | null;
+  attention: AttentionSummary | null;
   comparison?: Comparison[];
 }
 

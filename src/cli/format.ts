@@ -43,7 +43,7 @@ function speedRow(label: string, { tokens, ms, tokensPerSecond }: Speed): string
 const percent = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
 
 /** One line about attention. */
-export function formatAttention(attention: AttentionStats): string {
+export function formatAttention(attention: Omit<AttentionStats, "heads">): string {
   const { kind, grain, basis, deltaSparsity, attentionSparsity, skippedMacs, bytesRead } = attention;
   const cost = `${percent(skippedMacs)} of its MACs skipped, ${percent(bytesRead)} of the full cache's bytes read`;
   return kind === "full"

@@ -25,12 +25,15 @@ export interface LogHeader {
   shard?: Shard;
 }
 
+/** What attention did, without the lists per layer and head. */
+export type AttentionSummary = Omit<AttentionStats, "heads">;
+
 /** What attention did while one process added records. */
 export interface RunLine {
   examples: number;
   /** Tokens computed. */
   computed: number;
-  attention: AttentionStats;
+  attention: AttentionSummary;
 }
 
 export interface EvalLog {

@@ -73,7 +73,8 @@ async function run(
     progress.clear();
     const examples = records.length - earlier.length;
     if (examples > 0) {
-      const { prefill, decode, attention } = model.stats();
+      const { prefill, decode, attention: stats } = model.stats();
+      const { heads: _, ...attention } = stats;
       const run: RunLine = { examples, computed: prefill.tokens + decode.tokens, attention };
       runs.push(run);
       log?.add({ run });
