@@ -8,6 +8,7 @@ import { openRandomModel } from "./formats/random-model.js";
 import { EngineModel } from "./generate/model.js";
 import { Engine } from "./model/engine.js";
 import { Profile } from "./model/profile.js";
+import { provideKernels } from "./runtime/instantiate.js";
 import { availableCores, noThreadsReason } from "./runtime/platform.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
@@ -27,6 +28,7 @@ const DEFAULT_PREFILL_CHUNK = 64;
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
+  if (options.kernels) provideKernels(options.kernels);
   const threads = await chooseThreads(options.threads);
   positiveInteger("prefillChunk", options.prefillChunk);
   positiveInteger("contextLength", options.contextLength);

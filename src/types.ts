@@ -6,6 +6,7 @@ import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import type { ByteSource } from "./formats/source.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { ModelConfig } from "./model/config.js";
+import type { KernelSources } from "./runtime/instantiate.js";
 
 export type { Calibration } from "./attention/calibration.js";
 export type { AttentionStats } from "./attention/counters.js";
@@ -56,6 +57,17 @@ export interface LoadOptions {
   attention?: AttentionOptions | undefined;
   /** Measure the time of each operation of the forward pass, for `stats().profile`; costs a little speed. Default false. */
   profile?: boolean | undefined;
+  /**
+   * Browsers: address of the engine's script, `dist/browser/deltallm-engine.js` of this package, where it is served from
+   * the page's own origin. Default: the file beside the module; where a bundler has not taken it along, a copy in the
+   * package, started from a Blob URL.
+   */
+  workerUrl?: string | URL | undefined;
+  /**
+   * Compiled kernels, or their bytes, to be used instead of those in the package, by build (`simd`, `relaxed`,
+   * `simd-shared`, `relaxed-shared`). For pages that compile WebAssembly themselves.
+   */
+  kernels?: KernelSources | undefined;
   /** Called while the model is read and made ready. */
   onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops loading; everything already taken is given back. */

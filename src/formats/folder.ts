@@ -1,3 +1,4 @@
+import { nodeModules } from "../runtime/node-modules.js";
 import type { ByteSource } from "./source.js";
 import { blobSource } from "./sources/blob.js";
 import { bytesSource } from "./sources/bytes.js";
@@ -21,7 +22,7 @@ export function directoryFolder(path: string): ModelFolder {
   return {
     name: base,
     async open(file) {
-      const { stat } = await import("node:fs/promises");
+      const { stat } = await nodeModules.fs();
       const full = `${base}/${file}`;
       const there = await stat(full).then(
         () => true,

@@ -1,4 +1,5 @@
 import { SourceError, UnsupportedError } from "../errors.js";
+import { nodeModules } from "../runtime/node-modules.js";
 import { directoryFolder, type ModelFolder, urlFolder } from "./folder.js";
 import { GGUF_MAGIC } from "./gguf/header.js";
 import { openGguf } from "./gguf/model.js";
@@ -47,12 +48,12 @@ async function openAny(source: ModelSource, options: OpenOptions): Promise<Model
 }
 
 async function pathOf(url: string | URL): Promise<string> {
-  const { fileURLToPath } = await import("node:url");
+  const { fileURLToPath } = await nodeModules.url();
   return fileURLToPath(url);
 }
 
 async function openPath(path: string, options: OpenOptions): Promise<ModelFile> {
-  const { stat } = await import("node:fs/promises");
+  const { stat } = await nodeModules.fs();
   const found = await stat(path).catch((cause: unknown) => {
     throw new SourceError("There is no such file or folder", { file: path }, undefined, { cause });
   });

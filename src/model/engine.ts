@@ -13,7 +13,7 @@ import { type Command, makeExecute } from "./execute.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
-import { startNodeWorker } from "./start-worker.js";
+import { startWorker } from "./start-worker.js";
 
 export interface EngineOptions {
   threads: number;
@@ -66,7 +66,7 @@ export class Engine {
     const shared = options.threads > 1;
     const build = chooseKernelBuild(shared, options.kernel);
     const memory = new Memory({ shared });
-    const team = await Team.create(memory, build, options.threads, makeExecute(options.profile), startNodeWorker);
+    const team = await Team.create(memory, build, options.threads, makeExecute(options.profile), startWorker);
     try {
       const { config } = file;
       const weights = await loadWeights(team.kernels, memory, file, {

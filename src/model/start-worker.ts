@@ -1,9 +1,13 @@
+import { nodeModules } from "../runtime/node-modules.js";
+import { platform } from "../runtime/platform.js";
 import type { StartWorker } from "../runtime/team.js";
+import { startBrowserWorker } from "./start-browser-worker.js";
 
 /** Starts a worker thread of Node, Deno or Bun that runs `worker.js`. It does not keep the process alive. */
-export const startNodeWorker: StartWorker = async (start) => {
-  const { Worker } = await import("node:worker_threads");
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: start });
+const startNodeWorker: StartWorker = async (start) => {
+  const workers = await nodeModules.workers();
+  // Not the global class: bundlers for browsers look for that, and this file is not for them.
+  const worker = new workers.Worker(new URL("worker.js", here), { workerData: start });
   await new Promise<void>((resolve, reject) => {
     worker.once("message", () => resolve());
     worker.once("error", reject);
@@ -16,3 +20,8 @@ export const startNodeWorker: StartWorker = async (start) => {
     },
   };
 };
+
+const here = import.meta.url;
+
+/** Starts a thread in the way of this runtime. */
+export const startWorker: StartWorker = platform === "browser" ? startBrowserWorker : startNodeWorker;

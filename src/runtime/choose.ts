@@ -1,6 +1,6 @@
 import { KernelError, OptionError } from "../errors.js";
 import type { KernelBuild } from "./instantiate.js";
-import { instantiateKernels, kernelBytes, kernelModule } from "./instantiate.js";
+import { givenModule, instantiateKernels, kernelBytes, kernelModule } from "./instantiate.js";
 
 /** The two families of kernels; equal results, different instructions. */
 export type KernelFamily = "simd" | "relaxed";
@@ -32,7 +32,7 @@ export function chooseKernelBuild(shared: boolean, wanted?: KernelFamily): Kerne
 function works(build: KernelBuild): boolean {
   let answer = answers.get(build);
   if (answer === undefined) {
-    answer = WebAssembly.validate(kernelBytes(build)) && knownAnswersHold(build);
+    answer = (givenModule(build) !== undefined || WebAssembly.validate(kernelBytes(build))) && knownAnswersHold(build);
     answers.set(build, answer);
   }
   return answer;

@@ -6,7 +6,32 @@ import type { Kernels } from "./kernels.js";
 /** A build of the kernels. All give the same bits; `relaxed` needs relaxed SIMD, `-shared` needs shared memory. */
 export type KernelBuild = keyof typeof binaries;
 
+/** Kernels from outside the package. */
+export type KernelSources = { readonly [Build in KernelBuild]?: WebAssembly.Module | BufferSource | undefined };
+
 const modules = new Map<KernelBuild, WebAssembly.Module>();
+const given = new Map<KernelBuild, WebAssembly.Module>();
+
+/**
+ * Uses these kernels from now on, instead of those in the package.
+ * @throws KernelError when they cannot be compiled
+ */
+export function provideKernels(sources: KernelSources): void {
+  for (const [build, source] of Object.entries(sources) as [KernelBuild, WebAssembly.Module | BufferSource][]) {
+    try {
+      const module = source instanceof WebAssembly.Module ? source : new WebAssembly.Module(source);
+      modules.set(build, module);
+      given.set(build, module);
+    } catch (cause) {
+      throw new KernelError("These kernels cannot be compiled", { key: `kernels.${build}` }, undefined, { cause });
+    }
+  }
+}
+
+/** The kernels of a build, when they came from outside: threads have to be given them. */
+export function givenModule(build: KernelBuild): WebAssembly.Module | undefined {
+  return given.get(build);
+}
 
 /** The bytes of a build, decoded from the package itself. */
 export function kernelBytes(build: KernelBuild): Uint8Array<ArrayBuffer> {

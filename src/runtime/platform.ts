@@ -1,3 +1,5 @@
+import { nodeModules } from "./node-modules.js";
+
 /** The kind of JavaScript runtime this is. */
 export type Platform = "node" | "deno" | "bun" | "browser";
 
@@ -21,7 +23,7 @@ export const platform: Platform = globals.Deno
 /** Cores this process may use. */
 export async function availableCores(): Promise<number> {
   if (platform === "browser") return globals.navigator?.hardwareConcurrency ?? 1;
-  const os = await import("node:os");
+  const os = await nodeModules.os();
   return os.availableParallelism?.() ?? os.cpus().length;
 }
 

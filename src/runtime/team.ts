@@ -1,6 +1,6 @@
 import { KernelError } from "../errors.js";
 import type { KernelBuild } from "./instantiate.js";
-import { instantiateKernels, kernelModule } from "./instantiate.js";
+import { givenModule, instantiateKernels, kernelModule } from "./instantiate.js";
 import type { Kernels } from "./kernels.js";
 import type { Memory } from "./memory.js";
 import type { Thread } from "./thread.js";
@@ -17,6 +17,8 @@ const SPINS = 20_000;
 export interface WorkerStart {
   wasm: WebAssembly.Memory;
   build: KernelBuild;
+  /** Kernels that are not those of the package. */
+  module: WebAssembly.Module | undefined;
   mailbox: number;
   index: number;
   count: number;
@@ -65,7 +67,9 @@ export class Team {
     const team = new Team(memory, build, count, execute);
     const starts: Promise<WorkerHandle>[] = [];
     for (let index = 1; index < count && startWorker; index++)
-      starts.push(startWorker({ wasm: memory.wasm, build, mailbox: team.#mailbox, index, count }));
+      starts.push(
+        startWorker({ wasm: memory.wasm, build, module: givenModule(build), mailbox: team.#mailbox, index, count }),
+      );
     const settled = await Promise.allSettled(starts);
     team.#workers = settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
     const failure = settled.find((result) => result.status === "rejected");
@@ -115,7 +119,7 @@ export class Team {
 
 /** The loop of a worker: waits for a command, runs it, until the team is disposed of or a thread fails. */
 export function serve(start: WorkerStart, execute: Execute): void {
-  const kernels = instantiateKernels(kernelModule(start.build), start.wasm);
+  const kernels = instantiateKernels(start.module ?? kernelModule(start.build), start.wasm);
   const thread = makeThread(kernels, start.mailbox, start.index, start.count);
   const decoder = new TextDecoder();
   try {

@@ -35,6 +35,11 @@ export class ByteBpeEncoding implements TextEncoding {
     return new ByteBpeEncoding(data, library, engine === "tiktoken" ? 0 : shortText);
   }
 
+  /** The same without tiktoken, at once. */
+  static createPairMerge(data: TokenizerData): ByteBpeEncoding {
+    return new ByteBpeEncoding(data, undefined, shortText);
+  }
+
   private constructor(
     data: TokenizerData,
     library: Awaited<ReturnType<typeof loadTiktoken>> | undefined,

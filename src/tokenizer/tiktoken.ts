@@ -1,29 +1,33 @@
 import type { Tiktoken } from "tiktoken/lite/init";
-import { TokenizerError } from "../errors.js";
+import { nodeModules } from "../runtime/node-modules.js";
+import { platform } from "../runtime/platform.js";
 import { fromAlphabet } from "./byte-alphabet.js";
 
 type Library = typeof import("tiktoken/lite/init");
-let library: Promise<Library> | undefined;
+let library: Promise<Library | undefined> | undefined;
 
-/** Starts tiktoken's WebAssembly, which is embedded in this package, once per process. */
-export function loadTiktoken(): Promise<Library> {
-  library ??= start().catch((cause) => {
-    library = undefined;
-    throw new TokenizerError("tiktoken could not be started", {}, undefined, { cause });
-  });
+/**
+ * Starts tiktoken's WebAssembly once per process. It is read from the installed package `tiktoken`; undefined where
+ * there is none to read, as in browsers and in programs bundled into one file: they do without, with the same ids.
+ */
+export function loadTiktoken(): Promise<Library | undefined> {
+  library ??= platform === "browser" ? Promise.resolve(undefined) : start();
   return library;
 }
 
-async function start(): Promise<Library> {
-  const [module, { tiktokenBinary }] = await Promise.all([
-    import("tiktoken/lite/init"),
-    import("./tiktoken-binary.js"),
-  ]);
-  const text = atob(tiktokenBinary);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  await module.init((imports) => WebAssembly.instantiate(bytes, imports));
-  return module;
+async function start(): Promise<Library | undefined> {
+  const [{ createRequire }, { readFile }] = await Promise.all([nodeModules.module(), nodeModules.fs()]);
+  let library: Library;
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    const require = createRequire(import.meta.url);
+    library = require("tiktoken/lite/init");
+    bytes = await readFile(require.resolve("tiktoken/lite/tiktoken_bg.wasm"));
+  } catch {
+    return undefined;
+  }
+  await library.init((imports) => WebAssembly.instantiate(bytes, imports));
+  return library;
 }
 
 /**

@@ -100,6 +100,13 @@ export async function createTokenizer(
   }
 }
 
+/** The same tokenizer without tiktoken, made at once: for pages, where nothing of it may have to be awaited. */
+export function createPairMergeTokenizer(data: TokenizerData): ModelTokenizer {
+  if (data.kind === "sentencepiece") return new VocabularyTokenizer(data, new SentencePieceEncoding(data), true);
+  const encoding = ByteBpeEncoding.createPairMerge(data);
+  return new VocabularyTokenizer(data, encoding, encoding.preTokenizer.addBos);
+}
+
 type Encoding = ByteBpeEncoding | SentencePieceEncoding;
 
 const utf8 = new TextEncoder();

@@ -1,4 +1,5 @@
 import { SourceError } from "../../errors.js";
+import { nodeModules } from "../../runtime/node-modules.js";
 import type { ByteSource } from "../source.js";
 import { checkRange, closedError } from "./range.js";
 
@@ -6,12 +7,12 @@ import { checkRange, closedError } from "./range.js";
 const READ_CALL_BYTES = 2 ** 30;
 
 /**
- * A file on disk, in Node, Deno and Bun (all through `node:fs/promises`, imported only when called, so that a browser
- * bundle never loads it). Reads are positioned: several may be under way at once.
+ * A file on disk, in Node, Deno and Bun (all through `node:fs/promises`). Reads are positioned: several may be
+ * under way at once.
  * @throws SourceError when the path does not exist, is not a regular file or may not be read.
  */
 export async function fileSource(path: string): Promise<ByteSource> {
-  const { open } = await import("node:fs/promises");
+  const { open } = await nodeModules.fs();
   const handle = await open(path, "r").catch((cause: unknown) => {
     throw new SourceError(`The file cannot be opened: ${reason(cause)}`, { file: path }, undefined, { cause });
   });

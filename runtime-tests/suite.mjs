@@ -1,0 +1,230 @@
+// One suite for every runtime: plain functions of what `import … from "deltallm"` gives. Each gets
+// `{ deltallm, source, load, expect }` and throws when something is not as it should be.
+
+/** First words of the story model, always the likeliest token. */
+export const PROMPT = "Once upon a time, there was a little girl named Lily.";
+export const STORY =
+  " She loved to play with her toys and eat yummy food. One day, Lily's mom told her that they were going to a party.";
+
+export const checks = {
+  async "golden text"({ model }) {
+    const words = await textOf(model.generate(PROMPT, { maxTokens: 40, temperature: 0 }));
+    equal(words.startsWith(STORY), true, `text ${JSON.stringify(words)}`);
+  },
+
+  async "pieces have token and logprob"({ model }) {
+    for await (const piece of model.generate(PROMPT, { maxTokens: 2, temperature: 0 })) {
+      equal(Number.isInteger(piece.token), true, "token");
+      equal(piece.logprob < 0, true, "logprob");
+    }
+  },
+
+  async "the same seed gives the same text"({ model }) {
+    const options = { maxTokens: 12, seed: 7 };
+    equal(await textOf(model.generate(PROMPT, options)), await textOf(model.generate(PROMPT, options)), "text");
+  },
+
+  async "tokenizer there and back"({ model }) {
+    const ids = model.tokenizer.encode("Tom and Lily ran to the park. 🌳");
+    equal(model.tokenizer.decode(ids), "Tom and Lily ran to the park. 🌳", "decoded");
+    const long = `${PROMPT} ${STORY} `.repeat(12);
+    equal(model.tokenizer.decode(model.tokenizer.encode(long)), long, "long text");
+  },
+
+  async "stats tell threads and the reason"({ model }) {
+    const { threads, threadsReason, kernel, decode, attention } = model.stats();
+    equal(threads >= 1, true, "threads");
+    equal(typeof threadsReason === "string" && threadsReason.length > 0, true, "reason");
+    equal(["simd", "relaxed"].includes(kernel), true, "kernel");
+    equal(decode.tokens > 0, true, "decoded tokens");
+    equal(attention.kind, "full", "attention");
+  },
+
+  async "abort stops within a token, with the signal's own reason"({ model }) {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    let pieces = 0;
+    const error = await failure(async () => {
+      for await (const _ of model.generate(PROMPT, { temperature: 0, signal: controller.signal }))
+        if (++pieces === 3) controller.abort(reason);
+    });
+    equal(error, reason, "reason");
+    equal(pieces <= 4, true, `${pieces} pieces`);
+  },
+
+  async "abort of a prefill keeps the session usable"({ model }) {
+    const session = model.createSession();
+    const signal = AbortSignal.abort();
+    const error = await failure(() => session.prefill([1, 2, 3], { signal }));
+    equal(error.name, "AbortError", "name");
+    equal((await session.prefill([1, 2, 3])).length, model.config.vocab, "logits");
+    equal(session.length, 3, "length");
+    await session.dispose();
+  },
+
+  async "break ends a chat's answer, the chat goes on"({ model }) {
+    const chat = model.createChat();
+    for await (const _ of chat.send("Hello", { maxTokens: 8, temperature: 0 })) break;
+    const answer = await textOf(chat.send("Tell me more.", { maxTokens: 8, temperature: 0 }));
+    equal(answer.length > 0, true, "answer");
+    await chat.dispose();
+  },
+
+  async "save and restore, fork: the same logits"({ model }) {
+    const session = model.createSession();
+    await session.prefill([500, 470, 258, 424]);
+    const fork = await session.fork();
+    const restored = await model.restore(await session.save());
+    equal(restored.length, 4, "length");
+    const expected = await session.step(11);
+    for (const other of [fork, restored]) sameBits(await other.step(11), expected);
+    for (const each of [session, fork, restored]) await each.dispose();
+  },
+
+  async "all logits, progress"({ model }) {
+    const session = model.createSession();
+    const fractions = [];
+    const all = await session.prefill([500, 470, 258], {
+      allLogits: true,
+      onProgress: (p) => fractions.push(p.fraction),
+    });
+    equal(all.length, 3 * model.config.vocab, "logits");
+    equal(fractions.at(-1), 1, "progress");
+    await session.dispose();
+  },
+
+  async score({ model }) {
+    const [likely, unlikely] = await model.score(PROMPT, [" She loved to play", " Car sky of of"]);
+    equal(likely.logprob > unlikely.logprob, true, "order");
+    equal(likely.logprobs instanceof Float32Array, true, "logprobs");
+  },
+
+  async "errors keep class, place and hint"({ model, deltallm }) {
+    const session = model.createSession();
+    const error = await failure(() => session.prefill([10 ** 6]));
+    equal(error instanceof deltallm.OptionError, true, `class of ${error}`);
+    equal(error.name, "OptionError", "name");
+    equal(error.place.key, "ids[0]", "place");
+    equal(error.hint.startsWith("Ids go from 0"), true, "hint");
+    equal(error.message.includes("1000000"), true, "message");
+    await session.dispose();
+    const after = await failure(() => session.step(1));
+    equal(after instanceof Error, true, "a session after dispose");
+  },
+
+  async "bytes that are no model are refused"({ deltallm }) {
+    const error = await failure(() => deltallm.loadModel(new Uint8Array(64)));
+    equal(error instanceof deltallm.DeltaLLMError, true, `class of ${error}`);
+  },
+
+  async "loading can be aborted"({ deltallm, source }) {
+    const error = await failure(() => deltallm.loadModel(source, { signal: AbortSignal.abort() }));
+    equal(error.name, "AbortError", "name");
+  },
+
+  async "a source of one's own is read"({ deltallm, bytes }) {
+    if (!bytes) return;
+    let reads = 0;
+    const own = {
+      name: "own",
+      size: bytes.length,
+      async read(offset, length) {
+        reads++;
+        return bytes.slice(offset, offset + length);
+      },
+    };
+    const model = await deltallm.loadModel(own, { threads: 1, contextLength: 64 });
+    equal(reads > 1, true, "reads");
+    equal(model.file.allTensors.length > 10, true, "tensors");
+    equal((await model.file.allTensors[0].source.read(0, 4)).length, 4, "read through the model file");
+    await model.dispose();
+  },
+
+  async "generate, dispose, and nothing after that"({ model }) {
+    await model.dispose();
+    await model.dispose();
+    const error = await failure(() => textOf(model.generate(PROMPT, { maxTokens: 1 })));
+    equal(error.name, "SessionError", "name");
+  },
+};
+
+/**
+ * Runs the suite and returns what the table of runtimes shows.
+ * @param source of the story model
+ * @param options threads, workerUrl
+ */
+export async function runSuite(deltallm, source, options = {}, bytes = undefined) {
+  const failures = [];
+  const progress = [];
+  const model = await deltallm.loadModel(source, {
+    contextLength: 512,
+    ...options,
+    onProgress: ({ phase, fraction }) => progress.push([phase, fraction]),
+  });
+  if (!progress.some(([phase, fraction]) => phase === "weights" && fraction === 1))
+    failures.push("progress of loading");
+  const hash = await hashOf(deltallm, source, options);
+  for (const [name, check] of Object.entries(checks)) {
+    try {
+      await check({ model, deltallm, source, bytes });
+    } catch (error) {
+      failures.push(`${name}: ${error?.stack ?? error}`);
+    }
+  }
+  const { threads, threadsReason, kernel, decode } = model.stats();
+  return { failures, hash, threads, threadsReason, kernel, tokensPerSecond: decode.tokensPerSecond };
+}
+
+/** The hash that `deltallm verify` prints: SHA-256 over the SHA-256 of each row of logits of a fixed prompt. */
+export async function hashOf(deltallm, source, options) {
+  const model = await deltallm.loadModel(source, { ...options, contextLength: 256 });
+  const { vocab } = model.config;
+  const ids = Array.from({ length: 96 }, (_, i) => ((i * 7919 + 17) * 104729) % vocab);
+  const digests = [];
+  const add = async (row) => digests.push(...new Uint8Array(await crypto.subtle.digest("SHA-256", row)));
+  const session = model.createSession();
+  let last;
+  for (let start = 0; start < ids.length; start += 24) {
+    const rows = await session.prefill(ids.slice(start, start + 24), { allLogits: true });
+    for (let at = 0; at < rows.length; at += vocab) {
+      last = rows.slice(at, at + vocab);
+      await add(last);
+    }
+  }
+  for (let i = 0; i < 16; i++) {
+    last = await session.step(last.indexOf(Math.max(...last)));
+    await add(last);
+  }
+  await model.dispose();
+  const hash = await crypto.subtle.digest("SHA-256", Uint8Array.from(digests));
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function textOf(pieces) {
+  let text = "";
+  for await (const piece of pieces) text += piece.text;
+  return text;
+}
+
+async function failure(run) {
+  try {
+    await run();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+function equal(actual, expected, what) {
+  if (actual !== expected) throw new Error(`${what}: ${String(actual)} instead of ${String(expected)}`);
+}
+
+function sameBits(a, b) {
+  const bits = (x) => new Uint32Array(x.buffer, x.byteOffset, x.length);
+  equal(a.length, b.length, "length");
+  equal(
+    bits(a).findIndex((value, i) => value !== bits(b)[i]),
+    -1,
+    "first different logit",
+  );
+}

@@ -1,0 +1,54 @@
+// Bundles the compiled package for browsers: dist/browser/deltallm.js (for pages), deltallm-engine.js (for workers, one
+// file without imports) and engine-text.js (the engine as text, loaded only where its file is not to be had).
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const root = resolve(fileURLToPath(import.meta.url), "../..");
+const out = join(root, "dist/browser");
+const tools = join(root, "runtime-tests");
+
+/** Installs the bundlers and the browser driver; does nothing when they are there. */
+export function installTools() {
+  const installed = join(tools, "node_modules/.package-lock.json");
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(tools, "package-lock.json")).mtimeMs)
+    return;
+  const { status } = spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+    cwd: tools,
+    stdio: ["ignore", 2, 2],
+  });
+  if (status !== 0) throw new Error("npm ci failed in runtime-tests");
+}
+
+export async function buildBrowser() {
+  installTools();
+  const { build } = createRequire(join(tools, "package.json"))("esbuild");
+  const common = {
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    minify: true,
+    logLevel: "warning",
+  };
+  await build({ ...common, entryPoints: [join(out, "engine.js")], outfile: join(out, "deltallm-engine.js") });
+  const engine = readFileSync(join(out, "deltallm-engine.js"));
+  const packed = gzipSync(engine, { level: 9 });
+  writeFileSync(join(out, "engine-text.js"), `export const engineText="${packed.toString("base64")}";\n`);
+  await build({
+    ...common,
+    entryPoints: [join(out, "index.js")],
+    outfile: join(out, "deltallm.js"),
+    external: ["./engine-text.js"],
+  });
+  const size = (name) => {
+    const bytes = readFileSync(join(out, name));
+    return `${name}: ${bytes.length} bytes, ${gzipSync(bytes).length} with gzip`;
+  };
+  console.error(["deltallm.js", "deltallm-engine.js", "engine-text.js"].map(size).join("\n"));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildBrowser();

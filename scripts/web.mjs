@@ -1,0 +1,74 @@
+// Serves static files with the headers a page needs for threads. `npm run web` serves the demo.
+import { createReadStream, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { extname, join, normalize, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const types = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".json": "application/json",
+  ".svg": "image/svg+xml",
+  ".webmanifest": "application/manifest+json",
+  ".wasm": "application/wasm",
+};
+
+/** Without these two a page has no shared memory, and so no threads. */
+export const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+/**
+ * Starts a server on this machine only.
+ * @param mounts path prefix → folder; the longest prefix that fits counts
+ * @param headers sent with everything, or a function of the path
+ * @param port 0: any free one
+ */
+export function serve(mounts, { headers = isolation, port = 0 } = {}) {
+  const prefixes = Object.keys(mounts).sort((a, b) => b.length - a.length);
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    const prefix = prefixes.find((each) => path.startsWith(each));
+    const folder = prefix === undefined ? undefined : resolve(mounts[prefix]);
+    let file = folder && normalize(join(folder, path.slice(prefix.length)));
+    if (file?.endsWith(sep)) file = join(file, "index.html");
+    const inside = file === folder ? undefined : file?.startsWith(folder + sep) && statSync(file, { throwIfNoEntry: false });
+    const common = { ...(typeof headers === "function" ? headers(path) : headers), "Cache-Control": "no-cache" };
+    if (!inside?.isFile()) {
+      response.writeHead(404, common).end("not found");
+      return;
+    }
+    const type = types[extname(file)] ?? "application/octet-stream";
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
+    const start = range ? Number(range[1]) : 0;
+    const end = range?.[2] ? Math.min(Number(range[2]), inside.size - 1) : inside.size - 1;
+    if (range && start > end) {
+      response.writeHead(416, { ...common, "Content-Range": `bytes */${inside.size}` }).end();
+      return;
+    }
+    response.writeHead(range ? 206 : 200, {
+      ...common,
+      "Content-Type": type,
+      "Accept-Ranges": "bytes",
+      "Content-Length": end - start + 1,
+      ...(range ? { "Content-Range": `bytes ${start}-${end}/${inside.size}` } : {}),
+    });
+    if (request.method === "HEAD" || inside.size === 0) response.end();
+    else createReadStream(file, { start, end }).on("error", () => response.destroy()).pipe(response);
+  });
+  return new Promise((done, fail) => {
+    server.on("error", fail);
+    server.listen(port, "127.0.0.1", () => done({ server, url: `http://localhost:${server.address().port}` }));
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const root = resolve(fileURLToPath(import.meta.url), "../..");
+  const { buildBrowser } = await import("./build-browser.mjs");
+  await buildBrowser();
+  const { url } = await serve(
+    { "/": join(root, "web"), "/deltallm/": join(root, "dist/browser"), "/weights/": join(root, "weights") },
+    { port: Number(process.env.PORT) || 8080 },
+  );
+  console.log(`The demo is at ${url}/`);
+}

@@ -1,0 +1,85 @@
+import type { ModelFile, TensorInfo, TokenizerData } from "../formats/model-file.js";
+import type { ByteSource } from "../formats/source.js";
+import { loadModel } from "../load.js";
+import type { LoadOptions, Model, ModelStats, Session } from "../types.js";
+import { Endpoint, type Port } from "./endpoint.js";
+import { mapTensors } from "./map-tensors.js";
+import { lendBytes, type SourceData, sourceFromData } from "./remote-source.js";
+
+/** What a page is told about a model. Tensors name their source by its place in `sources`. */
+export interface ModelDescription {
+  config: Model["config"];
+  file: Omit<ModelFile, "tokenizer" | "close" | "allTensors" | "tensors">;
+  /** The tokenizer without its long lists, which follow in parts. */
+  tokenizer: TokenizerData;
+  tokens: number;
+  merges: number;
+  tensors: ModelFile["tensors"];
+  allTensors: TensorInfo[];
+  sources: { at: string; name: string; size: number }[];
+}
+
+/** What comes with every answer. */
+export interface Note {
+  stats: ModelStats;
+  notes: string[];
+  /** Of the session that was called. */
+  length: number | undefined;
+}
+
+/** Lists of metadata longer than this stay with the engine: the vocabulary is in `file.tokenizer` anyway. */
+const LONGEST_LIST = 1024;
+
+/** Owns one model on behalf of a page that talks to it over `port`. */
+export function serveHost(port: Port): void {
+  const endpoint = new Endpoint(port);
+  let model: Model | undefined;
+  endpoint.note = (object): Note | undefined =>
+    model && {
+      stats: model.stats(),
+      notes: model.file.notes,
+      length: typeof object === "object" && object && "length" in object ? Number(object.length) : undefined,
+    };
+  endpoint.expose("host", {
+    async load(source: SourceData, options: LoadOptions) {
+      model = await loadModel(sourceFromData(endpoint, source), options);
+      endpoint.expose("model", model);
+      return describe(endpoint, model);
+    },
+    async lengthOf(session: string) {
+      return ((await endpoint.exposed(session)) as Session).length;
+    },
+    /** A part of the long lists, short enough for a page to take in between two frames. */
+    vocabulary(from: number, count: number) {
+      const { tokens, merges } = (model as Model).file.tokenizer;
+      return { tokens: tokens.slice(from, from + count), merges: merges.slice(from, from + count) };
+    },
+  });
+}
+
+function describe(endpoint: Endpoint, model: Model): ModelDescription {
+  const { tokenizer, tensors, allTensors, metadata, close, ...file } = model.file;
+  const sources: ByteSource[] = [];
+  const withoutSource = (tensor: TensorInfo): TensorInfo => {
+    if (!sources.includes(tensor.source)) sources.push(tensor.source);
+    // The place of the source instead of the source; the page puts it back.
+    return { ...tensor, source: sources.indexOf(tensor.source) as unknown as ByteSource };
+  };
+  return {
+    config: model.config,
+    file: {
+      ...file,
+      metadata: new Map([...metadata].filter(([, value]) => !(isList(value) && value.length > LONGEST_LIST))),
+    },
+    tokenizer: { ...tokenizer, tokens: [], merges: [] },
+    tokens: tokenizer.tokens.length,
+    merges: tokenizer.merges.length,
+    tensors: mapTensors(tensors, withoutSource),
+    allTensors: allTensors.map(withoutSource),
+    sources: sources.map((source) => lendBytes(endpoint, source)),
+  };
+}
+
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || ArrayBuffer.isView(value);
+}

@@ -1,0 +1,292 @@
+import type { Calibration } from "../attention/calibration.js";
+import { SessionError } from "../errors.js";
+import type { ModelFile, TensorInfo } from "../formats/model-file.js";
+import type { GenerateOptions } from "../generate/options.js";
+import { createPairMergeTokenizer, type ModelTokenizer } from "../tokenizer/tokenizer.js";
+import type {
+  CalibrateOptions,
+  Chat,
+  ContinuationScore,
+  LoadOptions,
+  Model,
+  ModelSource,
+  ModelStats,
+  Piece,
+  PrefillOptions,
+  Session,
+  TokenIds,
+  Tokenizer,
+} from "../types.js";
+import { Endpoint, type Port } from "./endpoint.js";
+import type { ModelDescription, Note } from "./host.js";
+import { mapTensors } from "./map-tensors.js";
+import { borrowBytes, sourceToData } from "./remote-source.js";
+
+/** Entries of the vocabulary sent at once: some milliseconds of work for the page. */
+const VOCABULARY_PART = 8192;
+/** How long an engine may take to stop by itself, in milliseconds. */
+const DISPOSE_PATIENCE = 2000;
+
+/** A thread that runs `serveHost`. */
+export interface HostThread {
+  port: Port;
+  /** Calls back when the thread dies. */
+  onFailure(report: (error: Error) => void): void;
+  terminate(): void;
+}
+
+/** Loads a model in another thread. The result is used like any other model. */
+export async function loadRemoteModel(host: HostThread, source: ModelSource, options: LoadOptions): Promise<Model> {
+  const endpoint = new Endpoint(host.port);
+  host.onFailure((error) => endpoint.close(error));
+  try {
+    const base = typeof document === "undefined" ? globalThis.location?.href : document.baseURI;
+    const data = sourceToData(endpoint, source, base);
+    let note: Note | undefined;
+    endpoint.onNote = (latest) => {
+      note = latest as Note;
+    };
+    const description = await endpoint.call<ModelDescription>("host", "load", [data, options]);
+    const tokens: string[] = [];
+    const merges: string[] = [];
+    for (let from = 0; from < Math.max(description.tokens, description.merges); from += VOCABULARY_PART) {
+      options.signal?.throwIfAborted();
+      const part = await endpoint.call<{ tokens: string[]; merges: string[] }>("host", "vocabulary", [
+        from,
+        VOCABULARY_PART,
+      ]);
+      for (const token of part.tokens) tokens.push(token);
+      for (const merge of part.merges) merges.push(merge);
+    }
+    const tokenizer = { ...description.tokenizer, tokens, merges };
+    return new RemoteModel(host, endpoint, description, tokenizer, note as Note);
+  } catch (error) {
+    endpoint.close(disposed());
+    host.terminate();
+    throw error;
+  }
+}
+
+/** A model whose engine runs in another thread. */
+class RemoteModel implements Model {
+  readonly config: Model["config"];
+  readonly file: ModelFile;
+  readonly tokenizer: PageTokenizer;
+  readonly #host: HostThread;
+  readonly #endpoint: Endpoint;
+  readonly #sessions = new Map<string, RemoteSession>();
+  #stats: ModelStats;
+  #disposing: Promise<void> | undefined;
+
+  constructor(
+    host: HostThread,
+    endpoint: Endpoint,
+    description: ModelDescription,
+    tokenizer: ModelFile["tokenizer"],
+    note: Note,
+  ) {
+    this.#host = host;
+    this.#endpoint = endpoint;
+    this.#stats = note.stats;
+    this.config = description.config;
+    const sources = description.sources.map((source) => borrowBytes(endpoint, source));
+    const withSource = (tensor: TensorInfo): TensorInfo => ({
+      ...tensor,
+      source: sources[tensor.source as unknown as number]!,
+    });
+    this.file = {
+      ...description.file,
+      tokenizer,
+      tensors: mapTensors(description.tensors, withSource),
+      allTensors: description.allTensors.map(withSource),
+      close: () => this.dispose(),
+    };
+    this.tokenizer = new PageTokenizer(tokenizer);
+    endpoint.onNote = (latest, target) => {
+      if (!latest) return;
+      const { stats, notes, length } = latest as Note;
+      this.#stats = stats;
+      this.file.notes = notes;
+      const session = this.#sessions.get(target);
+      if (session && length !== undefined) session.length = length;
+    };
+  }
+
+  stats(): ModelStats {
+    return this.#stats;
+  }
+
+  resetStats(): void {
+    const none = { tokens: 0, ms: 0, tokensPerSecond: 0 };
+    this.#stats = { ...this.#stats, prefill: none, decode: none };
+    this.#endpoint.call("model", "resetStats", []).catch(() => {});
+  }
+
+  generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncIterable<Piece> {
+    return this.#endpoint.stream("model", "generate", [plain(prompt), options]);
+  }
+
+  createChat(options: { system?: string | undefined } = {}): Chat {
+    const name = this.#endpoint.newName("chat");
+    // Should it fail, whoever uses the chat is told.
+    this.#endpoint.call("model", "createChat", [options], name).catch(() => {});
+    return {
+      send: (message, sendOptions = {}) => this.#endpoint.stream(name, "send", [message, sendOptions]),
+      dispose: () => this.#drop(name),
+    };
+  }
+
+  createSession(): Session {
+    const session = this.#newSession();
+    this.#endpoint.call("model", "createSession", [], session.name).catch(() => {});
+    return session;
+  }
+
+  async restore(bytes: Uint8Array): Promise<Session> {
+    return this.#opened("model", "restore", [bytes]);
+  }
+
+  async score(context: string | TokenIds, continuations: readonly (string | TokenIds)[]): Promise<ContinuationScore[]> {
+    return this.#endpoint.call("model", "score", [plain(context), continuations.map(plain)]);
+  }
+
+  async scoreWindow(ids: TokenIds, options: Pick<PrefillOptions, "signal" | "onProgress"> = {}): Promise<Float32Array> {
+    return this.#endpoint.call("model", "scoreWindow", [plain(ids), options]);
+  }
+
+  async calibrate(text: string | TokenIds, options: CalibrateOptions = {}): Promise<Calibration> {
+    return this.#endpoint.call("model", "calibrate", [plain(text), options]);
+  }
+
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#end();
+    return this.#disposing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #end(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DISPOSE_PATIENCE);
+    });
+    // Threads stop by themselves when the model is told; a thread stuck in long work is ended with its worker.
+    const told = this.#endpoint.call<void>("model", "dispose", []).catch(() => {});
+    await Promise.race([told, patience]);
+    clearTimeout(timer);
+    this.#endpoint.close(disposed());
+    this.tokenizer.dispose();
+    this.#host.terminate();
+  }
+
+  #newSession(): RemoteSession {
+    const session: RemoteSession = new RemoteSession(this.#endpoint, this.#endpoint.newName("session"), {
+      fork: () => this.#opened(session.name, "fork", []),
+      drop: () => this.#drop(session.name),
+    });
+    this.#sessions.set(session.name, session);
+    return session;
+  }
+
+  /** A session that a method of the other side makes. */
+  async #opened(target: string, method: string, args: unknown[]): Promise<Session> {
+    const session = this.#newSession();
+    try {
+      await this.#endpoint.call(target, method, args, session.name);
+      session.length = await this.#endpoint.call<number>("host", "lengthOf", [session.name]);
+    } catch (error) {
+      this.#sessions.delete(session.name);
+      throw error;
+    }
+    return session;
+  }
+
+  async #drop(name: string): Promise<void> {
+    this.#sessions.delete(name);
+    if (this.#disposing) return;
+    await this.#endpoint.call(name, "dispose", []);
+    this.#endpoint.forget(name);
+  }
+}
+
+/** A session of a model in another thread. Its length is that of the latest answer. */
+class RemoteSession implements Session {
+  length = 0;
+  readonly name: string;
+  readonly #endpoint: Endpoint;
+  readonly #model: { fork(): Promise<Session>; drop(): Promise<void> };
+
+  constructor(endpoint: Endpoint, name: string, model: { fork(): Promise<Session>; drop(): Promise<void> }) {
+    this.#endpoint = endpoint;
+    this.name = name;
+    this.#model = model;
+  }
+
+  prefill(ids: TokenIds, options: PrefillOptions = {}): Promise<Float32Array> {
+    return this.#endpoint.call(this.name, "prefill", [plain(ids), options]);
+  }
+
+  step(id: number): Promise<Float32Array> {
+    return this.#endpoint.call(this.name, "step", [id]);
+  }
+
+  fork(): Promise<Session> {
+    return this.#model.fork();
+  }
+
+  save(): Promise<Uint8Array> {
+    return this.#endpoint.call(this.name, "save", []);
+  }
+
+  async dispose(): Promise<void> {
+    this.length = 0;
+    await this.#model.drop();
+  }
+}
+
+/** The tokenizer on the page: made when first used, so that loading does not hold the page up. */
+class PageTokenizer implements Tokenizer {
+  readonly #data: ModelFile["tokenizer"];
+  #made: ModelTokenizer | undefined;
+  #disposed = false;
+
+  constructor(data: ModelFile["tokenizer"]) {
+    this.#data = data;
+  }
+
+  get addBos(): boolean {
+    return this.#live().addBos;
+  }
+
+  encode(text: string, options?: { special?: boolean; addBos?: boolean }): Uint32Array {
+    return this.#live().encode(text, options);
+  }
+
+  decode(ids: TokenIds): string {
+    return this.#live().decode(ids);
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.#made?.dispose();
+  }
+
+  #live(): ModelTokenizer {
+    if (!this.#made) {
+      this.#made = createPairMergeTokenizer(this.#data);
+      if (this.#disposed) this.#made.dispose();
+    }
+    return this.#made;
+  }
+}
+
+/** Ids in a form that can be cloned. */
+function plain(ids: string | TokenIds): string | TokenIds {
+  return typeof ids === "string" || Array.isArray(ids) || ArrayBuffer.isView(ids) ? ids : Array.from(ids);
+}
+
+function disposed(): SessionError {
+  return new SessionError("This model has been disposed of", {}, "Load it again");
+}

@@ -1,0 +1,96 @@
+import { setWeightsFolder } from "../embedded.js";
+import type { ModelFolder } from "../formats/folder.js";
+import type { ByteSource } from "../formats/source.js";
+import type { ModelSource } from "../types.js";
+import type { Endpoint } from "./endpoint.js";
+
+/** A model source as plain data. Sources that are objects of the page stay there and are read from afar. */
+export type SourceData =
+  | { kind: "random"; text: string }
+  /** The story model; `weights`: address of the package's folder of that name. */
+  | { kind: "embedded"; weights: string }
+  | { kind: "url"; url: string }
+  | { kind: "content"; content: Blob | Uint8Array }
+  | ({ kind: "bytes" } & RemoteBytes)
+  | { kind: "folder"; at: string; name: string };
+
+/** A ByteSource of the other side. */
+interface RemoteBytes {
+  /** Name of the object. */
+  at: string;
+  name: string;
+  size: number;
+}
+
+/**
+ * Describes a source for the other side.
+ * @param base what relative URLs are relative to
+ */
+export function sourceToData(endpoint: Endpoint, source: ModelSource, base: string | undefined): SourceData {
+  if (source instanceof URL) return { kind: "url", url: source.href };
+  if (typeof source === "string") {
+    if (source.startsWith("random:")) return { kind: "random", text: source };
+    if (source === "embedded") return { kind: "embedded", weights: weightsFolder() };
+    return { kind: "url", url: new URL(source, base).href };
+  }
+  if (source instanceof Blob || source instanceof Uint8Array) return { kind: "content", content: source };
+  if ("read" in source) return { kind: "bytes", ...lendBytes(endpoint, source) };
+  const at = endpoint.newName("folder");
+  endpoint.expose(at, {
+    async open(file: string, signal?: AbortSignal) {
+      const found = await source.open(file, signal);
+      return found && lendBytes(endpoint, found);
+    },
+  });
+  return { kind: "folder", at, name: source.name };
+}
+
+/** Beside the published script. Not written so that a bundler would take it along: 3 MB that few pages want. */
+function weightsFolder(): string {
+  const here: string | undefined = import.meta.url;
+  return new URL("../../weights/", here).href;
+}
+
+/** The source as this side uses it. */
+export function sourceFromData(endpoint: Endpoint, data: SourceData): ModelSource {
+  switch (data.kind) {
+    case "random":
+      return data.text;
+    case "embedded":
+      setWeightsFolder(new URL(data.weights));
+      return "embedded";
+    case "url":
+      return new URL(data.url);
+    case "content":
+      return data.content;
+    case "bytes":
+      return borrowBytes(endpoint, data);
+    case "folder": {
+      const folder: ModelFolder = {
+        name: data.name,
+        async open(file, signal) {
+          const found = await endpoint.call<RemoteBytes | undefined>(data.at, "open", [file, signal]);
+          return found && borrowBytes(endpoint, found);
+        },
+      };
+      return folder;
+    }
+  }
+}
+
+/** Lets the other side read a source. */
+export function lendBytes(endpoint: Endpoint, source: ByteSource): RemoteBytes {
+  const at = endpoint.newName("bytes");
+  endpoint.expose(at, source);
+  return { at, name: source.name, size: source.size };
+}
+
+/** A source of the other side. */
+export function borrowBytes(endpoint: Endpoint, { at, name, size }: RemoteBytes): ByteSource {
+  return {
+    name,
+    size,
+    read: (offset, length, signal) => endpoint.call(at, "read", [offset, length, signal]),
+    close: () => endpoint.call(at, "close", []),
+  };
+}
