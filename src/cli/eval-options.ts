@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Shard, type TaskName, taskNames } from "../eval/tasks.js";
+import { parseAxis, type Sweep } from "./eval-sweep.js";
 import { type ModelFlags, whole } from "./options.js";
 
 /** Most examples of a task: for all tasks, and for single ones. */
@@ -21,6 +22,7 @@ export interface EvalFlags extends ModelFlags, ReportFlags {
   limit?: Limits;
   every?: number;
   shard?: Shard;
+  sweep?: Sweep;
 }
 
 /** Adds what only `eval` has. */
@@ -47,6 +49,12 @@ export function addEvalOptions(command: Command): Command {
     )
     .addOption(new Option("--every <k>", "squad_v2: only every k-th question").argParser(whole(1)))
     .addOption(new Option("--shard <i/n>", "only part i of n; join the logs with eval merge").argParser(parseShard))
+    .addOption(
+      new Option(
+        "--sweep <axis=values>",
+        "full attention, then delta attention with every combination: --sweep grain=element,chunk --sweep sparsity=0.3,0.6; prints Markdown; --out is a folder",
+      ).argParser(parseAxis),
+    )
     .addOption(
       new Option("--ctx <n>", "longest context, in tokens (default: the model's, at most 8192)").argParser(whole(2)),
     );

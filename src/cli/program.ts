@@ -114,6 +114,7 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     evaluate,
     "deltallm eval -m model.gguf --data data --tasks piqa,arc_easy --limit 300 --out full.jsonl",
     "deltallm eval -m model.gguf --data data --attention delta --threshold 0.5 --compare full.jsonl",
+    "deltallm eval -m model.gguf --data data --thresholds cal.json --sweep grain=element,chunk --sweep sparsity=0.3,0.6 --out sweep",
     "deltallm eval merge part1.jsonl part2.jsonl --out all.jsonl",
   );
   const merge = evaluate

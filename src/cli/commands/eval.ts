@@ -1,4 +1,7 @@
-import type { LogHeader, RunLine } from "../../eval/log.js";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { OptionError } from "../../errors.js";
+import type { EvalLog, LogHeader, RunLine } from "../../eval/log.js";
 import { LogFile } from "../../eval/log-file.js";
 import { sortRecords } from "../../eval/merge.js";
 import type { EvalRecord } from "../../eval/records.js";
@@ -10,6 +13,8 @@ import type { EvalFlags } from "../eval-options.js";
 import { EvalProgress } from "../eval-progress.js";
 import { report } from "../eval-report.js";
 import { settingsOf } from "../eval-settings.js";
+import { type Sweep, sweepPoints } from "../eval-sweep.js";
+import { sweepReport } from "../eval-sweep-report.js";
 import { loadOptions, withModel } from "../model.js";
 import type { Terminal } from "../terminal.js";
 
@@ -19,12 +24,37 @@ const DEFAULT_CONTEXT = 8192;
 /** `eval`: runs tasks on a model and reports what they come to. */
 export async function evaluateModel(terminal: Terminal, flags: EvalFlags): Promise<void> {
   const data = await readTaskData(flags);
+  if (flags.sweep) await runSweep(terminal, flags, flags.sweep, data);
+  else await report(terminal, await runOnce(terminal, flags, data), flags);
+}
+
+/** Runs full attention and every point; `--out` is a folder with one log each and the report. */
+async function runSweep(terminal: Terminal, flags: EvalFlags, sweep: Sweep, data: readonly TaskData[]): Promise<void> {
+  if (flags.compare !== undefined || flags.json || flags.shard)
+    throw new OptionError("--sweep goes with none of --compare, --json, --shard", { key: "--sweep" });
+  const { out: folder } = flags;
+  if (folder !== undefined) mkdirSync(folder, { recursive: true });
+  const run = async (name: string, more: Partial<EvalFlags>) => {
+    await terminal.note(name);
+    const out = folder === undefined ? undefined : join(folder, `${name.replaceAll(" ", "_")}.jsonl`);
+    return { name, log: await runOnce(terminal, { ...flags, ...more, out }, data) };
+  };
+  const full = await run("full", { attention: "full", thresholds: undefined, valueCutoff: undefined });
+  const rows = [];
+  for (const point of sweepPoints(sweep)) rows.push(await run(point.name, point.flags));
+  const text = sweepReport(full.log, rows, { seed: flags.seed });
+  if (folder !== undefined) writeFileSync(join(folder, "report.md"), text);
+  await terminal.write(text);
+}
+
+/** Loads the model, runs what is not done yet, and returns everything that is. */
+async function runOnce(terminal: Terminal, flags: EvalFlags, data: readonly TaskData[]): Promise<EvalLog> {
   const options = await loadOptions(terminal, flags);
-  await withModel(terminal, flags.model, options, async (model) => {
+  return withModel(terminal, flags.model, options, async (model) => {
     const contextLength = flags.ctx ?? Math.min(model.config.contextLength, DEFAULT_CONTEXT);
     const settings = await settingsOf(options, contextLength);
     if (data.some(({ task }) => task === "perplexity")) settings.textWindow = Math.min(flags.textWindow, contextLength);
-    await run(terminal, flags, model, data, settings, contextLength);
+    return run(terminal, flags, model, data, settings, contextLength);
   });
 }
 
@@ -35,7 +65,7 @@ async function run(
   data: readonly TaskData[],
   settings: Record<string, unknown>,
   contextLength: number,
-): Promise<void> {
+): Promise<EvalLog> {
   const selected = data.map((each) => selectExamples(each, flags, model.tokenizer, contextLength));
   const header: LogHeader = {
     format: "deltallm-eval",
@@ -80,5 +110,5 @@ async function run(
       log?.add({ run });
     }
   }
-  await report(terminal, { header, records: sortRecords(records), runs }, flags);
+  return { header, records: sortRecords(records), runs };
 }
