@@ -1,29 +1,34 @@
 // Activations as 8-bit codes. Padding columns get code 0.
 import { recordBytes } from "./blocks";
+import { hiddenShorts, hiddenWords } from "./opaque";
 
-/** Stores four codes (i32 lanes) in both forms: bytes in order, 16 bits in the order 0, 2, 1, 3. */
+/** 1.5 · 2^23: adding it rounds half to even and leaves the integer in the low bits. */
+const ROUNDER: i32 = 0x4b400000;
+
+/** round(x · scale), half to even, as i32; for |x · scale| < 2^22, which the choice of the scale assures. */
+// @ts-ignore: decorator
+@inline
+function quantise(x: v128, scale: v128, rounder: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.mul(x, scale), rounder), rounder);
+}
+
+/** Stores eight codes (i16 lanes) in both forms: bytes in order, 16 bits in the order 0, 2, 1, 3 of every four. */
 // @ts-ignore: decorator
 @inline
 function storeCodes(bytes: usize, pairs: usize, codes: v128): void {
-  const narrow = i16x8.narrow_i32x4_s(codes, codes);
-  v128.store64_lane(pairs, v128.shuffle<i16>(narrow, narrow, 0, 2, 1, 3, 0, 2, 1, 3), 0);
-  v128.store32_lane(bytes, i8x16.narrow_i16x8_s(narrow, narrow), 0);
+  v128.store(pairs, v128.shuffle<i16>(codes, codes, 0, 2, 1, 3, 4, 6, 5, 7));
+  v128.store64_lane(bytes, i8x16.narrow_i16x8_s(codes, codes), 0);
 }
 
-/** round(x · scale), half to even, within −127 … 127. */
+/** The largest magnitude of four, from bits without sign, which are ordered like magnitudes; NaN counts as largest. */
 // @ts-ignore: decorator
 @inline
-function quantise(x: v128, scale: v128): v128 {
-  const codes = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(x, scale)));
-  return i32x4.max_s(i32x4.splat(-127), i32x4.min_s(i32x4.splat(127), codes));
-}
-
-// @ts-ignore: decorator
-@inline
-function maxAcross(value: v128): f32 {
-  return max(
-    max(f32x4.extract_lane(value, 0), f32x4.extract_lane(value, 1)),
-    max(f32x4.extract_lane(value, 2), f32x4.extract_lane(value, 3)),
+function maxAcross(bits: v128): f32 {
+  return reinterpret<f32>(
+    max(
+      max(i32x4.extract_lane(bits, 0), i32x4.extract_lane(bits, 1)),
+      max(i32x4.extract_lane(bits, 2), i32x4.extract_lane(bits, 3)),
+    ),
   );
 }
 
@@ -56,24 +61,39 @@ function loadUpTo(x: usize, i: i32, columns: i32): v128 {
   return i + 4 <= columns ? v128.load(x + ((<usize>i) << 2)) : loadFew(x + ((<usize>i) << 2), columns - i);
 }
 
+/** Eight numbers of a row as codes; columns behind its end are zeros. */
+// @ts-ignore: decorator
+@inline
+function eight(x: usize, i: i32, columns: i32, factor: v128, rounder: v128): v128 {
+  return i16x8.narrow_i32x4_s(
+    quantise(loadUpTo(x, i, columns), factor, rounder),
+    quantise(loadUpTo(x, i + 4, columns), factor, rounder),
+  );
+}
+
 /**
  * One scale per token: x f32 [tokens][columns] → per token { f32 scale = 127 / max(max|x|, 1e-5), i32 Σ codes, 8 bytes,
- * i8 codes [padded], i16 codes [padded] }, padded = columns rounded up to 32. Codes round half to even; NaN anywhere
- * makes the scale NaN.
+ * i8 codes [padded], i16 codes [padded] }, padded = columns rounded up to 32. Codes round half to even; a NaN or
+ * an infinity anywhere makes the scale NaN.
  */
 export function quantise_per_token(out: usize, x: usize, tokens: i32, columns: i32): void {
   const padded = (columns + 31) & ~31;
+  const magnitude = hiddenWords(0x7fffffff);
+  const rounder = hiddenWords(ROUNDER);
+  const ones = hiddenShorts(1);
   for (let t = 0; t < tokens; t++) {
-    let largest = f32x4.splat(0);
-    for (let i = 0; i < columns; i += 4) largest = f32x4.max(largest, f32x4.abs(loadUpTo(x, i, columns)));
-    const scale: f32 = 127.0 / max<f32>(maxAcross(largest), 1e-5);
+    let largest = i32x4.splat(0);
+    for (let i = 0; i < columns; i += 4)
+      largest = i32x4.max_s(largest, v128.and(loadUpTo(x, i, columns), magnitude));
+    const top = maxAcross(largest);
+    const scale: f32 = top < Infinity ? <f32>127.0 / max<f32>(top, 1e-5) : NaN;
     const factor = f32x4.splat(scale);
     const bytes = out + 16;
     const pairs = bytes + padded;
     let sum = i32x4.splat(0);
-    for (let i = 0; i < padded; i += 4) {
-      const codes = quantise(loadUpTo(x, i, columns), factor);
-      sum = i32x4.add(sum, codes);
+    for (let i = 0; i < padded; i += 8) {
+      const codes = eight(x, i, columns, factor, rounder);
+      sum = i32x4.add(sum, i32x4.dot_i16x8_s(codes, ones));
       storeCodes(bytes + i, pairs + ((<usize>i) << 1), codes);
     }
     store<f32>(out, scale);
@@ -87,29 +107,35 @@ export function quantise_per_token(out: usize, x: usize, tokens: i32, columns: i
 /**
  * One scale per 32 columns: x f32 [tokens][columns] → per token { i8 codes [padded], i16 codes [padded], per block
  * { f32 scale = max|x| / 127, f32 Σ codes, f32 Σ of the first 16, f32 Σ of the last 16 } }. code = x · (127 / max|x|)
- * rounded half to even; a block below 1e-30 counts as zeros. Records are `recordBytes` apart.
+ * rounded half to even; a block below 1e-30 counts as zeros, one with a NaN or
+ * an infinity gets the scale NaN. Records are `recordBytes` apart.
  */
 export function quantise_per_block(out: usize, x: usize, tokens: i32, columns: i32): void {
   const padded = (columns + 31) & ~31;
+  const magnitude = hiddenWords(0x7fffffff);
+  const rounder = hiddenWords(ROUNDER);
+  const ones = hiddenShorts(1);
   for (let t = 0; t < tokens; t++) {
     const pairs = out + padded;
     let parameters = pairs + ((<usize>padded) << 1);
     for (let start = 0; start < padded; start += 32) {
-      let largest = f32x4.splat(0);
-      for (let i = start; i < start + 32; i += 4) largest = f32x4.max(largest, f32x4.abs(loadUpTo(x, i, columns)));
+      let largest = i32x4.splat(0);
+      for (let i = start; i < start + 32; i += 4)
+        largest = i32x4.max_s(largest, v128.and(loadUpTo(x, i, columns), magnitude));
       const top = maxAcross(largest);
       const factor = f32x4.splat(top < 1e-30 ? 0 : <f32>127.0 / top);
-      let low = i32x4.splat(0);
-      let high = i32x4.splat(0);
-      for (let i = start; i < start + 32; i += 4) {
-        const codes = quantise(loadUpTo(x, i, columns), factor);
-        if (i < start + 16) low = i32x4.add(low, codes);
-        else high = i32x4.add(high, codes);
-        storeCodes(out + i, pairs + ((<usize>i) << 1), codes);
-      }
-      const first = sumAcross(low);
-      const last = sumAcross(high);
-      store<f32>(parameters, top / <f32>127.0);
+      const a = eight(x, start, columns, factor, rounder);
+      const b = eight(x, start + 8, columns, factor, rounder);
+      const c = eight(x, start + 16, columns, factor, rounder);
+      const d = eight(x, start + 24, columns, factor, rounder);
+      const to = pairs + ((<usize>start) << 1);
+      storeCodes(out + start, to, a);
+      storeCodes(out + start + 8, to + 16, b);
+      storeCodes(out + start + 16, to + 32, c);
+      storeCodes(out + start + 24, to + 48, d);
+      const first = sumAcross(i32x4.dot_i16x8_s(i16x8.add(a, b), ones));
+      const last = sumAcross(i32x4.dot_i16x8_s(i16x8.add(c, d), ones));
+      store<f32>(parameters, top < Infinity ? top / <f32>127.0 : NaN);
       store<f32>(parameters, <f32>(first + last), 4);
       store<f32>(parameters, <f32>first, 8);
       store<f32>(parameters, <f32>last, 12);

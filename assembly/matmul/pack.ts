@@ -32,12 +32,23 @@ export function packTernaryRow(weights: usize, padded: i32, row: i32, codes: usi
 export function packQ8Block(block: usize, lane: i32, d: u32, codes: usize): void {
   store<u16>(block + (lane << 1), d);
   const to = block + 16 + (lane << 1);
-  for (let quad = 0; quad < 8; quad++) {
-    const four = load<u32>(codes + (quad << 2));
-    const at = to + (quad << 5);
-    store<u16>(at, (four & 0xff) | ((four >> 8) & 0xff00));
-    store<u16>(at, ((four >> 8) & 0xff) | ((four >> 16) & 0xff00), 16);
-  }
+  packQ8Half(to, v128.load(codes));
+  packQ8Half(to + 128, v128.load(codes, 16));
+}
+
+/** 16 codes: columns 0, 2 and 1, 3 of every four as pairs, 16 bytes apart. */
+// @ts-ignore: decorator
+@inline
+function packQ8Half(to: usize, codes: v128): void {
+  const pairs = v128.shuffle<i8>(codes, codes, 0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+  v128.store16_lane(to, pairs, 0);
+  v128.store16_lane(to, pairs, 1, 16);
+  v128.store16_lane(to, pairs, 2, 32);
+  v128.store16_lane(to, pairs, 3, 48);
+  v128.store16_lane(to, pairs, 4, 64);
+  v128.store16_lane(to, pairs, 5, 80);
+  v128.store16_lane(to, pairs, 6, 96);
+  v128.store16_lane(to, pairs, 7, 112);
 }
 
 /** Packs 16 bytes of nibbles (low: columns 0–15, high: 16–31) of one block; `codes` is after the parameters. */
@@ -66,15 +77,15 @@ export function packCodes(half: usize, lane: i32, d: f32, m: f32, codes: usize):
 
 /**
  * 32 finite f32 values to signed codes with an f16 scale d = f16(max|x| / limit): code = round(x / d), half to even,
- * within ± limit; codes as i8 to `codes`. Returns the bits of d, or −1 if a value is not finite.
+ * within ± limit; codes as i8 to `codes`. Returns the bits of d, or −1 if a value is not finite. `magnitude`: all bits but
+ * the sign; `rounder`: ROUNDER; loops keep them in registers (opaque.ts).
  */
 // @ts-ignore: decorator
 @inline
-export function quantiseBlock(values: usize, codes: usize, limit: f32): i32 {
-  const magnitude = i32x4.splat(0x7fffffff);
+export function quantiseBlock(values: usize, codes: usize, limit: f32, magnitude: v128, rounder: v128): i32 {
   // Magnitudes are ordered like their bits.
-  let top = i32x4.splat(0);
-  for (let i: usize = 0; i < 128; i += 16) top = i32x4.max_s(top, v128.and(v128.load(values + i), magnitude));
+  let top = v128.and(v128.load(values), magnitude);
+  for (let i: usize = 16; i < 128; i += 16) top = i32x4.max_s(top, v128.and(v128.load(values + i), magnitude));
   const largest = max(
     max(i32x4.extract_lane(top, 0), i32x4.extract_lane(top, 1)),
     max(i32x4.extract_lane(top, 2), i32x4.extract_lane(top, 3)),
@@ -83,25 +94,25 @@ export function quantiseBlock(values: usize, codes: usize, limit: f32): i32 {
   const d = f16FromFloat(min<f32>(reinterpret<f32>(largest) / limit, 65504));
   const scale = floatFromF16(d);
   const inverse = f32x4.splat(scale == 0 ? 0 : <f32>1 / scale);
-  // Adding 1.5 · 2^23 rounds half to even and leaves the integer in the low bits.
-  const rounder = f32x4.splat(12582912);
-  const bias = i32x4.splat(0x4b400000);
   const high = f32x4.splat(limit);
-  const low = f32x4.splat(-limit);
+  const low = f32x4.neg(high);
   for (let i: usize = 0; i < 32; i += 16) {
     const from = values + (i << 2);
-    const a = roundTo(v128.load(from), inverse, low, high, rounder, bias);
-    const b = roundTo(v128.load(from, 16), inverse, low, high, rounder, bias);
-    const c = roundTo(v128.load(from, 32), inverse, low, high, rounder, bias);
-    const e = roundTo(v128.load(from, 48), inverse, low, high, rounder, bias);
+    const a = roundTo(v128.load(from), inverse, low, high, rounder);
+    const b = roundTo(v128.load(from, 16), inverse, low, high, rounder);
+    const c = roundTo(v128.load(from, 32), inverse, low, high, rounder);
+    const e = roundTo(v128.load(from, 48), inverse, low, high, rounder);
     v128.store(codes + i, i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, e)));
   }
   return d;
 }
 
+/** 1.5 · 2^23: adding it rounds half to even and leaves the integer in the low bits. */
+export const ROUNDER: i32 = 0x4b400000;
+
 // @ts-ignore: decorator
 @inline
-function roundTo(x: v128, inverse: v128, low: v128, high: v128, rounder: v128, bias: v128): v128 {
+function roundTo(x: v128, inverse: v128, low: v128, high: v128, rounder: v128): v128 {
   const clamped = f32x4.pmax(low, f32x4.pmin(high, f32x4.mul(x, inverse)));
-  return i32x4.sub(f32x4.add(clamped, rounder), bias);
+  return i32x4.sub(f32x4.add(clamped, rounder), rounder);
 }

@@ -1,6 +1,6 @@
 // F32, F16 and BF16 matrices into their layouts. `source`: rows `firstRow …` of the file, row-major; `temp`: scratch.
 // Kernels that convert return −1, or the offset from `source` of the first block with a number that is not finite.
-import { packNibbles, packQ8Block, packTernaryRow, placeOfRow, quantiseBlock } from "./pack";
+import { packNibbles, packQ8Block, packTernaryRow, placeOfRow, quantiseBlock, ROUNDER } from "./pack";
 import {
   BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, loadFloat, loadFloats,
 } from "./numbers";
@@ -48,9 +48,12 @@ function convertRow(type: i32, block: usize, lane: i32, source: usize, columns: 
   const factor = hiddenWords(F16_FACTOR);
   const top = hiddenWords(F16_TOP);
   const infinity = hiddenWords(0x7f800000);
+  const magnitude = hiddenWords(0x7fffffff);
+  const rounder = hiddenWords(ROUNDER);
+  const limit: f32 = q8 ? 127 : 7;
   for (let c = 0; c < columns; c += 32) {
     loadBlock(type, temp, source, c, columns, mask, factor, top, infinity);
-    const d = quantiseBlock(temp, temp + 128, q8 ? 127 : 7);
+    const d = quantiseBlock(temp, temp + 128, limit, magnitude, rounder);
     if (d < 0) return c;
     if (q8) {
       packQ8Block(block, lane, d, temp + 128);
