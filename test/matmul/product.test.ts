@@ -1,0 +1,100 @@
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { TensorType } from "#src/formats/model-file.js";
+import { activationKind } from "#src/matmul/activations.js";
+import type { WeightTarget } from "#src/matmul/weight.js";
+import { runnableBuilds } from "../helpers/kernels.js";
+import { Machine, random, randomTensor } from "../helpers/matmul.js";
+import { quantisePerBlock, quantisePerToken } from "../twins/activations.js";
+import { product } from "../twins/matmul.js";
+
+/** File type, columns it needs to be a multiple of, and a conversion. */
+const cases: [type: TensorType, unit: number, target?: WeightTarget | "absmean"][] = [
+  ["BF16", 1, "absmean"],
+  ["TQ2_0", 256],
+  ["Q4_0", 32],
+  ["Q4_1", 32],
+  ["Q4_K", 256],
+  ["Q8_0", 32],
+  ["F16", 1, "q8"],
+  ["F32", 1, "q4"],
+  ["Q5_1", 32],
+  ["Q6_K", 256],
+  ["F16", 1],
+  ["BF16", 1],
+  ["F32", 1],
+];
+
+for (const build of runnableBuilds)
+  for (const [type, unit, target] of cases)
+    test(`${type}${target ? ` as ${target}` : ""} (${build}): every bit of a product equals the plain twin's`, async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 1, max: 70 }),
+          fc.integer({ min: 1, max: unit === 1 ? 150 : unit === 32 ? 6 : 5 }),
+          fc.integer({ min: 1, max: 9 }),
+          fc.integer({ min: 1, max: 3 }),
+          fc.integer(),
+          async (rows, units, tokens, threads, seed) => {
+            const machine = new Machine(build);
+            const columns = units * unit;
+            const { tensor } = randomTensor(type, rows, columns, seed, { sameScales: type === "TQ2_0" });
+            const weight = await machine.load(
+              target === "absmean" ? { ...tensor, quantise: "absmean" } : tensor,
+              target && target !== "absmean" ? { target } : {},
+            );
+            const next = random(seed);
+            const x = Float32Array.from({ length: tokens * columns }, () => next() * 20 - 10);
+            const out = machine.multiply(weight, x, tokens, { threads });
+            const kind = activationKind(weight.layout);
+            for (let t = 0; t < tokens; t++) {
+              const own = x.slice(t * columns, (t + 1) * columns);
+              const record =
+                kind === "f32"
+                  ? new Uint8Array(own.buffer)
+                  : kind === "int8-token"
+                    ? quantisePerToken(own)
+                    : quantisePerBlock(own);
+              const expected = product(weight, new DataView(machine.memory.wasm.buffer), record);
+              assert.equal(out.subarray(t * rows, (t + 1) * rows), expected);
+            }
+          },
+        ),
+        { numRuns: 12 },
+      );
+    });
+
+for (const build of runnableBuilds)
+  test(`(${build}) many tokens, wide rows and the largest activations and codes cause no overflow`, async () => {
+    const machine = new Machine(build);
+    for (const [type, columns] of [
+      ["TQ2_0", 2304],
+      ["Q4_0", 2112],
+      ["Q8_0", 2112],
+      ["Q6_K", 1280],
+    ] as const) {
+      const { tensor } = randomTensor(type, 40, columns, 1, { sameScales: true });
+      const bytes = await tensor.source.read(0, tensor.byteLength);
+      // All codes at their largest; scales stay.
+      if (type === "TQ2_0") bytes.forEach((_, i) => i % 66 < 64 && bytes.fill(0xaa, i, i + 1));
+      if (type === "Q4_0") bytes.forEach((_, i) => i % 18 > 1 && bytes.fill(0xff, i, i + 1));
+      if (type === "Q8_0") bytes.forEach((_, i) => i % 34 > 1 && bytes.fill(0x80, i, i + 1));
+      if (type === "Q6_K") bytes.forEach((_, i) => i % 210 < 208 && bytes.fill(i % 210 < 192 ? 0xff : 0x7f, i, i + 1));
+      const weight = await machine.load({
+        ...tensor,
+        source: { ...tensor.source, read: async (o, n) => bytes.slice(o, o + n) },
+      });
+      for (const sign of [1, -1]) {
+        const x = new Float32Array(131 * columns).fill(sign * 3);
+        const out = machine.multiply(weight, x, 131);
+        const record = (weight.layout === "ternary" ? quantisePerToken : quantisePerBlock)(x.slice(0, columns));
+        const expected = product(weight, new DataView(machine.memory.wasm.buffer), record);
+        for (const t of [0, 1, 2, 3, 127, 128, 130])
+          assert.equal(out.subarray(t * 40, (t + 1) * 40), expected, `${type}, token ${t}`);
+        assert.equal(machine.multiply(weight, x.subarray(0, columns), 1), expected, `${type}, one token`);
+      }
+    }
+  });
+
+test.run();
