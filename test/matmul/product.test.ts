@@ -77,10 +77,13 @@ for (const build of runnableBuilds)
       const { tensor } = randomTensor(type, 40, columns, 1, { sameScales: true });
       const bytes = await tensor.source.read(0, tensor.byteLength);
       // All codes at their largest; scales stay.
-      if (type === "TQ2_0") bytes.forEach((_, i) => i % 66 < 64 && bytes.fill(0xaa, i, i + 1));
-      if (type === "Q4_0") bytes.forEach((_, i) => i % 18 > 1 && bytes.fill(0xff, i, i + 1));
-      if (type === "Q8_0") bytes.forEach((_, i) => i % 34 > 1 && bytes.fill(0x80, i, i + 1));
-      if (type === "Q6_K") bytes.forEach((_, i) => i % 210 < 208 && bytes.fill(i % 210 < 192 ? 0xff : 0x7f, i, i + 1));
+      const [block, codesFrom, codesTo, value] = {
+        TQ2_0: [66, 0, 64, 0xaa],
+        Q4_0: [18, 2, 18, 0xff],
+        Q8_0: [34, 2, 34, 0x80],
+        Q6_K: [210, 0, 192, 0xff],
+      }[type] as [number, number, number, number];
+      for (let at = 0; at < bytes.length; at += block) bytes.fill(value, at + codesFrom, at + codesTo);
       const weight = await machine.load({
         ...tensor,
         source: { ...tensor.source, read: async (o, n) => bytes.slice(o, o + n) },
