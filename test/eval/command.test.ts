@@ -118,6 +118,25 @@ test("what cannot be run is refused before anything is computed", async () => {
   });
 });
 
+test("a sweep compares every setting with full attention, and goes on where it was", async () => {
+  const args = ["--data", data, "--tasks", "openbookqa,perplexity", "--threads", "1", "--window", "16"];
+  const sweep = ["--sweep", "threshold=0,1000", "--out", path("sweep")];
+  const { code, stdout, stderr } = await deltallm(...args, ...sweep);
+  assert.is(code, 0, stderr);
+  const rows = stdout.split("\n").filter((line) => line.startsWith("|"));
+  assert.is(rows.length, 5);
+  assert.match(rows[0] as string, "openbookqa acc_norm | perplexity perplexity");
+  assert.match(rows[2] as string, /^\| full \| 0\.0 % \|/);
+  assert.match(rows[3] as string, /^\| threshold=0 \|/);
+  // A threshold that drops everything does show.
+  assert.match(rows[4] as string, /^\| threshold=1000 \| (9\d|100)\.\d %/);
+  assert.is(readFileSync(path("sweep/report.md"), "utf8"), stdout);
+  const again = await deltallm(...args, ...sweep);
+  assert.is(again.stdout, stdout);
+  assert.match(again.stderr, /full\.jsonl: \d examples are done already/);
+  assert.is((await deltallm(...args, ...sweep, "--json")).code, 2);
+});
+
 test("a log of other settings is refused", async () => {
   const args = ["--data", data, "--tasks", "openbookqa", "--threads", "1", "--out", path("settings.jsonl")];
   assert.is((await deltallm(...args)).code, 0);
