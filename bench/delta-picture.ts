@@ -1,0 +1,81 @@
+// Draws the key cache of one layer and KV head of the embedded model as SVG: what delta attention stores of each key.
+//   node build/bench/delta-picture.js OUT.svg [layer] [kvHead] [sparsity]
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { createCache } from "#src/attention/cache.js";
+import { decodeBasis } from "#src/attention/calibration.js";
+import { readRecording } from "#src/attention/record.js";
+import { embeddedCalibration, openEmbedded } from "#src/embedded.js";
+import { Engine } from "#src/model/engine.js";
+import { createTokenizer } from "#src/tokenizer/tokenizer.js";
+
+const [out = "docs/delta-cache.svg", layer = "4", kvHead = "0", sparsity = "0.6"] = process.argv.slice(2);
+const TOKENS = 192;
+const SINK = 4;
+const WINDOW = 24;
+
+const file = await openEmbedded(undefined);
+const tokenizer = await createTokenizer(file.tokenizer);
+const text = readFileSync(new URL("../../test/fixtures/story/picture.txt", import.meta.url), "utf8");
+const ids = [...tokenizer.encode(text, { addBos: true })].slice(0, TOKENS);
+const engine = await Engine.load(file, { threads: 1, contextLength: 1024, prefillChunk: 64 });
+const { memory, config } = engine;
+const cache = createCache(memory, config, { kind: "f32", contextLength: TOKENS, attention: {}, record: true });
+for (let at = 0; at < ids.length; at += 64) engine.forward(cache, ids.slice(at, at + 64), "none");
+
+const index = Number(layer) * config.kvHeads + Number(kvHead);
+const d = config.headDim;
+const { keys } = readRecording(cache, memory)[index] as { keys: Float32Array };
+const head = (await embeddedCalibration()).heads[index];
+if (!head?.basis) throw new Error("the calibration has no such head");
+const { basis } = decodeBasis(head.basis, d);
+const theta = head.thresholds["element/score"]?.[Math.round(Number(sparsity) * 20) - 1] ?? 0;
+
+// The walk of section 1: a difference is stored where it exceeds θ, and only there the reference moves.
+const reference = new Float64Array(d);
+/** One path per colour keeps the file small. */
+const paths = new Map<string, string>();
+const scale = 6;
+const color = (e: number) => {
+  const strength = Math.round(Math.min(1, Math.abs(e) / (6 * theta)) * 6) / 6;
+  const light = Math.round(85 - 45 * strength);
+  return `hsl(${e > 0 ? 18 : 212} 75% ${light}%)`;
+};
+let zeros = 0;
+for (let t = 0; t < ids.length; t++)
+  for (let i = 0; i < d; i++) {
+    let value = 0;
+    for (let j = 0; j < d; j++) value += (basis[i * d + j] as number) * (keys[t * d + j] as number);
+    const e = value - (reference[i] as number);
+    const whole = t < SINK || t >= ids.length - WINDOW;
+    if (t === 0 || Math.abs(e) > theta) reference[i] = value;
+    else if (!whole) zeros++;
+    if (!whole && t > 0 && Math.abs(e) <= theta) continue;
+    const fill = color(whole ? value : e);
+    paths.set(fill, `${paths.get(fill) ?? ""}M${t} ${i}h1v1h-1z`);
+  }
+const far = ids.length - SINK - WINDOW;
+const share = ((100 * zeros) / (far * d)).toFixed(0);
+const [width, height] = [ids.length * scale, d * scale];
+const band = (from: number, to: number, label: string) =>
+  `<rect x="${from * scale}" y="0" width="${(to - from) * scale}" height="${height}" fill="none" stroke="#333" stroke-width="2"/>` +
+  `<text x="${((from + to) / 2) * scale}" y="${height + 20}" text-anchor="middle">${label}</text>`;
+const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-34 -32 ${width + 50} ${height + 64}" font-family="system-ui, sans-serif" font-size="14">
+<title>Key cache of layer ${layer}, KV head ${kvHead}: stored differences coloured, zeros white (${share} % of the far keys)</title>
+<rect x="-34" y="-32" width="${width + 50}" height="${height + 64}" fill="#fff"/>
+<text x="0" y="-12">Layer ${layer}, KV head ${kvHead} of the embedded model, score basis, θ for ${Math.round(Number(sparsity) * 100)} %: ${share} % of the far differences are not stored</text>
+<g transform="scale(${scale})">
+${[...paths].map(([fill, path]) => `<path fill="${fill}" d="${path}"/>`).join("\n")}
+</g>
+${band(0, SINK, "sink")}
+${band(SINK, ids.length - WINDOW, `far: differences only (white: below θ, not stored)`)}
+${band(ids.length - WINDOW, ids.length, "window: whole keys")}
+<text x="-8" y="${height / 2}" text-anchor="middle" transform="rotate(-90 -12 ${height / 2})">${d} elements of a key</text>
+</svg>
+`;
+mkdirSync(dirname(out), { recursive: true });
+writeFileSync(out, svg);
+console.log(`${out}: ${ids.length} tokens, ${share} % zeros among the far keys`);
+cache.dispose();
+await engine.dispose();
+process.exit(0);
