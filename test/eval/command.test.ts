@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -116,6 +116,26 @@ test("what cannot be run is refused before anything is computed", async () => {
     assert.is(stdout, "");
     assert.match(stderr, (options[i] as (typeof options)[0])[1]);
   });
+});
+
+test("a killed or interrupted run goes on where it was", async () => {
+  const args = [...all, "--tasks", "winogrande,arc_easy,openbookqa,lambada"];
+  assert.is((await deltallm(...args, "--out", path("calm.jsonl"))).code, 0);
+  for (const signal of ["SIGKILL", "SIGINT"] as const) {
+    const out = path(`${signal}.jsonl`);
+    const child = spawn(process.execPath, ["dist/cli/main.js", "eval", ...args, "--out", out]);
+    const stderr: string[] = [];
+    child.stderr.setEncoding("utf8").on("data", (text: string) => stderr.push(text));
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    const watch = setInterval(() => existsSync(out) && recordsOf(out).length > 1 && child.kill(signal), 1);
+    const code = await ended;
+    clearInterval(watch);
+    // The run may have been quicker than the signal.
+    if (code === 130) assert.match(stderr.join(""), /examples are in .*SIGINT\.jsonl; the same command goes on/);
+    assert.ok(code === 0 || code === (signal === "SIGINT" ? 130 : null), `exit code ${code}`);
+    assert.is((await deltallm(...args, "--out", out)).code, 0);
+    assert.equal(recordsOf(out), recordsOf(path("calm.jsonl")), signal);
+  }
 });
 
 test("a sweep compares every setting with full attention, and goes on where it was", async () => {

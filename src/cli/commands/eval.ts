@@ -99,6 +99,14 @@ async function run(
         },
       ),
     );
+  } catch (error) {
+    progress.clear();
+    // The reason may be that stderr has gone.
+    if (log)
+      await terminal
+        .note(`${records.length} examples are in ${flags.out}; the same command goes on`)
+        .catch(() => undefined);
+    throw error;
   } finally {
     progress.clear();
     const examples = records.length - earlier.length;
