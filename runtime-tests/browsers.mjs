@@ -46,9 +46,11 @@ export async function resultOf(browser, url, timeout = 300_000) {
   page.on("pageerror", (error) => log.push(String(error)));
   try {
     await page.goto(url);
-    await page.waitForFunction(() => globalThis.result !== undefined, { timeout, polling: 200 }).catch((cause) => {
-      throw new Error(`${url}: no result. ${log.join("\n")}`, { cause });
-    });
+    await page
+      .waitForFunction(() => globalThis.result !== undefined, { timeout, polling: 200 })
+      .catch((cause) => {
+        throw new Error(`${url}: no result. ${log.join("\n")}`, { cause });
+      });
     return { result: await page.evaluate(() => globalThis.result), log };
   } finally {
     await page.close();

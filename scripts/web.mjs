@@ -16,7 +16,10 @@ const types = {
 };
 
 /** Without these two a page has no shared memory, and so no threads. */
-export const isolation = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+export const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
 
 /**
  * Starts a server on this machine only.
@@ -32,7 +35,8 @@ export function serve(mounts, { headers = isolation, port = 0 } = {}) {
     const folder = prefix === undefined ? undefined : resolve(mounts[prefix]);
     let file = folder && normalize(join(folder, path.slice(prefix.length)));
     if (file?.endsWith(sep)) file = join(file, "index.html");
-    const inside = file === folder ? undefined : file?.startsWith(folder + sep) && statSync(file, { throwIfNoEntry: false });
+    const inside =
+      file === folder ? undefined : file?.startsWith(folder + sep) && statSync(file, { throwIfNoEntry: false });
     const common = { ...(typeof headers === "function" ? headers(path) : headers), "Cache-Control": "no-cache" };
     if (!inside?.isFile()) {
       response.writeHead(404, common).end("not found");
@@ -54,7 +58,10 @@ export function serve(mounts, { headers = isolation, port = 0 } = {}) {
       ...(range ? { "Content-Range": `bytes ${start}-${end}/${inside.size}` } : {}),
     });
     if (request.method === "HEAD" || inside.size === 0) response.end();
-    else createReadStream(file, { start, end }).on("error", () => response.destroy()).pipe(response);
+    else
+      createReadStream(file, { start, end })
+        .on("error", () => response.destroy())
+        .pipe(response);
   });
   return new Promise((done, fail) => {
     server.on("error", fail);

@@ -74,6 +74,7 @@ export class EngineModel implements Model, SessionHost {
   }
 
   async *generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
+    this.#live();
     const ids = typeof prompt === "string" ? this.#encodePrompt(prompt) : prompt;
     const session = new EngineSession(this);
     try {

@@ -1,0 +1,179 @@
+// Packs the package, installs it into an empty folder and runs one suite in every runtime that is here: Node 20, 22 and
+// 24, Deno, Bun, Chromium and Firefox (with and without threads, bundled, under a strict policy), Node on ARM64 under
+// emulation. Ends with a table and fails unless everything passed with one hash.
+//   node scripts/verify-everywhere.mjs [word …]   only the rows that contain one of the words
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { arm64Node } from "../runtime-tests/arm64.mjs";
+import { installPackage, run } from "../runtime-tests/install.mjs";
+import { installTools } from "./build-browser.mjs";
+import { installRuntimes } from "./runtimes.mjs";
+import { isolation, serve } from "./web.mjs";
+
+const MEGABYTE = 1e6;
+const only = process.argv.slice(2);
+const wanted = (row) => only.length === 0 || only.some((word) => row.includes(word));
+const rows = [];
+const problems = [];
+const skipped = [];
+
+installTools();
+const { browsers, resultOf, withBrowser } = await import("../runtime-tests/browsers.mjs");
+const { buildPages, viteServer } = await import("../runtime-tests/bundles.mjs");
+const { folder, tarballBytes } = await installPackage();
+try {
+  await bundles();
+  commandLines();
+  arm64();
+  for (const name of Object.keys(browsers)) await pages(name);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+report();
+
+async function bundles() {
+  if (tarballBytes > 6 * MEGABYTE) problems.push(`the tarball has ${tarballBytes} bytes`);
+  const sizes = await buildPages(folder);
+  const engine = (files) => files.filter(({ name }) => /\.m?js$/.test(name));
+  const sum = (files) => files.reduce((bytes, { gzip }) => bytes + gzip, 0);
+  console.log(`tarball ${(tarballBytes / MEGABYTE).toFixed(2)} MB, the embedded model included`);
+  for (const [bundler, files] of Object.entries(sizes))
+    console.log(
+      `${bundler}: ${files.map(({ name, bytes, gzip }) => `${name} ${bytes} (${gzip} with gzip)`).join(", ")}`,
+    );
+  for (const bundler of ["esbuild", "node"])
+    if (sum(engine(sizes[bundler])) > 0.4 * MEGABYTE) problems.push(`the ${bundler} bundle is too big`);
+  if (!sizes.vite.some(({ name }) => name.endsWith(".gguf"))) problems.push("Vite left the imported model out");
+  if (sizes.esbuild.some(({ name }) => name.endsWith(".gguf"))) problems.push("esbuild took a model nobody asked for");
+  check("bundled for Node", () =>
+    run(process.execPath, [
+      join(folder, "built/node/bundle.mjs"),
+      join(folder, "node_modules/deltallm/weights/story.gguf"),
+    ]),
+  );
+  const attw = join("runtime-tests", "node_modules", ".bin", "attw");
+  check("attw", () => run(attw, ["--profile", "esm-only", "--exclude-entrypoints", "story.gguf", "--pack", "."]));
+}
+
+function commandLines() {
+  const runtimes = { current: process.execPath, ...installRuntimes() };
+  for (const [name, binary] of Object.entries(runtimes)) {
+    const args = name === "deno" ? ["run", "-A"] : [];
+    const env = { ...process.env, NO_COLOR: "1" };
+    if (!wanted(name)) continue;
+    check(`${name}: the README's example`, () => {
+      const text = run(binary, [...args, "example.mjs"], { cwd: folder, env });
+      if (!/\d+ logits at \d+ tokens/.test(text)) throw new Error(text);
+    });
+    for (const threads of ["1", "2"])
+      row(`${name}`, process.arch, () => JSON.parse(run(binary, [...args, "run.mjs", threads], { cwd: folder, env })));
+    if (name === "deno") check("deno check", () => run(binary, ["check", "types.ts"], { cwd: folder, env }));
+  }
+  if (Object.keys(runtimes).length === 1) skipped.push("Node 20, 22, 24, Deno and Bun: not packaged for this system");
+}
+
+function arm64() {
+  if (!wanted("arm64")) return;
+  const { command, args, env, how, missing } = arm64Node();
+  if (missing) skipped.push(`arm64: ${missing} (scripts/install-browsers.sh installs it)`);
+  else
+    for (const threads of ["1", "2"])
+      row(`node24 (${how})`, "arm64", () =>
+        JSON.parse(run(command, [...args, "run.mjs", threads], { cwd: folder, env: { ...process.env, ...env } })),
+      );
+}
+
+async function pages(name) {
+  if (!wanted(name)) return;
+  if (!browsers[name]) {
+    skipped.push(`${name}: not installed (scripts/install-browsers.sh installs it)`);
+    return;
+  }
+  const policy = { "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" };
+  const mounts = { "/": folder, "/package/": join(folder, "node_modules/deltallm") };
+  const cases = [
+    ["page", "/pages/plain.html", isolation],
+    ["page, not isolated", "/pages/plain.html", {}],
+    ["in a worker", "/pages/worker.html", isolation],
+    ["strict CSP", "/pages/csp.html", { ...isolation, ...policy }],
+    ["built by Vite", "/built/vite/app.html", isolation],
+    ["one file by esbuild", "/built/esbuild/esbuild.html", isolation],
+  ];
+  await withBrowser(name, async (browser) => {
+    for (const [how, path, headers] of cases) {
+      const { server, url } = await serve(mounts, { headers });
+      await rowOf(`${name}, ${how}`, process.arch, async () => {
+        const { result, log } = await resultOf(browser, `${url}${path}?source=/package/weights/story.gguf`);
+        const errors = log.filter((line) => !line.includes("favicon") && /Content.Security.Policy/i.test(line));
+        return { ...result, failures: [...result.failures, ...errors] };
+      });
+      server.closeAllConnections();
+      server.close();
+    }
+    const vite = await viteServer(folder);
+    await rowOf(`${name}, Vite's development server`, process.arch, async () => {
+      return (await resultOf(browser, `${vite.url}/app.html`)).result;
+    });
+    await vite.close();
+  });
+}
+
+function check(what, test) {
+  try {
+    test();
+    console.log(`ok    ${what}`);
+  } catch (error) {
+    problems.push(`${what}: ${error.message}`);
+    console.log(`FAIL  ${what}: ${error.message}`);
+  }
+}
+
+function row(runtime, architecture, test) {
+  try {
+    add(runtime, architecture, test());
+  } catch (error) {
+    add(runtime, architecture, { failures: [error.message] });
+  }
+}
+
+async function rowOf(runtime, architecture, test) {
+  try {
+    add(runtime, architecture, await test());
+  } catch (error) {
+    add(runtime, architecture, { failures: [error.message] });
+  }
+}
+
+function add(runtime, architecture, result) {
+  rows.push({ runtime, architecture, ...result });
+  console.log(
+    `${result.failures.length ? "FAIL" : "ok  "}  ${runtime}, ${architecture}, ${result.threads ?? "?"} threads`,
+  );
+  for (const failure of result.failures) {
+    problems.push(`${runtime}: ${failure}`);
+    console.log(`      ${failure}`);
+  }
+}
+
+function report() {
+  const table = [
+    ["runtime", "architecture", "kernels", "threads", "hash", "tokens/s", "longest pause"],
+    ...rows.map((each) => [
+      each.runtime,
+      each.architecture,
+      each.kernel ?? "",
+      `${each.threads ?? ""}`,
+      each.hash?.slice(0, 16) ?? "none",
+      each.tokensPerSecond?.toFixed(0) ?? "",
+      each.longestPause === undefined ? "" : `${each.longestPause.toFixed(0)} ms`,
+    ]),
+  ];
+  const widths = table[0].map((_, column) => Math.max(...table.map((line) => line[column].length)));
+  console.log(`\n${table.map((line) => line.map((cell, i) => cell.padEnd(widths[i])).join("  ")).join("\n")}\n`);
+  const hashes = new Set(rows.map(({ hash }) => hash));
+  if (hashes.size > 1) problems.push(`${hashes.size} different hashes`);
+  for (const what of skipped) console.log(`SKIPPED: ${what}`);
+  for (const problem of problems) console.log(`PROBLEM: ${problem}`);
+  console.log(problems.length ? `${problems.length} problems` : `one hash over ${rows.length} runs`);
+  process.exitCode = problems.length ? 1 : 0;
+}
