@@ -1,8 +1,8 @@
 import { sum4 } from "./layout";
 
 /**
- * y = map(x) for `count` rows of d numbers. `matrix` = 1: map is a d × d matrix, f32, stored by columns; the products are
- * added in the order of the columns, from 0. `matrix` = 0: map is d factors.
+ * y = map(x) for `count` rows of d numbers. `matrix` = 1: map is d constants, then a d × d matrix, f32, stored by columns;
+ * to the constants the products are added in the order of the columns. `matrix` = 0: map is d factors.
  * @param x f32; row r is number r mod `group` of token r / `group`, tokens `stride` bytes apart
  * @param y f32 [count][d]
  */
@@ -25,11 +25,11 @@ export function map_rows(
       continue;
     }
     for (let i: usize = 0; i < bytes; i += 64) {
-      let a = f32x4.splat(0);
-      let b = a;
-      let c = a;
-      let d = a;
-      let column = map + i;
+      let a = v128.load(map + i);
+      let b = v128.load(map + i, 16);
+      let c = v128.load(map + i, 32);
+      let d = v128.load(map + i, 48);
+      let column = map + bytes + i;
       for (let j: usize = 0; j < bytes; j += 4, column += bytes) {
         const factor = v128.load32_splat(from + j);
         a = f32x4.add(a, f32x4.mul(factor, v128.load(column)));

@@ -23,12 +23,11 @@ export interface CalibrateOptions {
   onProgress?: ((fraction: number) => void) | undefined;
 }
 
-/** Largest code of the grid an ordinary key reaches; the rest of ±63 is for outliers. */
-const ORDINARY = 60;
-/** Share of the elements that count as ordinary. */
-const QUANTILE = 0.999;
+/** Largest code of the grid. */
+const LARGEST = 63;
 /** Positions, spread over the context, to which the recorded keys are turned: the grid must fit all of them. */
 const TURNS = 8;
+const FIRST = 4;
 
 /**
  * Measures grids, thresholds and the score basis. `recordings` are passes over texts, each with all heads in the order
@@ -53,22 +52,24 @@ function calibrateHead(windows: readonly RecordedHead[], d: number, options: Cal
   const turns = turnRows(windows, d, options.ropeTable);
   const rawSteps = radiusSteps(windows, d);
   const thresholds: Record<string, number[]> = {};
-  const measure = (basis: string, keys: Float64Array[], steps: number[]) => {
-    const codes = keys.map((list) => list.map((x, i) => clamp(roundEven(x / (steps[i % d] as number)))));
+  const measure = (basis: string, keys: Float64Array[], steps: number[], centers: number[]) => {
+    const code = (x: number, i: number) => clamp(roundEven((x - (centers[i] ?? 0)) / (steps[i] as number)));
+    const codes = keys.map((list) => list.map((x, at) => code(x, at % d)));
     for (const grain of ["element", "chunk", "row"] as const)
       thresholds[`${grain}/${basis}`] = thresholdsFor(codes, steps, d, grain);
   };
   const raw = windows.map(({ keys }) => Float64Array.from(keys));
-  measure("raw", raw, rawSteps);
+  measure("raw", raw, rawSteps, []);
   if (options.score === false) return { rawSteps, thresholds };
   const basis = scoreBasis(windows, d, turns).map(Math.fround);
-  const scoreSteps = mappedSteps(windows, basis, d, turns);
+  const { steps: scoreSteps, centers: scoreCenters } = mappedGrid(windows, basis, d, turns);
   measure(
     "score",
     raw.map((keys) => mapAll(basis, keys, d)),
     scoreSteps,
+    scoreCenters,
   );
-  return { rawSteps, scoreSteps, basis: encodeMatrix(basis), thresholds };
+  return { rawSteps, scoreSteps, scoreCenters, basis: encodeMatrix(basis), thresholds };
 }
 
 /** Rows of the RoPE table by which keys are turned on: from where they are to positions up to the end of the table. */
@@ -82,25 +83,18 @@ function turnRows(windows: readonly RecordedHead[], d: number, table: Float32Arr
 /** Both elements of a RoPE pair get the step of the pair's radius, which no position changes. */
 function radiusSteps(windows: readonly RecordedHead[], d: number): number[] {
   const half = d / 2;
-  const steps = Array.from({ length: half }, (_, j) =>
-    stepOf(
-      windows.flatMap(({ keys }) => {
-        const radii: number[] = [];
-        for (let at = j; at < keys.length; at += d) {
-          const [a, b] = [keys[at] as number, keys[at + half] as number];
-          radii.push(Math.sqrt(a * a + b * b));
-        }
-        return radii;
-      }),
-    ),
-  );
+  const steps = Array.from({ length: half }, (_, j) => {
+    let square = 0;
+    for (const { keys } of windows)
+      for (let at = j; at < keys.length; at += d)
+        square = Math.max(square, (keys[at] as number) ** 2 + (keys[at + half] as number) ** 2);
+    return stepOf(Math.sqrt(square));
+  });
   return [...steps, ...steps];
 }
 
-function stepOf(sizes: number[]): number {
-  const sorted = Float64Array.from(sizes).sort();
-  const size = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * QUANTILE))] ?? 0;
-  return six(Math.max(size, 1e-6) / ORDINARY);
+function stepOf(size: number): number {
+  return six(Math.max(1e-6, size) / LARGEST);
 }
 
 /** Six digits are enough, and keep the file small. */
@@ -165,20 +159,28 @@ function turnKey(key: ArrayLike<number>, turn: Float32Array, d: number): Float64
   return out;
 }
 
-function mappedSteps(
+function mappedGrid(
   windows: readonly RecordedHead[],
   basis: Float64Array,
   d: number,
   turns: readonly Float32Array[],
-): number[] {
-  const sizes: number[][] = Array.from({ length: d }, () => []);
+): { steps: number[]; centers: number[] } {
+  const mapped: Float64Array[] = [];
   for (const { keys } of windows)
-    for (const turn of turns)
-      for (let at = 0; at < keys.length; at += d)
-        mapKey(basis, turnKey(keys.subarray(at, at + d), turn, d), d).forEach((x, i) => {
-          sizes[i]?.push(Math.abs(x));
-        });
-  return sizes.map(stepOf);
+    turns.forEach((turn, first) => {
+      // Every key by one turn, the first ones (attention sinks: often far from all others) by all.
+      for (let t = 0; t < keys.length / d; t++)
+        if (t < FIRST || t % turns.length === first)
+          mapped.push(mapKey(basis, turnKey(keys.subarray(t * d, (t + 1) * d), turn, d), d));
+    });
+  const [low, high] = [new Float64Array(d).fill(Number.POSITIVE_INFINITY), new Float64Array(d).fill(-Infinity)];
+  for (const key of mapped)
+    key.forEach((x, i) => {
+      low[i] = Math.min(low[i] as number, x);
+      high[i] = Math.max(high[i] as number, x);
+    });
+  const centers = Array.from(low, (x, i) => six((x + (high[i] as number)) / 2));
+  return { centers, steps: Array.from(low, (x, i) => stepOf(((high[i] as number) - x) / 2)) };
 }
 
 function mapKey(basis: Float64Array, key: Float64Array, d: number): Float64Array {
@@ -207,7 +209,7 @@ function thresholdsFor(
   const size = grain === "element" ? 1 : grain === "chunk" ? 16 : d;
   const norm = Math.sqrt(steps.reduce((sum, x) => sum + x * x, 0) / d) * Math.sqrt(size);
   const known: { theta: number; sparsity: number }[] = [{ theta: 0, sparsity: sparsityAt(windows, steps, d, size, 0) }];
-  for (let theta = norm / 2; theta < norm * 250; theta *= 1.19) {
+  for (let theta = norm / 2; theta < norm * 250; theta *= 1.3) {
     const sparsity = sparsityAt(windows, steps, d, size, theta);
     known.push({ theta, sparsity: Math.max(sparsity, known.at(-1)?.sparsity ?? 0) });
     if (sparsity > 0.97) break;

@@ -29,6 +29,8 @@ export interface CalibratedHead {
   rawSteps: number[];
   /** The same in the score basis. */
   scoreSteps?: number[] | undefined;
+  /** Middle of the grid per element of the key in the score basis: k' is kept as (k' − centre) / step, which changes no softmax. */
+  scoreCenters?: number[] | undefined;
   /** Matrix A of the score basis, k' = A·k: row-major d × d little-endian f32 as base64. Queries take A⁻ᵀ. */
   basis?: string | undefined;
   /** Thresholds by `grain/basis`, at the target sparsities 0.05, 0.10 … 0.95. */

@@ -11,7 +11,7 @@ export interface GridDescriptor {
   readonly address: number;
   /** Bytes per layer and KV head; the map of the keys comes first. */
   readonly stride: number;
-  /** 1: maps are d × d matrices stored by columns, 0: d factors. */
+  /** 1: maps are d constants and a d × d matrix stored by columns, 0: d factors. */
   readonly matrix: 0 | 1;
   readonly queryMap: number;
   /** f32 [d], squared grid steps. */
@@ -41,7 +41,7 @@ export function makeConstants(
   const windowBytes = policy.delta ? round64(contextLength * 4) : 0;
   const tableBytes = policy.delta ? 2048 : 0;
   const matrix = policy.basis === "score" ? 1 : 0;
-  const mapBytes = matrix ? headDim * headDim * 4 : headDim * 4;
+  const mapBytes = (matrix ? headDim + 1 : 1) * headDim * 4;
   const stride = round64(2 * mapBytes + headDim * 5);
   const gridBytes = policy.grid ? heads * stride : 0;
   const block = pool.take(windowBytes + tableBytes + gridBytes);
@@ -75,12 +75,13 @@ export function makeConstants(
       const step = steps[i] as number;
       squares[i] = step * step;
       limits[i] = Math.min(127, Math.floor(theta / step));
-      if (score)
+      if (score) {
+        keyMap[i] = -(head.scoreCenters?.[i] as number) / step;
         for (let j = 0; j < headDim; j++) {
-          keyMap[j * headDim + i] = (score?.basis[i * headDim + j] as number) / step;
-          queryMap[j * headDim + i] = (score?.inverse[i * headDim + j] as number) * step;
+          keyMap[(j + 1) * headDim + i] = (score?.basis[i * headDim + j] as number) / step;
+          queryMap[(j + 1) * headDim + i] = (score?.inverse[i * headDim + j] as number) * step;
         }
-      else {
+      } else {
         keyMap[i] = 1 / step;
         queryMap[i] = step;
       }

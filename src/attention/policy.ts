@@ -119,8 +119,10 @@ function checkCalibration({ calibration }: AttentionOptions, config: ModelConfig
         head.rawSteps &&
         numbers(head.rawSteps, headDim, true) &&
         numbers(head.scoreSteps, headDim, true) &&
+        numbers(head.scoreCenters, headDim, false) &&
         (head.basis === undefined || typeof head.basis === "string") &&
         !head.basis === !head.scoreSteps &&
+        !head.basis === !head.scoreCenters &&
         typeof head.thresholds === "object" &&
         Object.values(head.thresholds).every((list) => numbers(list, SPARSITIES.length, false)),
     );

@@ -46,6 +46,7 @@ const names = [
 
 const basisDigits = (head: CalibratedHead) => [
   ...(head.scoreSteps ?? []),
+  ...(head.scoreCenters ?? []),
   ...Array.from(head.basis ?? "", (letter) => letter.charCodeAt(0)),
 ];
 

@@ -32,6 +32,7 @@ export function fakeCalibration(shape: Shape, seed: number, layers = 1): Calibra
     return {
       rawSteps: steps(),
       scoreSteps: steps(),
+      scoreCenters: Array.from({ length: d }, () => 0.3 * next()),
       basis: encodeMatrix(Float64Array.from(basis)),
       thresholds: {},
     };

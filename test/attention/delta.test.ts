@@ -42,10 +42,11 @@ function expected(shape: Shape, options: AttentionOptions, keys: Float32Array, k
   const basis = matrix ? decodeBasis(head.basis ?? "", d) : undefined;
   const steps = (matrix ? head.scoreSteps : head.rawSteps) as number[];
   const map = matrix
-    ? Float32Array.from(
-        { length: d * d },
-        (_, at) => (basis?.basis[(at % d) * d + Math.floor(at / d)] as number) / (steps[at % d] as number),
-      )
+    ? Float32Array.from({ length: (d + 1) * d }, (_, at) => {
+        const [row, i] = [Math.floor(at / d) - 1, at % d];
+        const x = row < 0 ? -(head.scoreCenters?.[i] as number) : (basis?.basis[i * d + row] as number);
+        return x / (steps[i] as number);
+      })
     : Float32Array.from(steps, (step) => 1 / step);
   const codes = headRows(keys, shape, kvHead).map((key) => gridCodes(key, map, matrix));
   const walked = references(codes, steps, options.threshold ?? 0, options.grain ?? "element", options.sink ?? 4);

@@ -6,8 +6,8 @@ const f = Math.fround;
 export function gridCodes(key: Float32Array, map: Float32Array, matrix: boolean): number[] {
   const d = key.length;
   return Array.from(key, (x, i) => {
-    let y = 0;
-    if (matrix) for (let j = 0; j < d; j++) y = f(y + f((key[j] as number) * (map[j * d + i] as number)));
+    let y = matrix ? (map[i] as number) : 0;
+    if (matrix) for (let j = 0; j < d; j++) y = f(y + f((key[j] as number) * (map[(j + 1) * d + i] as number)));
     else y = f(x * (map[i] as number));
     return Math.max(-63, Math.min(63, nearest(y)));
   });
