@@ -61,7 +61,7 @@ function calibrateHead(windows: readonly RecordedHead[], d: number, options: Cal
   const raw = windows.map(({ keys }) => Float64Array.from(keys));
   measure("raw", raw, rawSteps, []);
   if (options.score === false) return { rawSteps, thresholds };
-  const basis = scoreBasis(windows, d, turns).map(Math.fround);
+  const basis = scoreBasis(windows, d, turns.slice(0, 1)).map(Math.fround);
   const { steps: scoreSteps, centers: scoreCenters } = mappedGrid(windows, basis, d, turns);
   measure(
     "score",
