@@ -168,9 +168,9 @@ function mappedGrid(
   const mapped: Float64Array[] = [];
   for (const { keys } of windows)
     turns.forEach((turn, first) => {
-      // Every key by one turn, the first ones (attention sinks: often far from all others) by all.
+      // Every key where it is and by one turn more; the first ones, attention sinks far from all others, are never turned.
       for (let t = 0; t < keys.length / d; t++)
-        if (t < FIRST || t % turns.length === first)
+        if (first === 0 || (t >= FIRST && t % turns.length === first))
           mapped.push(mapKey(basis, turnKey(keys.subarray(t * d, (t + 1) * d), turn, d), d));
     });
   const [low, high] = [new Float64Array(d).fill(Number.POSITIVE_INFINITY), new Float64Array(d).fill(-Infinity)];
