@@ -23,6 +23,7 @@ const shapes: [layout: WeightLayout, rows: number, columns: number][] = [
   ["q4min", 1536, 576],
   ["q4min", 576, 1536],
   ["q4k", 8192, 2048],
+  ["q6", 8192, 2048],
   ["codes", 8192, 2048],
   ["f16", 6912, 2560],
   ["bf16", 6912, 2560],

@@ -3,15 +3,17 @@ export { gemm_codes, gemv_codes } from "./codes";
 export { gemm_bf16, gemm_f16, gemm_f32, gemv_bf16, gemv_f16, gemv_f32 } from "./floats";
 export { gemm_q4, gemm_q4k, gemm_q4min, gemv_q4, gemv_q4k, gemv_q4min } from "./q4";
 export { hidden_zero } from "./opaque";
+export { gemm_q6, gemv_q6 } from "./q6";
 export { gemm_q8, gemv_q8 } from "./q8";
 export { gemv_ternary } from "./ternary";
 export { gemm_ternary } from "./ternary-gemm";
 export { gemm_ternary_blocks } from "./ternary-blocks";
-export { rows_codes, rows_float, rows_q4, rows_q8, rows_ternary } from "./rows";
+export { rows_codes, rows_float, rows_q4, rows_q6, rows_q8, rows_ternary } from "./rows";
 export { repack_q4_0, repack_q4_1, repack_q5_0, repack_q5_1, repack_q8_0 } from "./repack-blocks";
 export {
   repack_float,
   repack_float_q4,
+  repack_float_q6,
   repack_float_q8,
   repack_float_ternary,
   sum_magnitudes,

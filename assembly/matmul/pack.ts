@@ -62,6 +62,36 @@ export function packNibbles(to: usize, lane: i32, nibbles: usize): void {
   store<u32>(at, load<u32>(nibbles, 12), 96);
 }
 
+/** One block of 32 codes 0 … 63 of layout `q6`: f16 scale `d` and one factor per 16 columns. */
+// @ts-ignore: decorator
+@inline
+export function packQ6Block(block: usize, lane: i32, d: u32, factor0: i32, factor1: i32, codes: usize): void {
+  store<u16>(block + (lane << 1), d);
+  store<i8>(block + lane, factor0, 16);
+  store<i8>(block + lane, factor1, 24);
+  const first = v128.load(codes);
+  const last = v128.load(codes, 16);
+  const nibble = i8x16.splat(15);
+  v128.store(codes, v128.or(v128.and(first, nibble), i16x8.shl(v128.and(last, nibble), 4)));
+  packNibbles(block + 32, lane, codes);
+  const pair = i8x16.splat(3);
+  const high = block + 160 + (lane << 2);
+  store<u32>(high, packPairs(v128.and(i16x8.shr_u(first, 4), pair)));
+  store<u32>(high, packPairs(v128.and(i16x8.shr_u(last, 4), pair)), 32);
+}
+
+/** 16 codes 0 … 3: four quads into the bit pairs of four bytes. */
+// @ts-ignore: decorator
+@inline
+function packPairs(codes: v128): u32 {
+  return (
+    i32x4.extract_lane(codes, 0) |
+    (i32x4.extract_lane(codes, 1) << 2) |
+    (i32x4.extract_lane(codes, 2) << 4) |
+    (i32x4.extract_lane(codes, 3) << 6)
+  );
+}
+
 /** One half block of 16 codes 0 … 63 with scale and minimum. */
 // @ts-ignore: decorator
 @inline

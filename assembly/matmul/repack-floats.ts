@@ -1,6 +1,6 @@
 // F32, F16 and BF16 matrices into their layouts. `source`: rows `firstRow …` of the file, row-major; `temp`: scratch.
 // Kernels that convert return −1, or the offset from `source` of the first block with a number that is not finite.
-import { packNibbles, packQ8Block, packTernaryRow, placeOfRow, quantiseBlock, ROUNDER } from "./pack";
+import { packNibbles, packQ6Block, packQ8Block, packTernaryRow, placeOfRow, quantiseBlock, ROUNDER } from "./pack";
 import {
   BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, loadFloat, loadFloats,
 } from "./numbers";
@@ -40,24 +40,30 @@ function loadBlock(type: i32, to: usize, source: usize, c: i32, columns: i32, ma
   }
 }
 
-/** One row to `q8` (limit 127) or `q4` (limit 7), of which `block` is the first block. Returns −1, or the bad column. */
+/** One row to `q8`, `q6` or `q4`, of which `block` is the first block. Returns −1, or the bad column. */
 // @ts-ignore: decorator
 @inline
-function convertRow(type: i32, block: usize, lane: i32, source: usize, columns: i32, q8: bool, temp: usize): i32 {
+function convertRow(type: i32, block: usize, lane: i32, source: usize, columns: i32, bits: i32, temp: usize): i32 {
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
   const top = hiddenWords(F16_TOP);
   const infinity = hiddenWords(0x7f800000);
   const magnitude = hiddenWords(0x7fffffff);
   const rounder = hiddenWords(ROUNDER);
-  const limit: f32 = q8 ? 127 : 7;
+  const limit: f32 = bits == 8 ? 127 : bits == 6 ? 31 : 7;
   for (let c = 0; c < columns; c += 32) {
     loadBlock(type, temp, source, c, columns, mask, factor, top, infinity);
     const d = quantiseBlock(temp, temp + 128, limit, magnitude, rounder);
     if (d < 0) return c;
-    if (q8) {
+    if (bits == 8) {
       packQ8Block(block, lane, d, temp + 128);
       block += 272;
+    } else if (bits == 6) {
+      const bias = i8x16.splat(32);
+      v128.store(temp, i8x16.add(v128.load(temp, 128), bias), 128);
+      v128.store(temp, i8x16.add(v128.load(temp, 144), bias), 144);
+      packQ6Block(block, lane, d, 1, 1, temp + 128);
+      block += 224;
     } else {
       const low = i8x16.add(v128.load(temp, 128), i8x16.splat(8));
       const high = i8x16.add(v128.load(temp, 144), i8x16.splat(8));
@@ -73,9 +79,9 @@ function convertRow(type: i32, block: usize, lane: i32, source: usize, columns: 
 // @ts-ignore: decorator
 @inline
 function convert(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, q8: bool, temp: usize,
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, bits: i32, temp: usize,
 ): i32 {
-  const groupBytes = <usize>((columns + 31) >> 5) * (q8 ? 272 : 144);
+  const groupBytes = <usize>((columns + 31) >> 5) * (bits == 8 ? 272 : bits == 6 ? 224 : 144);
   const rowBytes = columns * floatBytes(type);
   for (let i = 0; i < rows; i++) {
     const row = placeOfRow(firstRow + i, headDim);
@@ -83,10 +89,10 @@ function convert(
     const from = source + <usize>i * rowBytes;
     const bad =
       type == F32
-        ? convertRow(F32, block, row & 7, from, columns, q8, temp)
+        ? convertRow(F32, block, row & 7, from, columns, bits, temp)
         : type == F16
-          ? convertRow(F16, block, row & 7, from, columns, q8, temp)
-          : convertRow(BF16, block, row & 7, from, columns, q8, temp);
+          ? convertRow(F16, block, row & 7, from, columns, bits, temp)
+          : convertRow(BF16, block, row & 7, from, columns, bits, temp);
     if (bad >= 0) return i * rowBytes + bad * floatBytes(type);
   }
   return -1;
@@ -96,14 +102,21 @@ function convert(
 export function repack_float_q8(
   weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, temp: usize,
 ): i32 {
-  return convert(weights, source, rows, columns, firstRow, headDim, type, true, temp);
+  return convert(weights, source, rows, columns, firstRow, headDim, type, 8, temp);
+}
+
+/** To layout `q6`: d = f16(max|x| / 31) per 32 columns, codes 1 … 63. */
+export function repack_float_q6(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, temp: usize,
+): i32 {
+  return convert(weights, source, rows, columns, firstRow, headDim, type, 6, temp);
 }
 
 /** To layout `q4`: d = f16(max|x| / 7) per 32 columns, codes 1 … 15. */
 export function repack_float_q4(
   weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, temp: usize,
 ): i32 {
-  return convert(weights, source, rows, columns, firstRow, headDim, type, false, temp);
+  return convert(weights, source, rows, columns, firstRow, headDim, type, 4, temp);
 }
 
 // @ts-ignore: decorator

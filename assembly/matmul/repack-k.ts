@@ -1,6 +1,6 @@
-// GGUF K blocks of 256 into `q4k` and `codes`. Results as in repack-blocks.ts.
+// GGUF K blocks of 256 into `q4k`, `q6` and `codes`. Results as in repack-blocks.ts.
 import { floatFromF16 } from "./numbers";
-import { packCodes, packNibbles, placeOfRow } from "./pack";
+import { packCodes, packNibbles, packQ6Block, placeOfRow } from "./pack";
 import { isFinite16 } from "./repack-blocks";
 
 /** The 6-bit scale of sub-block `i` of a Q4_K or Q5_K block. */
@@ -81,7 +81,7 @@ export function repack_q5_k(
   return -1;
 }
 
-/** Q6_K to `codes`: scale d · sc, minimum −32 · d · sc. */
+/** Q6_K to `q6`. */
 export function repack_q6_k(
   weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
 ): i32 {
@@ -89,21 +89,23 @@ export function repack_q6_k(
   const blocks = columns >> 8;
   for (let i = 0; i < rows; i++) {
     const row = placeOfRow(firstRow + i, headDim);
-    let half = weights + <usize>(row >> 3) * blocks * 16 * 192;
+    let block = weights + <usize>(row >> 3) * blocks * 8 * 224;
     for (let b = 0; b < blocks; b++, source += 210) {
-      if (!isFinite16(load<u16>(source, 208))) return <i32>(source - start);
-      const d = floatFromF16(load<u16>(source, 208));
-      for (let s = 0; s < 16; s++, half += 192) {
-        // 16 columns from 16 · s: half n of the block, quarter k of the half.
-        const n = s >> 3;
-        const k = (s >> 1) & 3;
-        const low = source + (n << 6) + ((k & 1) << 5) + ((s & 1) << 4);
-        const high = source + 128 + (n << 5) + ((s & 1) << 4);
-        const lowBits = v128.and(i16x8.shr_u(v128.load(low), (k >> 1) << 2), i8x16.splat(15));
-        const highBits = v128.and(i16x8.shr_u(v128.load(high), k << 1), i8x16.splat(3));
-        v128.store(temp, v128.or(lowBits, i16x8.shl(highBits, 4)));
-        const scale: f32 = d * <f32>load<i8>(source + 192 + s);
-        packCodes(half, row & 7, scale, scale * -32, temp);
+      const d = load<u16>(source, 208);
+      if (!isFinite16(d)) return <i32>(source - start);
+      for (let s = 0; s < 8; s++, block += 224) {
+        // 32 columns: half n of the block of 256, quarter k of that half.
+        const n = s >> 2;
+        const k = s & 3;
+        for (let part = 0; part < 32; part += 16) {
+          const low = v128.load(source + (n << 6) + ((k & 1) << 5) + part);
+          const high = v128.load(source + 128 + (n << 5) + part);
+          const lowBits = v128.and(i16x8.shr_u(low, (k >> 1) << 2), i8x16.splat(15));
+          const highBits = v128.and(i16x8.shr_u(high, k << 1), i8x16.splat(3));
+          v128.store(temp + part, v128.or(lowBits, i16x8.shl(highBits, 4)));
+        }
+        const factors = source + 192 + (s << 1);
+        packQ6Block(block, row & 7, d, load<i8>(factors), load<i8>(factors, 1), temp);
       }
     }
   }
@@ -134,7 +136,7 @@ export function repack_q2_k(
   return -1;
 }
 
-/** Q3_K to `codes`: 6-bit signed scale per 16 columns, value = d · sc · (code − 4). */
+/** Q3_K to `q6`: 6-bit signed scale per 16 columns, value = d · sc · (code − 4), so the codes are 28 larger. */
 export function repack_q3_k(
   weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
 ): i32 {
@@ -142,23 +144,29 @@ export function repack_q3_k(
   const blocks = columns >> 8;
   for (let i = 0; i < rows; i++) {
     const row = placeOfRow(firstRow + i, headDim);
-    let half = weights + <usize>(row >> 3) * blocks * 16 * 192;
+    let block = weights + <usize>(row >> 3) * blocks * 8 * 224;
     for (let b = 0; b < blocks; b++, source += 110) {
-      if (!isFinite16(load<u16>(source, 108))) return <i32>(source - start);
-      const d = floatFromF16(load<u16>(source, 108));
-      const scales = source + 96;
-      for (let s = 0; s < 16; s++, half += 192) {
-        const low = (<i32>load<u8>(scales + (s & 7)) >> ((s >> 3) << 2)) & 15;
-        const high = (<i32>load<u8>(scales + 8 + (s & 3)) >> ((s >> 2) << 1)) & 3;
-        const scale: f32 = d * <f32>(<i32>(low | (high << 4)) - 32);
-        const codes = v128.load(source + 32 + ((s >> 3) << 5) + ((s & 1) << 4));
-        const bit = v128.load(source + ((s & 1) << 4));
-        const two = v128.and(i16x8.shr_u(codes, ((s >> 1) & 3) << 1), i8x16.splat(3));
-        const third = v128.and(i16x8.shr_u(bit, s >> 1), i8x16.splat(1));
-        v128.store(temp, v128.or(two, i16x8.shl(third, 2)));
-        packCodes(half, row & 7, scale, scale * -4, temp);
+      const d = load<u16>(source, 108);
+      if (!isFinite16(d)) return <i32>(source - start);
+      for (let s = 0; s < 8; s++, block += 224) {
+        for (let part = 0; part < 32; part += 16) {
+          const codes = v128.load(source + 32 + ((s >> 2) << 5) + part);
+          const two = v128.and(i16x8.shr_u(codes, (s & 3) << 1), i8x16.splat(3));
+          const third = v128.and(i16x8.shr_u(v128.load(source + part), s), i8x16.splat(1));
+          v128.store(temp + part, i8x16.add(v128.or(two, i16x8.shl(third, 2)), i8x16.splat(28)));
+        }
+        packQ6Block(block, row & 7, d, scale3(source + 96, s << 1), scale3(source + 96, (s << 1) + 1), temp);
       }
     }
   }
   return -1;
+}
+
+/** The 6-bit scale of 16 columns of a Q3_K block, −32 … 31. */
+// @ts-ignore: decorator
+@inline
+function scale3(scales: usize, s: i32): i32 {
+  const low = (<i32>load<u8>(scales + (s & 7)) >> ((s >> 3) << 2)) & 15;
+  const high = (<i32>load<u8>(scales + 8 + (s & 3)) >> ((s >> 2) << 1)) & 3;
+  return (low | (high << 4)) - 32;
 }

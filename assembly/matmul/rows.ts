@@ -86,6 +86,29 @@ export function rows_q8(out: usize, weights: usize, ids: usize, tokens: i32, row
   }
 }
 
+/** Layout `q6`: out f32 [tokens][columns] = (d · sc) · (code − 32). */
+export function rows_q6(out: usize, weights: usize, ids: usize, tokens: i32, rows: i32, columns: i32): void {
+  const padded = (columns + 31) & ~31;
+  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
+    const row = load<i32>(ids + (t << 2));
+    if (<u32>row >= <u32>rows) {
+      zeroRow(out, columns);
+      continue;
+    }
+    const lane = row & 7;
+    const group = weights + <usize>(row >> 3) * (padded >> 5) * 224;
+    for (let c = 0; c < columns; c++) {
+      const block = group + <usize>(c >> 5) * 224;
+      const half = (c >> 4) & 1;
+      const low = <i32>load<u8>(block + 32 + (((c & 15) >> 2) << 5) + (lane << 2) + (c & 3));
+      const high = <i32>load<u8>(block + 160 + (half << 5) + (lane << 2) + (c & 3));
+      const code = ((low >> (half << 2)) & 15) | (((high >> ((c & 12) >> 1)) & 3) << 4);
+      const scale: f32 = floatFromF16(load<u16>(block + (lane << 1))) * <f32>load<i8>(block + 16 + (half << 3) + lane);
+      store<f32>(out + ((<usize>c) << 2), scale * <f32>(code - 32));
+    }
+  }
+}
+
 /** Layout `codes`: out f32 [tokens][columns]. */
 export function rows_codes(out: usize, weights: usize, ids: usize, tokens: i32, rows: i32, columns: i32): void {
   const padded = (columns + 31) & ~31;

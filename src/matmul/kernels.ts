@@ -77,6 +77,7 @@ export interface MatmulKernels {
   gemv_q4: Gemv;
   gemv_q4min: Gemv;
   gemv_q4k: Gemv;
+  gemv_q6: Gemv;
   gemv_q8: Gemv;
   gemv_codes: Gemv;
   gemv_f16: Gemv;
@@ -85,6 +86,7 @@ export interface MatmulKernels {
   gemm_q4: Gemm;
   gemm_q4min: Gemm;
   gemm_q4k: Gemm;
+  gemm_q6: Gemm;
   gemm_q8: Gemm;
   gemm_codes: Gemm;
   gemm_f16: Gemm;
@@ -102,6 +104,7 @@ export interface MatmulKernels {
     blockScales: number,
   ): void;
   rows_q4(out: number, weights: number, ids: number, tokens: number, rows: number, columns: number, kind: number): void;
+  rows_q6(out: number, weights: number, ids: number, tokens: number, rows: number, columns: number): void;
   rows_q8(out: number, weights: number, ids: number, tokens: number, rows: number, columns: number): void;
   rows_codes(out: number, weights: number, ids: number, tokens: number, rows: number, columns: number): void;
   rows_float(
@@ -178,6 +181,16 @@ export interface MatmulKernels {
     size: number,
   ): void;
   repack_float_q8(
+    weights: number,
+    source: number,
+    rows: number,
+    columns: number,
+    firstRow: number,
+    headDim: number,
+    type: number,
+    temp: number,
+  ): number;
+  repack_float_q6(
     weights: number,
     source: number,
     rows: number,

@@ -9,11 +9,13 @@ import type { TensorInfo, TensorType } from "../formats/model-file.js";
  * - `q4`: per block 8 f16 scales, then 4 × 2 × 16 bytes: vector j, byte 4·r + c holding column 4·j + c in the low
  *   nibble and 16 + 4·j + c in the high one; value = scale · (code − 8).
  * - `q4min`: as `q4` with 8 f16 minima after the scales; value = scale · code + minimum. `q4k`: the same in f32.
+ * - `q6`: per block 8 f16 scales, for each half block 8 signed bytes that multiply them, the low four bits of the codes
+ *   as in `q4`, the high two as in `ternary`; value = scale · factor · (code − 32).
  * - `q8`: per block 8 f16 scales, then per 2 columns 8 × 2 signed bytes; value = scale · code.
  * - `codes`: per half block (16 columns) 8 f32 scales and 8 f32 minima, then per 4 columns 8 × 4 bytes, codes 0–63.
  * - `f16`, `bf16`, `f32`: per column 8 numbers; columns are not padded.
  */
-export type WeightLayout = "ternary" | "q4" | "q4min" | "q4k" | "q8" | "codes" | "f16" | "bf16" | "f32";
+export type WeightLayout = "ternary" | "q4" | "q4min" | "q4k" | "q6" | "q8" | "codes" | "f16" | "bf16" | "f32";
 
 /** Rows per group: the unit in which threads share the rows of a matrix. */
 export const ROW_GROUP = 8;
@@ -37,6 +39,8 @@ export function groupBytes(layout: WeightLayout, columns: number): number {
       return blocks * (32 + 128);
     case "q4k":
       return blocks * (64 + 128);
+    case "q6":
+      return blocks * (32 + 128 + 64);
     case "q8":
       return blocks * (16 + 256);
     case "codes":
@@ -56,7 +60,7 @@ export interface WeightPlan {
   bytes: number;
 }
 
-/** What a float matrix, or any matrix of the LM head, can be converted to. */
+/** What a matrix, usually that of the LM head, can be converted to. */
 export type WeightTarget = "f16" | "q8" | "q6" | "q4";
 
 const layouts: Record<TensorType, WeightLayout> = {
@@ -69,10 +73,10 @@ const layouts: Record<TensorType, WeightLayout> = {
   Q5_1: "codes",
   Q8_0: "q8",
   Q2_K: "codes",
-  Q3_K: "codes",
+  Q3_K: "q6",
   Q4_K: "q4k",
   Q5_K: "codes",
-  Q6_K: "codes",
+  Q6_K: "q6",
   TQ1_0: "ternary",
   TQ2_0: "ternary",
   I2_S: "ternary",
@@ -84,8 +88,8 @@ const isFloat = (type: TensorType) => type === "F32" || type === "F16" || type =
 /**
  * Layout and size of a matrix, from its type and shape alone.
  *
- * `target` converts float matrices: `q8` (8 bits, one scale per 32 columns), `q4`, or `f16` (keep the floats as they
- * are stored). Matrices that are already quantised keep their exact values; a target does not touch them.
+ * `target` converts: float matrices to 8, 6 or 4 bits with one scale per 32 columns, or `f16`, which keeps the floats as
+ * they are stored. Matrices that are quantised already keep their exact values, unless the target is smaller.
  * @throws FormatError when the tensor is not a matrix
  */
 export function planWeight(
@@ -96,8 +100,10 @@ export function planWeight(
   const float = isFloat(tensor.type);
   let layout = layouts[tensor.type];
   if (tensor.quantise === "absmean" && float) layout = "ternary";
-  else if (float && options.target !== undefined && options.target !== "f16")
-    layout = options.target === "q6" ? "q8" : options.target;
+  else if (options.target !== undefined && options.target !== "f16" && layout !== "ternary") {
+    const smaller = groupBytes(options.target, columns) < groupBytes(layout, columns);
+    if (float || smaller) layout = options.target;
+  }
   const groups = Math.ceil(rows / ROW_GROUP);
   let bytes = groups * groupBytes(layout, columns);
   // Room for one scale per 256 columns of each row, should the file turn out to need them.

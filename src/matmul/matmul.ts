@@ -65,6 +65,10 @@ export function matmul(
       gemv = kernels.gemv_q4k;
       gemm = kernels.gemm_q4k;
       break;
+    case "q6":
+      gemv = kernels.gemv_q6;
+      gemm = kernels.gemm_q6;
+      break;
     case "q8":
       gemv = kernels.gemv_q8;
       gemm = kernels.gemm_q8;
@@ -128,6 +132,9 @@ export function embedRows(
       break;
     case "q4k":
       kernels.rows_q4(to, address, ids, count, rows, columns, 2);
+      break;
+    case "q6":
+      kernels.rows_q6(to, address, ids, count, rows, columns);
       break;
     case "q8":
       kernels.rows_q8(to, address, ids, count, rows, columns);

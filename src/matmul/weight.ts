@@ -9,10 +9,12 @@ import {
   hasBlockScales,
   matrixShape,
   paddedColumns,
+  planWeight,
   ROW_GROUP,
   type WeightLayout,
   type WeightPlan,
 } from "./layout.js";
+import { embedRows } from "./matmul.js";
 import { bf16ToFloat, f16ToFloat, roundToBf16 } from "./numbers.js";
 import { eachChunk } from "./stream.js";
 
@@ -35,7 +37,7 @@ export interface Weight {
 export interface LoadOptions {
   /** Address of memory for the bytes on their way, a multiple of 16. */
   staging: number;
-  /** At least 64 kB plus a row of the largest matrix in the file; some MiB are best. */
+  /** Some MiB; at least 64 kB and, for matrices that are quantised anew, 60 bytes per column. */
   stagingBytes: number;
   /** Rows per head; needed for tensors with `rowOrder: "interleaved"`. */
   headDim?: number | undefined;
@@ -53,7 +55,7 @@ interface Job {
   rows: number;
   columns: number;
   headDim: number;
-  /** Start of the scratch of the repacking kernels; the bytes of the file come after it. */
+  /** Scratch of the repacking kernels; the bytes of the file come after it. */
   temp: number;
   options: LoadOptions & { source: number; sourceBytes: number };
 }
@@ -116,6 +118,7 @@ export async function loadWeight(
   if (FLOATS[tensor.type]) await loadFloats(job, weight);
   else if (tensor.type === "I2_S") await loadI2S(job, weight);
   else if (tensor.type === "HF_BITNET_U8") await loadPackedRows(job);
+  else if (planWeight(tensor).layout !== weight.layout) await requantise(job, weight);
   else await loadBlocks(job, weight);
   if (tensor.scale !== undefined) weight.scale = Math.fround(weight.scale * tensor.scale);
   return weight;
@@ -175,6 +178,8 @@ async function loadFloats(job: Job, weight: Weight): Promise<void> {
     await chunks((source, firstRow, rows) => {
       if (weight.layout === "q8")
         return kernels.repack_float_q8(address, source, rows, columns, firstRow, headDim, type, temp);
+      if (weight.layout === "q6")
+        return kernels.repack_float_q6(address, source, rows, columns, firstRow, headDim, type, temp);
       if (weight.layout === "q4")
         return kernels.repack_float_q4(address, source, rows, columns, firstRow, headDim, type, temp);
       kernels.repack_float(address, source, rows, columns, firstRow, headDim, size);
@@ -199,12 +204,42 @@ async function loadBlocks(job: Job, weight: Weight): Promise<void> {
     const bad = ternary
       ? repackTernary(address, source, rows, columns, firstRow, headDim, scales, temp)
       : repack(address, source, rows, columns, firstRow, headDim, temp);
-    if (bad >= 0)
-      throw new FormatError(`A ${tensor.type} block with an impossible scale or code`, place(tensor, fileOffset + bad));
+    if (bad >= 0) throw impossibleBlock(tensor, fileOffset + bad);
   });
   if (!ternary) return;
   if (kernels.same_scales(scales, scaleCount)) weight.scale = job.memory.f32(scales, 1)[0] as number;
   else weight.blockScales = scales;
+}
+
+/** A quantised matrix in fewer bits: eight rows at a time to the layout of their type, to f32, to the new layout. */
+async function requantise(job: Job, weight: Weight): Promise<void> {
+  const { kernels, memory, tensor, address, columns, headDim, temp, options } = job;
+  const [perBlock, bytes] = BLOCK_BYTES[tensor.type] as [number, number];
+  const layout = planWeight(tensor).layout;
+  const rowBytes = (columns / perBlock) * bytes;
+  const ids = options.source;
+  memory.i32(ids, ROW_GROUP).set([0, 1, 2, 3, 4, 5, 6, 7]);
+  const floats = ids + 64;
+  const group = floats + ROW_GROUP * columns * 4;
+  const source = group + Math.ceil(groupBytes(layout, columns) / 64) * 64;
+  const repack = kernels[`repack_${tensor.type.toLowerCase()}` as "repack_q4_0"];
+  const toTarget = kernels[`repack_float_${weight.layout}` as "repack_float_q4"];
+  const thread = { index: 0, count: 1, kernels, barrier: () => {} };
+  const part: Weight = { layout, rows: ROW_GROUP, columns, address: group, bytes: source - group, scale: 1 };
+  const stream = { ...options, source, sourceBytes: options.sourceBytes - (source - options.source) };
+  await eachChunk(memory, tensor, stream, job.rows, rowBytes, 1, (from, firstRow, rows, fileOffset) => {
+    for (let row = 0; row < rows; row += ROW_GROUP) {
+      const count = Math.min(ROW_GROUP, rows - row);
+      const bad = repack(group, from + row * rowBytes, count, columns, 0, 0, temp);
+      if (bad >= 0) throw impossibleBlock(tensor, fileOffset + row * rowBytes + bad);
+      embedRows(thread, floats, part, ids, count, 0, count);
+      toTarget(address, floats, count, columns, firstRow + row, headDim, 0, temp);
+    }
+  });
+}
+
+function impossibleBlock(tensor: TensorInfo, offset: number): FormatError {
+  return new FormatError(`A ${tensor.type} block with an impossible scale or code`, place(tensor, offset));
 }
 
 async function loadI2S(job: Job, weight: Weight): Promise<void> {

@@ -1,5 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { FormatError } from "#src/errors.js";
 import type { TensorType } from "#src/formats/model-file.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
@@ -73,5 +74,59 @@ for (const build of runnableBuilds)
         added.subarray(0, rows),
       );
     });
+
+for (const [type, columns] of [
+  ["F32", 70],
+  ["F16", 96],
+  ["BF16", 64],
+  ["Q8_0", 96],
+  ["Q6_K", 256],
+] as const)
+  for (const [target, steps] of [
+    ["q8", 127],
+    ["q6", 31],
+    ["q4", 7],
+  ] as const)
+    test(`${type} with target ${target}: every number is within half a step of the file's, or untouched`, async () => {
+      const machine = new Machine(runnableBuilds[runnableBuilds.length - 1] ?? "simd");
+      const rows = 21;
+      const { tensor, values } = randomTensor(type, rows, columns, 3);
+      const weight = await machine.load(tensor, { target });
+      const kept = (type === "Q8_0" && target === "q8") || (type === "Q6_K" && target !== "q4");
+      const ours = rowsOf(machine, weight);
+      if (kept) return assert.equal(ours, values);
+      assert.is(weight.layout, target);
+      for (let row = 0; row < rows; row++)
+        for (let start = 0; start < columns; start += 32) {
+          const block = values.subarray(row * columns + start, row * columns + Math.min(start + 32, columns));
+          const step = block.reduce((top, value) => Math.max(top, Math.abs(value)), 0) / steps;
+          block.forEach((value, i) => {
+            const difference = Math.abs(value - (ours[row * columns + start + i] as number));
+            assert.ok(
+              difference <= step * 0.51 + steps * step * 2 ** -11,
+              `${row}, ${start + i}: ${difference}, step ${step}`,
+            );
+          });
+        }
+    });
+
+test("a float weight that is not finite is refused when it would be converted, and kept when not", async () => {
+  const machine = new Machine("simd");
+  const { tensor } = randomTensor("F16", 8, 64, 3);
+  const bytes = await tensor.source.read(0, tensor.byteLength);
+  bytes.set([0x00, 0x7c], (3 * 64 + 40) * 2);
+  const broken = {
+    ...tensor,
+    source: { ...tensor.source, read: async (o: number, n: number) => bytes.slice(o, o + n) },
+  };
+  assert.is(rowsOf(machine, await machine.load(broken))[3 * 64 + 40], Number.POSITIVE_INFINITY);
+  try {
+    await machine.load(broken, { target: "q8" });
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, FormatError);
+    assert.is((error as FormatError).place.offset, (3 * 64 + 32) * 2);
+  }
+});
 
 test.run();

@@ -46,6 +46,19 @@ function rowBlocks(weight: Weight, memory: DataView, row: number): Block[] {
         });
         return { columns: 32, codes, d: f16(at + lane * 2), m: 0, hasMin: false };
       });
+    case "q6":
+      return list(paddedColumns(columns) / 16, (h) => {
+        const at = group + Math.floor(h / 2) * 224;
+        const half = h % 2;
+        const codes = list(16, (c) => {
+          const quad = Math.floor(c / 4);
+          const low = memory.getUint8(at + 32 + quad * 32 + lane * 4 + (c % 4)) >> (4 * half);
+          const high = memory.getUint8(at + 160 + half * 32 + lane * 4 + (c % 4)) >> (2 * quad);
+          return (low & 15) | ((high & 3) << 4);
+        });
+        const d = fround(f16(at + lane * 2) * memory.getInt8(at + 16 + half * 8 + lane));
+        return { columns: 16, codes, d, m: fround(d * -32), hasMin: true };
+      });
     case "codes":
       return list(paddedColumns(columns) / 16, (b) => {
         const at = group + b * 192;

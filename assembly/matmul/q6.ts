@@ -1,0 +1,205 @@
+// 6-bit codes × int8 activations with one scale per 32 columns: layout `q6`. value = d · sc · (code − 32).
+import { blockShare, recordBytes, widened } from "./blocks";
+import {
+  CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH,
+} from "./gemm-blocks";
+import { F16_FACTOR, F16_MASK, scalesFromF16With } from "./numbers";
+import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
+import { storeOutputs } from "./store";
+
+/** Bytes of a block of 32 columns: 8 f16 scales, 2 × 8 i8 factors, 128 bytes of low bits, 64 of high ones. */
+const BLOCK_BYTES: i32 = 224;
+
+/** Codes of columns 4·quad … of half a block: `low` is a vector of nibbles, `high` one of bit pairs. */
+// @ts-ignore: decorator
+@inline
+function join(low: v128, high: v128, half: i32, quad: i32, nibble: v128, pair: v128): v128 {
+  const bits = half == 0 ? low : i16x8.shr_u(low, 4);
+  const top = quad == 0 ? i16x8.shl(high, 4) : quad == 1 ? i16x8.shl(high, 2) : quad == 2 ? high : i16x8.shr_u(high, 2);
+  return v128.or(v128.and(bits, nibble), v128.and(top, pair));
+}
+
+/** Σ code · x over 16 columns in four rows; `codes` is the first vector of nibbles of these rows. */
+// @ts-ignore: decorator
+@inline
+function dotHalf(
+  codes: usize, high: v128, x: usize, half: i32, nibble: v128, pair: v128, byte: v128,
+): v128 {
+  const c0 = join(v128.load(codes), high, half, 0, nibble, pair);
+  const c1 = join(v128.load(codes, 32), high, half, 1, nibble, pair);
+  const c2 = join(v128.load(codes, 64), high, half, 2, nibble, pair);
+  const c3 = join(v128.load(codes, 96), high, half, 3, nibble, pair);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    // 2 · (2 · 127 · 63) = 32004: two products fit 16 bits.
+    const a = i16x8.add(
+      i16x8.relaxed_dot_i8x16_i7x16_s(v128.load32_splat(x), c0),
+      i16x8.relaxed_dot_i8x16_i7x16_s(v128.load32_splat(x, 4), c1),
+    );
+    const b = i16x8.add(
+      i16x8.relaxed_dot_i8x16_i7x16_s(v128.load32_splat(x, 8), c2),
+      i16x8.relaxed_dot_i8x16_i7x16_s(v128.load32_splat(x, 12), c3),
+    );
+    return i32x4.add(widened(a), widened(b));
+  }
+  return i32x4.add(
+    i32x4.add(dotQuad(x, c0, byte), dotQuad(x + 8, c1, byte)),
+    i32x4.add(dotQuad(x + 16, c2, byte), dotQuad(x + 24, c3, byte)),
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function dotQuad(x: usize, codes: v128, byte: v128): v128 {
+  return i32x4.add(
+    i32x4.dot_i16x8_s(v128.load32_splat(x), v128.and(codes, byte)),
+    i32x4.dot_i16x8_s(v128.load32_splat(x, 4), i16x8.shr_u(codes, 8)),
+  );
+}
+
+/** One token × layout `q6`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
+export function gemv_q6(
+  out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
+): void {
+  const padded = (columns + 31) & ~31;
+  const pairs = record + padded;
+  const parameters = record + <usize>padded * 3;
+  const nibble = hiddenBytes(15);
+  const pair = hiddenBytes(0x30);
+  const byte = hiddenShorts(0xff);
+  const mask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
+  const minus32 = hiddenWords(0xc2000000);
+  let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * BLOCK_BYTES;
+  for (let row = rowStart; row < rowEnd; row += 8) {
+    let total0 = f32x4.splat(0);
+    let total1 = f32x4.splat(0);
+    let x = ASC_FEATURE_RELAXED_SIMD ? record : pairs;
+    for (let p = parameters, end = p + (padded >> 1); p < end; p += 16, w += BLOCK_BYTES) {
+      const xScale = v128.load32_splat(p);
+      const d0 = scalesFromF16With(v128.load16x4_s(w), mask, factor);
+      const d1 = scalesFromF16With(v128.load16x4_s(w, 8), mask, factor);
+      for (let half = 0; half < 2; half++) {
+        const high = w + 160 + (<usize>half << 5);
+        let dot0: v128;
+        let dot1: v128;
+        if (half == 0) {
+          dot0 = dotHalf(w + 32, v128.load(high), x, 0, nibble, pair, byte);
+          dot1 = dotHalf(w + 48, v128.load(high, 16), x, 0, nibble, pair, byte);
+        } else {
+          dot0 = dotHalf(w + 32, v128.load(high), x, 1, nibble, pair, byte);
+          dot1 = dotHalf(w + 48, v128.load(high, 16), x, 1, nibble, pair, byte);
+        }
+        x += ASC_FEATURE_RELAXED_SIMD ? 16 : 32;
+        const factors = v128.load8x8_s(w + (<usize>half << 3), 16);
+        const f0 = f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(factors)));
+        const f1 = f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(factors)));
+        const sum = v128.load32_splat(p + (<usize>half << 2), 8);
+        total0 = f32x4.add(total0, blockShare(dot0, f0, f32x4.mul(f0, minus32), sum, xScale));
+        total1 = f32x4.add(total1, blockShare(dot1, f1, f32x4.mul(f1, minus32), sum, xScale));
+      }
+    }
+    const to = out + ((<usize>row) << 2);
+    storeOutputs(to, total0, rowEnd - row, accumulate);
+    storeOutputs(to + 16, total1, rowEnd - row - 4, accumulate);
+  }
+}
+
+/** Four codes of eight rows as 16-bit numbers: columns 0, 2, then 1, 3. */
+// @ts-ignore: decorator
+@inline
+function unpackQuad(to: usize, v0: v128, v1: v128, byte: v128): void {
+  v128.store(to, v128.and(v0, byte));
+  v128.store(to, v128.and(v1, byte), 16);
+  v128.store(to, i16x8.shr_u(v0, 8), 32);
+  v128.store(to, i16x8.shr_u(v1, 8), 48);
+}
+
+/** Half a block: f32 scales, f32 minima, 16-bit codes. */
+// @ts-ignore: decorator
+@inline
+function unpackHalf(
+  to: usize, w: usize, half: i32, mask: v128, factor: v128, minus32: v128, nibble: v128, pair: v128, byte: v128,
+): void {
+  const factors = v128.load8x8_s(w + (half << 3), 16);
+  const f0 = f32x4.mul(
+    scalesFromF16With(v128.load16x4_s(w), mask, factor),
+    f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(factors)),
+  );
+  const f1 = f32x4.mul(
+    scalesFromF16With(v128.load16x4_s(w, 8), mask, factor),
+    f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(factors)),
+  );
+  v128.store(to, f0);
+  v128.store(to, f1, 16);
+  v128.store(to, f32x4.mul(f0, minus32), 32);
+  v128.store(to, f32x4.mul(f1, minus32), 48);
+  const high0 = v128.load(w + (half << 5), 160);
+  const high1 = v128.load(w + (half << 5), 176);
+  const low = w + 32;
+  to += 64;
+  unpackQuad(
+    to,
+    join(v128.load(low), high0, half, 0, nibble, pair),
+    join(v128.load(low, 16), high1, half, 0, nibble, pair),
+    byte,
+  );
+  unpackQuad(
+    to + 64,
+    join(v128.load(low, 32), high0, half, 1, nibble, pair),
+    join(v128.load(low, 48), high1, half, 1, nibble, pair),
+    byte,
+  );
+  unpackQuad(
+    to + 128,
+    join(v128.load(low, 64), high0, half, 2, nibble, pair),
+    join(v128.load(low, 80), high1, half, 2, nibble, pair),
+    byte,
+  );
+  unpackQuad(
+    to + 192,
+    join(v128.load(low, 96), high0, half, 3, nibble, pair),
+    join(v128.load(low, 112), high1, half, 3, nibble, pair),
+    byte,
+  );
+}
+
+/** `tokens` tokens × layout `q6`; out f32 [tokens][rows]; scratch: `matmulScratchBytes`. */
+export function gemm_q6(
+  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
+  accumulate: bool, scratch: usize,
+): void {
+  const padded = (columns + 31) & ~31;
+  const stride = recordBytes(padded);
+  const nibble = hiddenBytes(15);
+  const pair = hiddenBytes(0x30);
+  const byte = hiddenShorts(0xff);
+  const mask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
+  const minus32 = hiddenWords(0xc2000000);
+  const groupBytes = <usize>(padded >> 5) * BLOCK_BYTES;
+  const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
+  for (let first = 0; first < tokens; first += TOKEN_BATCH) {
+    const batch = min(tokens - first, TOKEN_BATCH);
+    const from = records + <usize>first * stride;
+    for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
+      const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
+      memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
+      for (let start = 0; start < padded; start += CHUNK) {
+        const count = min(padded - start, CHUNK);
+        for (let g = 0; g < groups; g++) {
+          let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * BLOCK_BYTES;
+          let to = unpacked + <usize>g * GROUP_BYTES;
+          for (let c = 0; c < count; c += 32, w += BLOCK_BYTES, to += 640) {
+            unpackHalf(to, w, 0, mask, factor, minus32, nibble, pair, byte);
+            unpackHalf(to + 320, w, 1, mask, factor, minus32, nibble, pair, byte);
+          }
+        }
+        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, true);
+      }
+      for (let g = 0; g < groups; g++)
+        storeSums(
+          out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
+        );
+    }
+  }
+}
