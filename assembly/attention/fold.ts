@@ -73,18 +73,45 @@ export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, wo
   return (<i32>at + 31) & ~15;
 }
 
-/** Writes 16 codes of key `slot` into a tile, `to` being the place of the key's first code of this chunk. */
+/** Address of the codes of a key, after those of `address`: its ones are counted in `bytes` bytes of mask. */
 // @ts-ignore: decorator
 @inline
-function scatterChunk(to: usize, codes: v128): void {
-  v128.store32_lane(to, codes, 0);
-  v128.store32_lane(to, codes, 1, 16);
-  v128.store32_lane(to, codes, 2, 32);
-  v128.store32_lane(to, codes, 3, 48);
+function skipOnes(address: usize, mask: usize, bytes: usize): usize {
+  let i: usize = 0;
+  for (; i + 8 <= bytes; i += 8) address += <usize>popcnt(load<u64>(mask + i));
+  for (; i < bytes; i += 2) address += <usize>popcnt(<u32>load<u16>(mask + i));
+  return address;
+}
+
+/** `codes` with the changed ones, whose bits are in the u16 at `mask`, taken from `values` in order. */
+// @ts-ignore: decorator
+@inline
+function patch(codes: v128, mask: usize, values: usize, table: usize): v128 {
+  const first = <usize>load<u8>(mask);
+  const ones = <i64>popcnt(<u32>first);
+  const low = load<i64>(table + (first << 3));
+  const high = load<i64>(table + (<usize>load<u8>(mask, 1) << 3)) + 0x0101010101010101 * ones;
+  const index = i64x2.replace_lane(i64x2.splat(low), 1, high);
+  const keep = i8x16.lt_s(index, i8x16.splat(0));
+  return v128.or(v128.and(codes, keep), i8x16.swizzle(v128.load(values), index));
+}
+
+/** Stores 16 codes of four keys in a row, as a tile has them: 4 codes of each key next to each other. */
+// @ts-ignore: decorator
+@inline
+function storeFour(to: usize, a: v128, b: v128, c: v128, d: v128): void {
+  const ab = i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const cd = i8x16.shuffle(c, d, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const ef = i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+  const gh = i8x16.shuffle(c, d, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+  v128.store(to, i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
+  v128.store(to, i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31), 16);
+  v128.store(to, i8x16.shuffle(ef, gh, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), 32);
+  v128.store(to, i8x16.shuffle(ef, gh, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31), 48);
 }
 
 /**
- * Unfolds element or chunk grain into a tile (row grain is used as it is).
+ * Unfolds element or chunk grain into a tile (row grain is used as it is), four keys at a time.
  * @param table from `expand_table`
  * @param reference headDim bytes of work
  */
@@ -98,38 +125,68 @@ export function delta_unfold(
 ): void {
   const size = <usize>headDim;
   memory.copy(reference, folded, size);
-  scatterKey(tile, 0, reference, headDim);
-  const maskBytes: usize = grain == ELEMENT ? size >> 3 : 2;
-  let masks = folded + size;
-  let values = masks + maskBytes * (TILE - 1);
-  for (let key = 1; key < TILE; key++, masks += maskBytes) {
-    let to = tile + <usize>(key >> 2) * (size << 2) + (<usize>(key & 3) << 2);
-    if (grain == ELEMENT) {
-      for (let i: usize = 0; i < size; i += 16, to += 64) {
-        let codes = v128.load(reference + i);
-        const bits = <u32>load<u16>(masks + (i >> 3));
-        if (bits) {
-          const first = <usize>(bits & 255);
-          const ones = popcnt(<u32>first);
-          let index = v128.load64_zero(table + (first << 3));
-          index = v128.load64_lane(table + (<usize>(bits >> 8) << 3), index, 1);
-          index = i8x16.add(index, i64x2.replace_lane(i64x2.splat(0), 1, 0x0101010101010101 * <i64>ones));
-          const keep = i8x16.shr_s(index, 7);
-          codes = v128.bitselect(codes, i8x16.swizzle(v128.load(values), index), keep);
-          v128.store(reference + i, codes);
-          values += <usize>popcnt(bits);
+  const masks = folded + size;
+  if (grain == ELEMENT) {
+    const maskBytes = size >> 3;
+    let values = masks + maskBytes * (TILE - 1);
+    for (let key: usize = 0; key < <usize>TILE; key += 4) {
+      // The first key of the block is stored whole and has no mask.
+      const mask1 = masks + maskBytes * key;
+      const mask0 = mask1 - maskBytes;
+      const mask2 = mask1 + maskBytes;
+      const mask3 = mask2 + maskBytes;
+      let values0 = values;
+      let values1 = key ? skipOnes(values0, mask0, maskBytes) : values0;
+      let values2 = skipOnes(values1, mask1, maskBytes);
+      let values3 = skipOnes(values2, mask2, maskBytes);
+      values = skipOnes(values3, mask3, maskBytes);
+      for (let i: usize = 0; i < size; i += 16, tile += 64) {
+        const m = i >> 3;
+        let a = v128.load(reference + i);
+        if (key) {
+          a = patch(a, mask0 + m, values0, table);
+          values0 += <usize>popcnt(<u32>load<u16>(mask0 + m));
         }
-        scatterChunk(to, codes);
+        const b = patch(a, mask1 + m, values1, table);
+        values1 += <usize>popcnt(<u32>load<u16>(mask1 + m));
+        const c = patch(b, mask2 + m, values2, table);
+        values2 += <usize>popcnt(<u32>load<u16>(mask2 + m));
+        const d = patch(c, mask3 + m, values3, table);
+        values3 += <usize>popcnt(<u32>load<u16>(mask3 + m));
+        v128.store(reference + i, d);
+        storeFour(tile, a, b, c, d);
       }
-    } else {
-      let bits = <u32>load<u16>(masks);
-      for (let i: usize = 0; i < size; i += 16, to += 64, bits >>= 1) {
-        if (bits & 1) {
-          v128.store(reference + i, v128.load(values));
-          values += 16;
-        }
-        scatterChunk(to, v128.load(reference + i));
-      }
+    }
+    return;
+  }
+  let values = masks + 2 * (TILE - 1);
+  for (let key: usize = 0; key < <usize>TILE; key += 4) {
+    const mask = masks + 2 * key;
+    let bits0 = key ? <u32>load<u16>(mask - 2) : 0;
+    let bits1 = <u32>load<u16>(mask);
+    let bits2 = <u32>load<u16>(mask, 2);
+    let bits3 = <u32>load<u16>(mask, 4);
+    let values0 = values;
+    let values1 = values0 + (<usize>popcnt(bits0) << 4);
+    let values2 = values1 + (<usize>popcnt(bits1) << 4);
+    let values3 = values2 + (<usize>popcnt(bits2) << 4);
+    values = values3 + (<usize>popcnt(bits3) << 4);
+    for (let i: usize = 0; i < size; i += 16, tile += 64) {
+      // Whether a chunk changed is close to random: choosing an address costs less than a branch guessed wrong.
+      const a = v128.load(bits0 & 1 ? values0 : reference + i);
+      values0 += <usize>(bits0 & 1) << 4;
+      const b = v128.bitselect(v128.load(values1), a, i32x4.splat(-(<i32>bits1 & 1)));
+      values1 += <usize>(bits1 & 1) << 4;
+      const c = v128.bitselect(v128.load(values2), b, i32x4.splat(-(<i32>bits2 & 1)));
+      values2 += <usize>(bits2 & 1) << 4;
+      const d = v128.bitselect(v128.load(values3), c, i32x4.splat(-(<i32>bits3 & 1)));
+      values3 += <usize>(bits3 & 1) << 4;
+      v128.store(reference + i, d);
+      storeFour(tile, a, b, c, d);
+      bits0 >>= 1;
+      bits1 >>= 1;
+      bits2 >>= 1;
+      bits3 >>= 1;
     }
   }
 }

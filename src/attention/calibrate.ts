@@ -28,6 +28,8 @@ const LARGEST = 63;
 /** Positions, spread over the context, to which the recorded keys are turned: the grid must fit all of them. */
 const TURNS = 8;
 const FIRST = 4;
+/** Share of the turned keys that may fall off either end of the grid. */
+const RARE = 0.002;
 
 /**
  * Measures grids, thresholds and the score basis. `recordings` are passes over texts, each with all heads in the order
@@ -165,22 +167,28 @@ function mappedGrid(
   d: number,
   turns: readonly Float32Array[],
 ): { steps: number[]; centers: number[] } {
-  const mapped: Float64Array[] = [];
+  const here: Float64Array[] = [];
+  const turned: Float64Array[] = [];
   for (const { keys } of windows)
     turns.forEach((turn, first) => {
       // Every key where it is and by one turn more; the first ones, attention sinks far from all others, are never turned.
       for (let t = 0; t < keys.length / d; t++)
         if (first === 0 || (t >= FIRST && t % turns.length === first))
-          mapped.push(mapKey(basis, turnKey(keys.subarray(t * d, (t + 1) * d), turn, d), d));
+          (first ? turned : here).push(mapKey(basis, turnKey(keys.subarray(t * d, (t + 1) * d), turn, d), d));
     });
-  const [low, high] = [new Float64Array(d).fill(Number.POSITIVE_INFINITY), new Float64Array(d).fill(-Infinity)];
-  for (const key of mapped)
-    key.forEach((x, i) => {
-      low[i] = Math.min(low[i] as number, x);
-      high[i] = Math.max(high[i] as number, x);
-    });
-  const centers = Array.from(low, (x, i) => six((x + (high[i] as number)) / 2));
-  return { centers, steps: Array.from(low, (x, i) => stepOf(((high[i] as number) - x) / 2)) };
+  const ranges = Array.from({ length: d }, (_, i) => {
+    const own = Float64Array.from(here, (key) => key[i] as number).sort();
+    const other = Float64Array.from(turned, (key) => key[i] as number).sort();
+    const rare = Math.floor(other.length * RARE);
+    return [
+      Math.min(own[0] as number, other[rare] ?? Number.POSITIVE_INFINITY),
+      Math.max(own.at(-1) as number, other[other.length - 1 - rare] ?? -Infinity),
+    ] as const;
+  });
+  return {
+    centers: ranges.map(([low, high]) => six((low + high) / 2)),
+    steps: ranges.map(([low, high]) => stepOf((high - low) / 2)),
+  };
 }
 
 function mapKey(basis: Float64Array, key: Float64Array, d: number): Float64Array {
