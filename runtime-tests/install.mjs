@@ -21,10 +21,8 @@ export function run(command, args, options = {}) {
 }
 
 /** Builds, packs and installs; returns the folder and what the tarball weighs. */
-export async function installPackage() {
-  const { buildBrowser } = await import("../scripts/build-browser.mjs");
-  run(process.execPath, ["scripts/setup.mjs"], { cwd: root });
-  await buildBrowser();
+export function installPackage() {
+  run("npm", ["run", "--silent", "prepack"], { cwd: root });
   const folder = mkdtempSync(join(tmpdir(), "deltallm-"));
   const packed = run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder], { cwd: root });
   const answer = JSON.parse(packed);

@@ -19,8 +19,9 @@ const skipped = [];
 
 installTools();
 const { browsers, resultOf, withBrowser } = await import("../runtime-tests/browsers.mjs");
+const { testDemo } = await import("../runtime-tests/demo.mjs");
 const { buildPages, viteServer } = await import("../runtime-tests/bundles.mjs");
-const { folder, tarballBytes } = await installPackage();
+const { folder, tarballBytes } = installPackage();
 try {
   await bundles();
   commandLines();
@@ -110,6 +111,7 @@ async function pages(name) {
       server.closeAllConnections();
       server.close();
     }
+    await checkLater(`${name}: the demo, end to end`, () => testDemo(name, join(folder, "node_modules/deltallm")));
     const vite = await viteServer(folder);
     await rowOf(`${name}, Vite's development server`, process.arch, async () => {
       return (await resultOf(browser, `${vite.url}/app.html`)).result;
@@ -125,6 +127,17 @@ function check(what, test) {
   } catch (error) {
     problems.push(`${what}: ${error.message}`);
     console.log(`FAIL  ${what}: ${error.message}`);
+  }
+}
+
+async function checkLater(what, test) {
+  try {
+    await test();
+    check(what, () => {});
+  } catch (error) {
+    check(what, () => {
+      throw error;
+    });
   }
 }
 

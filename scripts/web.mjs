@@ -33,10 +33,8 @@ export function serve(mounts, { headers = isolation, port = 0 } = {}) {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
     const prefix = prefixes.find((each) => path.startsWith(each));
     const folder = prefix === undefined ? undefined : resolve(mounts[prefix]);
-    let file = folder && normalize(join(folder, path.slice(prefix.length)));
-    if (file?.endsWith(sep)) file = join(file, "index.html");
-    const inside =
-      file === folder ? undefined : file?.startsWith(folder + sep) && statSync(file, { throwIfNoEntry: false });
+    const file = folder && normalize(join(folder, path.slice(prefix.length), path.endsWith("/") ? "index.html" : ""));
+    const inside = file?.startsWith(folder + sep) && statSync(file, { throwIfNoEntry: false });
     const common = { ...(typeof headers === "function" ? headers(path) : headers), "Cache-Control": "no-cache" };
     if (!inside?.isFile()) {
       response.writeHead(404, common).end("not found");
@@ -74,7 +72,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { buildBrowser } = await import("./build-browser.mjs");
   await buildBrowser();
   const { url } = await serve(
-    { "/": join(root, "web"), "/deltallm/": join(root, "dist/browser"), "/weights/": join(root, "weights") },
+    { "/": join(root, "web"), "/dist/browser/": join(root, "dist/browser"), "/weights/": join(root, "weights") },
     { port: Number(process.env.PORT) || 8080 },
   );
   console.log(`The demo is at ${url}/`);

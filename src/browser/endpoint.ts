@@ -40,8 +40,8 @@ type Methods = Record<string, ((...args: unknown[]) => unknown) | undefined>;
 export class Endpoint {
   /** Told with every answer, before it is delivered: what the other side's `note` returned for the object called. */
   onNote: ((note: unknown, target: string) => void) | undefined;
-  /** Sent along with every answer. */
-  note: ((object: unknown) => unknown) | undefined;
+  /** Sent along with every answer: called with the object and, unless the call has failed, with its result. */
+  note: ((object: unknown, value?: unknown) => unknown) | undefined;
   readonly #port: Port;
   readonly #objects = new Map<string, unknown>();
   readonly #waiting = new Map<number, Waiting>();
@@ -176,10 +176,10 @@ export class Endpoint {
     };
     const result = run();
     if (as !== undefined) this.#objects.set(as, result);
-    const note = async () => this.note?.(await this.#objects.get(target));
+    const note = async (value?: unknown) => this.note?.(await this.#objects.get(target), value);
     try {
       const value = await result;
-      this.#send({ do: "result", id, value: as === undefined ? value : undefined, note: await note() });
+      this.#send({ do: "result", id, value: as === undefined ? value : undefined, note: await note(value) });
     } catch (error) {
       const signal = [...this.#borrowed].find(([, { signal }]) => signal.aborted && signal.reason === error)?.[0];
       const noted = await note().catch(() => undefined);

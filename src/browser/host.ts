@@ -30,16 +30,24 @@ export interface Note {
 /** Lists of metadata longer than this stay with the engine: the vocabulary is in `file.tokenizer` anyway. */
 const LONGEST_LIST = 1024;
 
+/** Pieces of a generation come with a note only so often, in milliseconds: statistics are longer than pieces. */
+const NOTE_MS = 100;
+
 /** Owns one model on behalf of a page that talks to it over `port`. */
 export function serveHost(port: Port): void {
   const endpoint = new Endpoint(port);
   let model: Model | undefined;
-  endpoint.note = (object): Note | undefined =>
-    model && {
+  let noted = 0;
+  endpoint.note = (object, value): Note | undefined => {
+    const now = performance.now();
+    if (!model || (isPiece(value) && now - noted < NOTE_MS)) return undefined;
+    noted = now;
+    return {
       stats: model.stats(),
       notes: model.file.notes,
       length: typeof object === "object" && object && "length" in object ? Number(object.length) : undefined,
     };
+  };
   endpoint.expose("host", {
     async load(source: SourceData, options: LoadOptions) {
       model = await loadModel(sourceFromData(endpoint, source), options);
@@ -78,6 +86,11 @@ function describe(endpoint: Endpoint, model: Model): ModelDescription {
     allTensors: allTensors.map(withoutSource),
     sources: sources.map((source) => lendBytes(endpoint, source)),
   };
+}
+
+/** Whether this is an item of a stream that goes on. */
+function isPiece(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "done" in value && !value.done;
 }
 
 function isList(value: unknown): value is ArrayLike<unknown> {
