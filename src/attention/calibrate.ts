@@ -56,9 +56,11 @@ function calibrateHead(windows: readonly RecordedHead[], d: number, options: Cal
   const thresholds: Record<string, number[]> = {};
   const measure = (basis: string, keys: Float64Array[], steps: number[], centers: number[]) => {
     const code = (x: number, i: number) => clamp(roundEven((x - (centers[i] ?? 0)) / (steps[i] as number)));
-    const codes = keys.map((list) => list.map((x, at) => code(x, at % d)));
+    const codes = keys.map((list) =>
+      Int16Array.from({ length: list.length }, (_, at) => code(list[at] as number, at % d)),
+    );
     for (const grain of ["element", "chunk", "row"] as const)
-      thresholds[`${grain}/${basis}`] = thresholdsFor(codes, steps, d, grain);
+      thresholds[`${grain}/${basis}`] = thresholdsFor(codes, steps, grain);
   };
   const raw = windows.map(({ keys }) => Float64Array.from(keys));
   measure("raw", raw, rawSteps, []);
@@ -167,27 +169,35 @@ function mappedGrid(
   d: number,
   turns: readonly Float32Array[],
 ): { steps: number[]; centers: number[] } {
-  const here: Float64Array[] = [];
+  const low = new Float64Array(d).fill(Number.POSITIVE_INFINITY);
+  const high = new Float64Array(d).fill(-Infinity);
   const turned: Float64Array[] = [];
   for (const { keys } of windows)
     turns.forEach((turn, first) => {
       // Every key where it is and by one turn more; the first ones, attention sinks far from all others, are never turned.
-      for (let t = 0; t < keys.length / d; t++)
-        if (first === 0 || (t >= FIRST && t % turns.length === first))
-          (first ? turned : here).push(mapKey(basis, turnKey(keys.subarray(t * d, (t + 1) * d), turn, d), d));
+      for (let t = 0; t < keys.length / d; t++) {
+        if (first > 0 && (t < FIRST || t % turns.length !== first)) continue;
+        const key = mapKey(basis, turnKey(keys.subarray(t * d, (t + 1) * d), turn, d), d);
+        if (first > 0) turned.push(key);
+        else
+          for (let i = 0; i < d; i++) {
+            low[i] = Math.min(low[i] as number, key[i] as number);
+            high[i] = Math.max(high[i] as number, key[i] as number);
+          }
+      }
     });
-  const ranges = Array.from({ length: d }, (_, i) => {
-    const own = Float64Array.from(here, (key) => key[i] as number).sort();
-    const other = Float64Array.from(turned, (key) => key[i] as number).sort();
-    const rare = Math.floor(other.length * RARE);
-    return [
-      Math.min(own[0] as number, other[rare] ?? Number.POSITIVE_INFINITY),
-      Math.max(own.at(-1) as number, other[other.length - 1 - rare] ?? -Infinity),
-    ] as const;
-  });
+  const rare = Math.floor(turned.length * RARE);
+  const column = new Float64Array(turned.length);
+  for (let i = 0; i < d && turned.length; i++) {
+    for (let t = 0; t < turned.length; t++) column[t] = turned[t]?.[i] as number;
+    column.sort();
+    low[i] = Math.min(low[i] as number, column[rare] as number);
+    high[i] = Math.max(high[i] as number, column[turned.length - 1 - rare] as number);
+  }
+  const middle = (i: number, side: 1 | -1) => ((high[i] as number) + side * (low[i] as number)) / 2;
   return {
-    centers: ranges.map(([low, high]) => six((low + high) / 2)),
-    steps: ranges.map(([low, high]) => stepOf((high - low) / 2)),
+    centers: Array.from(low, (_, i) => six(middle(i, 1))),
+    steps: Array.from(low, (_, i) => stepOf(middle(i, -1))),
   };
 }
 
@@ -209,16 +219,16 @@ function mapAll(basis: Float64Array, keys: Float64Array, d: number): Float64Arra
 
 /** Thresholds at which the given shares of the differences are dropped, from the sparsity at a series of thresholds. */
 function thresholdsFor(
-  windows: readonly Float64Array[],
+  windows: readonly Int16Array[],
   steps: readonly number[],
-  d: number,
   grain: "element" | "chunk" | "row",
 ): number[] {
+  const d = steps.length;
   const size = grain === "element" ? 1 : grain === "chunk" ? 16 : d;
   const norm = Math.sqrt(steps.reduce((sum, x) => sum + x * x, 0) / d) * Math.sqrt(size);
-  const known: { theta: number; sparsity: number }[] = [{ theta: 0, sparsity: sparsityAt(windows, steps, d, size, 0) }];
+  const known: { theta: number; sparsity: number }[] = [{ theta: 0, sparsity: sparsityAt(windows, steps, size, 0) }];
   for (let theta = norm / 2; theta < norm * 250; theta *= 1.3) {
-    const sparsity = sparsityAt(windows, steps, d, size, theta);
+    const sparsity = sparsityAt(windows, steps, size, theta);
     known.push({ theta, sparsity: Math.max(sparsity, known.at(-1)?.sparsity ?? 0) });
     if (sparsity > 0.97) break;
   }
@@ -232,25 +242,23 @@ function thresholdsFor(
 }
 
 /** The walk of delta attention over grid codes; returns the share dropped. */
-function sparsityAt(
-  windows: readonly Float64Array[],
-  steps: readonly number[],
-  d: number,
-  size: number,
-  theta: number,
-): number {
+function sparsityAt(windows: readonly Int16Array[], steps: readonly number[], size: number, theta: number): number {
+  const d = steps.length;
+  const squares = Float64Array.from(steps, (step) => step * step);
+  const limit = theta * theta;
+  const r = new Int16Array(d);
   let [dropped, seen] = [0, 0];
   for (const codes of windows) {
-    const r = codes.slice(0, d);
+    r.set(codes.subarray(0, d));
     seen += codes.length;
     for (let at = d; at < codes.length; at += d)
       for (let from = 0; from < d; from += size) {
         let square = 0;
         for (let i = from; i < from + size; i++) {
-          const e = ((codes[at + i] as number) - (r[i] as number)) * (steps[i] as number);
-          square += e * e;
+          const e = (codes[at + i] as number) - (r[i] as number);
+          square += e * e * (squares[i] as number);
         }
-        if (square > theta * theta) for (let i = from; i < from + size; i++) r[i] = codes[at + i] as number;
+        if (square > limit) for (let i = from; i < from + size; i++) r[i] = codes[at + i] as number;
         else dropped += size;
       }
   }

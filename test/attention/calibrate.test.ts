@@ -1,0 +1,138 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { attend, attentionScratchBytes, storeKeysValues } from "#src/attention/attend.js";
+import { createCache } from "#src/attention/cache.js";
+import { calibrate } from "#src/attention/calibrate.js";
+import { decodeBasis } from "#src/attention/calibration.js";
+import { readRecording } from "#src/attention/record.js";
+import { eigenSymmetric, invert, multiply } from "#src/attention/symmetric.js";
+import { OptionError } from "#src/errors.js";
+import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
+import { Memory } from "#src/runtime/memory.js";
+import { walk } from "./delta-data.js";
+import { config, Rig, random } from "./harness.js";
+
+const shape = { heads: 4, kvHeads: 2, headDim: 32 };
+const d = shape.headDim;
+const ropeTable = new Float32Array(1024 * d).map((_, at) =>
+  (at % d < d / 2 ? Math.cos : Math.sin)((Math.floor(at / d) + 1) / 500),
+);
+
+function recordings(tokens: number) {
+  const memory = new Memory({ shared: false });
+  const kernels = instantiateKernels(kernelModule("simd"), memory.wasm);
+  const thread = { index: 0, count: 1, kernels, barrier() {} };
+  const model = config(shape);
+  const cache = createCache(memory, model, { kind: "f32", contextLength: tokens, attention: {}, record: true });
+  const scratch = memory.alloc(attentionScratchBytes(model, tokens, 1), "scratch");
+  const [queries, keys, values] = walk(shape, tokens, 4);
+  const put = (x: Float32Array) => {
+    const address = memory.alloc(x.byteLength, "test");
+    memory.f32(address, x.length).set(x);
+    return address;
+  };
+  const [q, k, v, out] = [put(queries), put(keys), put(values), put(queries)];
+  cache.reserve(tokens);
+  storeKeysValues(thread, cache.descriptor, 0, k, v, tokens, 0, scratch);
+  attend(thread, cache.descriptor, 0, out, q, tokens, 0, scratch);
+  cache.commit(tokens);
+  return { recorded: readRecording(cache, memory), queries, keys };
+}
+
+test("eigenvalues, eigenvectors and inverses of random symmetric matrices", () => {
+  const next = random(3);
+  for (const n of [1, 2, 5, 32]) {
+    const half = Float64Array.from({ length: n * n }, next);
+    const matrix = half.map((x, at) => x + (half[(at % n) * n + Math.floor(at / n)] as number));
+    const { values, vectors } = eigenSymmetric(matrix, n);
+    const turned = vectors.map((_, at) => vectors[(at % n) * n + Math.floor(at / n)] as number);
+    const scaled = vectors.map((x, at) => x * (values[Math.floor(at / n)] as number));
+    multiply(turned, scaled, n).forEach((x, at) => {
+      assert.ok(Math.abs(x - (matrix[at] as number)) < 1e-9);
+    });
+    values.forEach((x, i) => {
+      assert.ok(i === 0 || x <= (values[i - 1] as number));
+    });
+    multiply(matrix, invert(matrix, n) as Float64Array, n).forEach((x, at) => {
+      assert.ok(Math.abs(x - (at % (n + 1) ? 0 : 1)) < 1e-6);
+    });
+  }
+  assert.is(invert(Float64Array.of(1, 2, 2, 4), 2), undefined);
+});
+
+test("a recording holds the keys and the sum of the queries' outer products", () => {
+  const { recorded, queries, keys } = recordings(100);
+  assert.is(recorded.length, 2);
+  const head = recorded[1];
+  assert.is(head?.queries, 200);
+  assert.is(head?.keys[5 * d + 3], keys[(5 * 2 + 1) * d + 3]);
+  let sum = 0;
+  for (let t = 0; t < 100; t++)
+    for (const h of [2, 3]) sum += (queries[(t * 4 + h) * d + 1] as number) * (queries[(t * 4 + h) * d + 7] as number);
+  assert.ok(Math.abs((head?.queryMoments[d + 7] as number) - sum) < 1e-3);
+});
+
+test("calibrated thresholds reach their target sparsity, in every grain and basis, twice alike", () => {
+  const { recorded } = recordings(600);
+  const options = { model: "test", ropeTable };
+  const calibration = calibrate([recorded], config(shape), options);
+  assert.equal(calibration, calibrate([recorded], config(shape), options));
+  for (const grain of ["element", "chunk", "row"] as const)
+    for (const basis of ["raw", "score"] as const)
+      for (const targetSparsity of [0.3, 0.6]) {
+        const rig = new Rig("simd", shape, 600, {
+          kind: "int8",
+          attention: { kind: "delta", grain, basis, targetSparsity, calibration },
+        });
+        rig.run(...walk(shape, 600, 4));
+        const { deltaSparsity } = rig.cache.stats();
+        assert.ok(
+          Math.abs(deltaSparsity - targetSparsity) < 0.05,
+          `${grain} ${basis} ${targetSparsity}: ${deltaSparsity}`,
+        );
+      }
+});
+
+test("in the score basis the square of a difference's length is the mean square of the logit error", () => {
+  const { recorded } = recordings(600);
+  const calibration = calibrate([recorded], config(shape), { model: "test", ropeTable });
+  const { basis, inverse } = decodeBasis(calibration.heads[0]?.basis ?? "", d);
+  multiply(
+    basis,
+    inverse.map((_, at) => inverse[(at % d) * d + Math.floor(at / d)] as number),
+    d,
+  ).forEach((x, at) => {
+    assert.ok(Math.abs(x - (at % (d + 1) ? 0 : 1)) < 1e-4);
+  });
+  const { queryMoments, queries } = recorded[0] as { queryMoments: Float64Array; queries: number };
+  const difference = Float64Array.from({ length: d }, random(8));
+  let [length, error] = [0, 0];
+  for (let i = 0; i < d; i++) {
+    let x = 0;
+    for (let j = 0; j < d; j++) {
+      x += (basis[i * d + j] as number) * (difference[j] as number);
+      error +=
+        ((queryMoments[i * d + j] as number) / queries / d) * (difference[i] as number) * (difference[j] as number);
+    }
+    length += x * x;
+  }
+  assert.ok(Math.abs(length / error - 1) < 0.02, `${length} ${error}`);
+});
+
+test("delta attention without a calibration, or with one of another shape, is refused", () => {
+  const refused = (attention: object) =>
+    assert.throws(
+      () => new Rig("simd", shape, 100, { kind: "int8", attention }),
+      (error: unknown) => error instanceof OptionError,
+    );
+  refused({ kind: "delta", threshold: 0.1 });
+  const calibration = calibrate([recordings(300).recorded], config(shape), { model: "test", ropeTable, score: false });
+  refused({ kind: "delta", basis: "score", calibration });
+  refused({ kind: "delta", calibration, threshold: -1 });
+  refused({ kind: "delta", calibration, threshold: 1, targetSparsity: 0.5 });
+  refused({ kind: "delta", calibration, window: 1.5 });
+  refused({ kind: "delta", calibration: { ...calibration, headDim: 16 } });
+  refused({ kind: "delta", calibration: { ...calibration, heads: [] } });
+});
+
+test.run();
