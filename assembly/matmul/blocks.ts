@@ -1,6 +1,7 @@
 // What the block layouts share. A row's result is Σ over blocks, in column order, of
-//   ((f32(Σ code · x) · d) + (Σx · m)) · xScale
-// with an exact integer sum inside the block; the same expression in every kernel, so the same bits.
+//   (f32(Σ (code − zero) · x) · d) · xScale                  where a fixed code stands for zero,
+//   ((f32(Σ code · x) · d) + (Σx · m)) · xScale              where blocks have a minimum,
+// with exact integers in the inner sums; the same expression in every kernel, so the same bits.
 
 /** The share of one block in four rows. */
 // @ts-ignore: decorator
@@ -9,7 +10,14 @@ export function blockShare(dot: v128, d: v128, m: v128, sum: v128, xScale: v128)
   return f32x4.mul(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(dot), d), f32x4.mul(sum, m)), xScale);
 }
 
-/** The same without a minimum. */
+/** The same where code `zero` stands for 0; `offset` = zero · Σx. Integers below 2^24, so the difference is exact. */
+// @ts-ignore: decorator
+@inline
+export function blockShareOffset(dot: v128, offset: v128, d: v128, xScale: v128): v128 {
+  return f32x4.mul(f32x4.mul(f32x4.sub(f32x4.convert_i32x4_s(dot), offset), d), xScale);
+}
+
+/** The same with signed codes. */
 // @ts-ignore: decorator
 @inline
 export function blockShareNoMin(dot: v128, d: v128, xScale: v128): v128 {

@@ -1,6 +1,6 @@
 // Codes 0–63, f32 scale and minimum per 16 columns, × int8 activations with one scale per 32 columns: layout `codes`.
 import { blockShare, recordBytes, widened } from "./blocks";
-import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
+import { CHUNK, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
 import { hiddenShorts } from "./opaque";
 import { storeOutputs } from "./store";
 
@@ -95,7 +95,7 @@ export function gemm_codes(
             }
           }
         }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, true);
+        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, MINIMUM);
       }
       for (let g = 0; g < groups; g++)
         storeSums(

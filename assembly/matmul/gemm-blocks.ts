@@ -1,8 +1,15 @@
 // Products of a group of 8 rows, unpacked to scratch, with many tokens. Unpacked block: 8 f32 scales, 8 f32 minima, then
 // per 4 columns either 2 × 16 bytes (byte 4·r + c) or 4 × 8 16-bit numbers (columns 0, 2 of rows 0–3, of rows 4–7, then
 // columns 1, 3).
-import { blockShare, blockShareNoMin, recordBytes, widened } from "./blocks";
+import { blockShare, blockShareNoMin, blockShareOffset, recordBytes, widened } from "./blocks";
 import { storeOutputs } from "./store";
+
+/** Signed codes: no minima. */
+export const SIGNED: i32 = 0;
+/** Codes with minima. */
+export const MINIMUM: i32 = 1;
+/** Code 8 stands for 0; four times 8 in place of the minima. */
+export const EIGHT: i32 = 2;
 
 /** Adds one block's share to the f32 sums of one token. */
 // @ts-ignore: decorator
@@ -14,10 +21,14 @@ function addShare(
   block: usize,
   parameters: usize,
   half: usize,
-  hasMin: bool,
+  mode: i32,
 ): void {
   const xScale = v128.load32_splat(parameters);
-  if (hasMin) {
+  if (mode == EIGHT) {
+    const offset = f32x4.mul(v128.load32_splat(parameters + 4), v128.load(block, 32));
+    v128.store(sums, f32x4.add(v128.load(sums), blockShareOffset(dot0, offset, v128.load(block), xScale)));
+    v128.store(sums, f32x4.add(v128.load(sums, 16), blockShareOffset(dot1, offset, v128.load(block, 16), xScale)), 16);
+  } else if (mode == MINIMUM) {
     const sum = v128.load32_splat(parameters + 4 + half);
     v128.store(sums, f32x4.add(v128.load(sums), blockShare(dot0, v128.load(block), v128.load(block, 32), sum, xScale)));
     v128.store(
@@ -44,7 +55,7 @@ export const GROUP_BYTES: usize = 20480;
 
 /**
  * Adds the products of `columns` columns from `firstColumn` on to the sums of `groups` groups × `tokens` tokens. `halves`: blocks of 16
- * columns instead of 32. `bytes`: the byte form, codes 0–15. Records as from `quantise_per_block`.
+ * columns instead of 32. `bytes`: the byte form, codes 0–15. `mode`: SIGNED, MINIMUM or EIGHT. Records as from `quantise_per_block`.
  */
 // @ts-ignore: decorator
 @inline
@@ -59,7 +70,7 @@ export function multiplyChunk(
   columns: i32,
   bytes: bool,
   halves: bool,
-  hasMin: bool,
+  mode: i32,
 ): void {
   const stride = recordBytes(padded);
   const blockColumns = halves ? 16 : 32;
@@ -130,10 +141,10 @@ export function multiplyChunk(
         }
         const parameters = parameterStart + ((<usize>c >> 5) << 4);
         const half: usize = halves ? 4 + ((<usize>(c >> 4) & 1) << 2) : 0;
-        addShare(to, a0, a1, block, r0 + parameters, half, hasMin);
-        addShare(to + 32, b0, b1, block, r1 + parameters, half, hasMin);
-        addShare(to + 64, c0, c1, block, r2 + parameters, half, hasMin);
-        addShare(to + 96, d0, d1, block, r3 + parameters, half, hasMin);
+        addShare(to, a0, a1, block, r0 + parameters, half, mode);
+        addShare(to + 32, b0, b1, block, r1 + parameters, half, mode);
+        addShare(to + 64, c0, c1, block, r2 + parameters, half, mode);
+        addShare(to + 96, d0, d1, block, r3 + parameters, half, mode);
         block = end;
       }
     }

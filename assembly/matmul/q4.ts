@@ -1,35 +1,35 @@
 // 4-bit codes × int8 activations with one scale per 32 columns: layouts `q4`, `q4min`, `q4k`.
-import { blockShare, recordBytes, widened } from "./blocks";
-import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
+import { blockShare, blockShareOffset, recordBytes, widened } from "./blocks";
+import { CHUNK, EIGHT, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
 import { F16_FACTOR, F16_MASK, scalesFromF16With } from "./numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
 
-const SYMMETRIC: i32 = 0;
-const MINIMUM: i32 = 1;
-const MINIMUM_F32: i32 = 2;
+/** The three layouts. */
+const Q4: i32 = 0;
+const Q4_MIN: i32 = 1;
+const Q4_K: i32 = 2;
 
 // @ts-ignore: decorator
 @inline
 function parameterBytes(kind: i32): i32 {
-  return kind == SYMMETRIC ? 16 : kind == MINIMUM ? 32 : 64;
+  return kind == Q4 ? 16 : kind == Q4_MIN ? 32 : 64;
 }
 
 /** Scales of rows 0–3 (`part` 0) or 4–7 (`part` 1) of a block; `mask` and `factor` as in numbers.ts. */
 // @ts-ignore: decorator
 @inline
 function scales(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
-  return kind == MINIMUM_F32
+  return kind == Q4_K
     ? v128.load(block + (part << 4))
     : scalesFromF16With(v128.load16x4_s(block + (part << 3)), mask, factor);
 }
 
-/** Minima of the same rows; `minus8` is −8. */
+/** Minima of the same rows. */
 // @ts-ignore: decorator
 @inline
-function minima(kind: i32, block: usize, part: i32, d: v128, minus8: v128, mask: v128, factor: v128): v128 {
-  if (kind == SYMMETRIC) return f32x4.mul(d, minus8);
-  return kind == MINIMUM_F32
+function minima(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
+  return kind == Q4_K
     ? v128.load(block + 32 + (part << 4))
     : scalesFromF16With(v128.load16x4_s(block + 16 + (part << 3)), mask, factor);
 }
@@ -76,7 +76,7 @@ function gemv(
   const high = hiddenShorts(0xf0);
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
-  const minus8 = hiddenWords(0xc1000000);
+  const zero = hiddenWords(0x41000000); // 8
   for (let row = rowStart; row < rowEnd; row += 8) {
     let total0 = f32x4.splat(0);
     let total1 = f32x4.splat(0);
@@ -157,10 +157,16 @@ function gemv(
       const sum = v128.load32_splat(p, 4);
       const d0 = scales(kind, w, 0, mask, factor);
       const d1 = scales(kind, w, 1, mask, factor);
-      const m0 = minima(kind, w, 0, d0, minus8, mask, factor);
-      const m1 = minima(kind, w, 1, d1, minus8, mask, factor);
-      total0 = f32x4.add(total0, blockShare(dot0, d0, m0, sum, xScale));
-      total1 = f32x4.add(total1, blockShare(dot1, d1, m1, sum, xScale));
+      if (kind == Q4) {
+        const offset = f32x4.mul(sum, zero);
+        total0 = f32x4.add(total0, blockShareOffset(dot0, offset, d0, xScale));
+        total1 = f32x4.add(total1, blockShareOffset(dot1, offset, d1, xScale));
+      } else {
+        const m0 = minima(kind, w, 0, mask, factor);
+        const m1 = minima(kind, w, 1, mask, factor);
+        total0 = f32x4.add(total0, blockShare(dot0, d0, m0, sum, xScale));
+        total1 = f32x4.add(total1, blockShare(dot1, d1, m1, sum, xScale));
+      }
       w += blockBytes;
     }
     const to = out + ((<usize>row) << 2);
@@ -189,7 +195,9 @@ function gemm(
   const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
   const scaleMask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
-  const minus8 = hiddenWords(0xc1000000);
+  const eight = f32x4.splat(8);
+  // The code that becomes 0 in the 16-bit form.
+  const zero = i16x8.splat(kind == Q4 ? 8 : 0);
   const groupBytes = <usize>(padded >> 5) * (128 + parameterBytes(kind));
   const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
   for (let first = 0; first < tokens; first += TOKEN_BATCH) {
@@ -205,9 +213,8 @@ function gemm(
           let to = unpacked + <usize>g * GROUP_BYTES;
           for (let c = 0; c < count; c += 32) {
             for (let part = 0; part < 2; part++) {
-              const d = scales(kind, w, part, scaleMask, factor);
-              v128.store(to + (part << 4), d);
-              v128.store(to + (part << 4), minima(kind, w, part, d, minus8, scaleMask, factor), 32);
+              v128.store(to + (part << 4), scales(kind, w, part, scaleMask, factor));
+              v128.store(to + (part << 4), kind == Q4 ? eight : minima(kind, w, part, scaleMask, factor), 32);
             }
             w += parameterBytes(kind);
             to += 64;
@@ -219,16 +226,16 @@ function gemm(
                 v128.store(to + (j << 4), v128.and(i16x8.shr_u(v, 4), mask), 128);
               } else {
                 const at = to + ((j >> 1) << 6) + ((j & 1) << 4);
-                v128.store(at, v128.and(v, mask));
-                v128.store(at, v128.and(i16x8.shr_u(v, 8), mask), 32);
-                v128.store(at, v128.and(i16x8.shr_u(v, 4), mask), 256);
-                v128.store(at, i16x8.shr_u(v, 12), 288);
+                v128.store(at, i16x8.sub(v128.and(v, mask), zero));
+                v128.store(at, i16x8.sub(v128.and(i16x8.shr_u(v, 8), mask), zero), 32);
+                v128.store(at, i16x8.sub(v128.and(i16x8.shr_u(v, 4), mask), zero), 256);
+                v128.store(at, i16x8.sub(i16x8.shr_u(v, 12), zero), 288);
               }
             }
             to += ASC_FEATURE_RELAXED_SIMD ? 256 : 512;
           }
         }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, ASC_FEATURE_RELAXED_SIMD, false, true);
+        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, ASC_FEATURE_RELAXED_SIMD, false, kind != Q4 ? MINIMUM : ASC_FEATURE_RELAXED_SIMD ? EIGHT : SIGNED);
       }
       for (let g = 0; g < groups; g++)
         storeSums(
@@ -242,21 +249,21 @@ function gemm(
 export function gemv_q4(
   out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
 ): void {
-  gemv(SYMMETRIC, out, weights, record, columns, rowStart, rowEnd, accumulate);
+  gemv(Q4, out, weights, record, columns, rowStart, rowEnd, accumulate);
 }
 
 /** One token × layout `q4min`. */
 export function gemv_q4min(
   out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
 ): void {
-  gemv(MINIMUM, out, weights, record, columns, rowStart, rowEnd, accumulate);
+  gemv(Q4_MIN, out, weights, record, columns, rowStart, rowEnd, accumulate);
 }
 
 /** One token × layout `q4k`. */
 export function gemv_q4k(
   out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
 ): void {
-  gemv(MINIMUM_F32, out, weights, record, columns, rowStart, rowEnd, accumulate);
+  gemv(Q4_K, out, weights, record, columns, rowStart, rowEnd, accumulate);
 }
 
 /** `tokens` tokens × layout `q4`; out f32 [tokens][rows]; scratch: `matmulScratchBytes`. */
@@ -264,7 +271,7 @@ export function gemm_q4(
   out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
   accumulate: bool, scratch: usize,
 ): void {
-  gemm(SYMMETRIC, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+  gemm(Q4, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
 }
 
 /** `tokens` tokens × layout `q4min`. */
@@ -272,7 +279,7 @@ export function gemm_q4min(
   out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
   accumulate: bool, scratch: usize,
 ): void {
-  gemm(MINIMUM, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+  gemm(Q4_MIN, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
 }
 
 /** `tokens` tokens × layout `q4k`. */
@@ -280,5 +287,5 @@ export function gemm_q4k(
   out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
   accumulate: bool, scratch: usize,
 ): void {
-  gemm(MINIMUM_F32, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+  gemm(Q4_K, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
 }

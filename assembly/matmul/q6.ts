@@ -1,7 +1,7 @@
 // 6-bit codes × int8 activations with one scale per 32 columns: layout `q6`. value = d · sc · (code − 32).
-import { blockShare, recordBytes, widened } from "./blocks";
+import { blockShareOffset, recordBytes, widened } from "./blocks";
 import {
-  CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH,
+  CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH,
 } from "./gemm-blocks";
 import { F16_FACTOR, F16_MASK, scalesFromF16With } from "./numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
@@ -68,7 +68,7 @@ export function gemv_q6(
   const byte = hiddenShorts(0xff);
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
-  const minus32 = hiddenWords(0xc2000000);
+  const zero = hiddenWords(0x42000000); // 32
   let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * BLOCK_BYTES;
   for (let row = rowStart; row < rowEnd; row += 8) {
     let total0 = f32x4.splat(0);
@@ -93,9 +93,9 @@ export function gemv_q6(
         const factors = v128.load8x8_s(w + (<usize>half << 3), 16);
         const f0 = f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(factors)));
         const f1 = f32x4.mul(d1, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(factors)));
-        const sum = v128.load32_splat(p + (<usize>half << 2), 8);
-        total0 = f32x4.add(total0, blockShare(dot0, f0, f32x4.mul(f0, minus32), sum, xScale));
-        total1 = f32x4.add(total1, blockShare(dot1, f1, f32x4.mul(f1, minus32), sum, xScale));
+        const offset = f32x4.mul(v128.load32_splat(p + (<usize>half << 2), 8), zero);
+        total0 = f32x4.add(total0, blockShareOffset(dot0, offset, f0, xScale));
+        total1 = f32x4.add(total1, blockShareOffset(dot1, offset, f1, xScale));
       }
     }
     const to = out + ((<usize>row) << 2);
@@ -104,21 +104,21 @@ export function gemv_q6(
   }
 }
 
-/** Four codes of eight rows as 16-bit numbers: columns 0, 2, then 1, 3. */
+/** Four codes of eight rows, less `zero`, as 16-bit numbers: columns 0, 2, then 1, 3. */
 // @ts-ignore: decorator
 @inline
-function unpackQuad(to: usize, v0: v128, v1: v128, byte: v128): void {
-  v128.store(to, v128.and(v0, byte));
-  v128.store(to, v128.and(v1, byte), 16);
-  v128.store(to, i16x8.shr_u(v0, 8), 32);
-  v128.store(to, i16x8.shr_u(v1, 8), 48);
+function unpackQuad(to: usize, v0: v128, v1: v128, byte: v128, zero: v128): void {
+  v128.store(to, i16x8.sub(v128.and(v0, byte), zero));
+  v128.store(to, i16x8.sub(v128.and(v1, byte), zero), 16);
+  v128.store(to, i16x8.sub(i16x8.shr_u(v0, 8), zero), 32);
+  v128.store(to, i16x8.sub(i16x8.shr_u(v1, 8), zero), 48);
 }
 
-/** Half a block: f32 scales, f32 minima, 16-bit codes. */
+/** Half a block: f32 scales, then codes − 32 as 16-bit numbers. */
 // @ts-ignore: decorator
 @inline
 function unpackHalf(
-  to: usize, w: usize, half: i32, mask: v128, factor: v128, minus32: v128, nibble: v128, pair: v128, byte: v128,
+  to: usize, w: usize, half: i32, mask: v128, factor: v128, zero: v128, nibble: v128, pair: v128, byte: v128,
 ): void {
   const factors = v128.load8x8_s(w + (half << 3), 16);
   const f0 = f32x4.mul(
@@ -131,8 +131,6 @@ function unpackHalf(
   );
   v128.store(to, f0);
   v128.store(to, f1, 16);
-  v128.store(to, f32x4.mul(f0, minus32), 32);
-  v128.store(to, f32x4.mul(f1, minus32), 48);
   const high0 = v128.load(w + (half << 5), 160);
   const high1 = v128.load(w + (half << 5), 176);
   const low = w + 32;
@@ -142,24 +140,28 @@ function unpackHalf(
     join(v128.load(low), high0, half, 0, nibble, pair),
     join(v128.load(low, 16), high1, half, 0, nibble, pair),
     byte,
+    zero,
   );
   unpackQuad(
     to + 64,
     join(v128.load(low, 32), high0, half, 1, nibble, pair),
     join(v128.load(low, 48), high1, half, 1, nibble, pair),
     byte,
+    zero,
   );
   unpackQuad(
     to + 128,
     join(v128.load(low, 64), high0, half, 2, nibble, pair),
     join(v128.load(low, 80), high1, half, 2, nibble, pair),
     byte,
+    zero,
   );
   unpackQuad(
     to + 192,
     join(v128.load(low, 96), high0, half, 3, nibble, pair),
     join(v128.load(low, 112), high1, half, 3, nibble, pair),
     byte,
+    zero,
   );
 }
 
@@ -175,7 +177,7 @@ export function gemm_q6(
   const byte = hiddenShorts(0xff);
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
-  const minus32 = hiddenWords(0xc2000000);
+  const zero = hiddenShorts(32);
   const groupBytes = <usize>(padded >> 5) * BLOCK_BYTES;
   const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
   for (let first = 0; first < tokens; first += TOKEN_BATCH) {
@@ -190,11 +192,11 @@ export function gemm_q6(
           let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * BLOCK_BYTES;
           let to = unpacked + <usize>g * GROUP_BYTES;
           for (let c = 0; c < count; c += 32, w += BLOCK_BYTES, to += 640) {
-            unpackHalf(to, w, 0, mask, factor, minus32, nibble, pair, byte);
-            unpackHalf(to + 320, w, 1, mask, factor, minus32, nibble, pair, byte);
+            unpackHalf(to, w, 0, mask, factor, zero, nibble, pair, byte);
+            unpackHalf(to + 320, w, 1, mask, factor, zero, nibble, pair, byte);
           }
         }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, true);
+        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, SIGNED);
       }
       for (let g = 0; g < groups; g++)
         storeSums(

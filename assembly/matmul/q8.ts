@@ -1,7 +1,7 @@
 // Signed 8-bit codes × int8 activations with one scale per 32 columns: layout `q8`. Both operands need their sign, so
 // both builds widen to 16 bits.
 import { blockShareNoMin, recordBytes } from "./blocks";
-import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
+import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
 import { F16_FACTOR, F16_MASK, scalesFromF16, scalesFromF16With } from "./numbers";
 import { hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
@@ -76,7 +76,7 @@ export function gemm_q8(
             for (let j = 0; j < 32; j++, w += 8, to += 16) v128.store(to, v128.load8x8_s(w));
           }
         }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, false, false);
+        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, false, SIGNED);
       }
       for (let g = 0; g < groups; g++)
         storeSums(

@@ -57,7 +57,7 @@ function rowBlocks(weight: Weight, memory: DataView, row: number): Block[] {
           return (low & 15) | ((high & 3) << 4);
         });
         const d = fround(f16(at + lane * 2) * memory.getInt8(at + 16 + half * 8 + lane));
-        return { columns: 16, codes, d, m: fround(d * -32), hasMin: true };
+        return { columns: 16, codes: codes.map((code) => code - 32), d, m: 0, hasMin: false };
       });
     case "codes":
       return list(paddedColumns(columns) / 16, (b) => {
@@ -74,8 +74,8 @@ function rowBlocks(weight: Weight, memory: DataView, row: number): Block[] {
           return c < 16 ? byte & 15 : byte >> 4;
         });
         const d = layout === "q4k" ? f32(at + lane * 4) : f16(at + lane * 2);
-        const m =
-          layout === "q4" ? fround(d * -8) : layout === "q4min" ? f16(at + 16 + lane * 2) : f32(at + 32 + lane * 4);
+        if (layout === "q4") return { columns: 32, codes: codes.map((code) => code - 8), d, m: 0, hasMin: false };
+        const m = layout === "q4min" ? f16(at + 16 + lane * 2) : f32(at + 32 + lane * 4);
         return { columns: 32, codes, d, m, hasMin: true };
       });
     }
