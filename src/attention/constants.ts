@@ -76,7 +76,7 @@ export function makeConstants(
       squares[i] = step * step;
       limits[i] = Math.min(127, Math.floor(theta / step));
       if (score) {
-        keyMap[i] = -(head.scoreCenters?.[i] as number) / step;
+        keyMap[i] = -(head.scoreCenters?.[i] ?? 0) / step;
         for (let j = 0; j < headDim; j++) {
           keyMap[(j + 1) * headDim + i] = (score?.basis[i * headDim + j] as number) / step;
           queryMap[(j + 1) * headDim + i] = (score?.inverse[i * headDim + j] as number) * step;

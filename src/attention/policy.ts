@@ -122,7 +122,6 @@ function checkCalibration({ calibration }: AttentionOptions, config: ModelConfig
         numbers(head.scoreCenters, headDim, false) &&
         (head.basis === undefined || typeof head.basis === "string") &&
         !head.basis === !head.scoreSteps &&
-        !head.basis === !head.scoreCenters &&
         typeof head.thresholds === "object" &&
         Object.values(head.thresholds).every((list) => numbers(list, SPARSITIES.length, false)),
     );
