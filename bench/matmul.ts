@@ -34,8 +34,15 @@ const STREAMED_BYTES = 96e6;
 for (const build of ["simd", "relaxed"] as const) {
   if (!WebAssembly.validate(kernelBytes(build))) continue;
   for (const [layout, rows, columns] of shapes)
-    for (const tokens of [1, 64]) {
-      const name = `${build} ${layout} ${rows}x${columns} ${tokens === 1 ? "gemv" : "gemm"}`;
+    for (const [tokens, dot] of [
+      [1, 0],
+      [64, 0],
+      [1, 1],
+      [64, 1],
+    ] as const) {
+      if (dot === 1 && (layout !== "ternary" || build === "simd")) continue;
+      const dots = { gemv: dot, gemm: dot };
+      const name = `${build} ${layout} ${rows}x${columns} ${tokens === 1 ? "gemv" : "gemm"}${dot ? " dot32" : ""}`;
       if (!words.every((word) => name.includes(word))) continue;
       const memory = new Memory({ shared: false });
       const thread: Thread = {
@@ -58,7 +65,9 @@ for (const build of ["simd", "relaxed"] as const) {
       const scratch = memory.alloc(matmulScratchBytes(columns), "scratch");
       let call = 0;
       const bench = new Bench({ time: Number(process.env.BENCH_MS ?? 300), warmupTime: 100 });
-      bench.add(name, () => matmul(thread, out, weights[call++ % copies] as Weight, activations, tokens, { scratch }));
+      bench.add(name, () =>
+        matmul(thread, out, weights[call++ % copies] as Weight, activations, tokens, { scratch, dots }),
+      );
       await bench.run();
       const result = bench.tasks[0]?.result as { latency?: { p50?: number; min?: number } } | undefined;
       const ms = result?.latency?.p50 ?? Number.NaN;

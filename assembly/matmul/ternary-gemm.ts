@@ -112,6 +112,52 @@ function multiplyBytes(
   }
 }
 
+/** The same with 32-bit dot products: one instruction each where the processor has AVX-VNNI or SDOT. */
+// @ts-ignore: decorator
+@inline
+function multiplyBytes32(
+  to: usize,
+  w: usize,
+  r0: usize,
+  r1: usize,
+  r2: usize,
+  r3: usize,
+  columns: i32,
+): void {
+  let a0 = v128.load(to, 0);
+  let a1 = v128.load(to, 16);
+  let b0 = v128.load(to, 32);
+  let b1 = v128.load(to, 48);
+  let c0 = v128.load(to, 64);
+  let c1 = v128.load(to, 80);
+  let d0 = v128.load(to, 96);
+  let d1 = v128.load(to, 112);
+  for (let x: usize = 0; x < <usize>columns; x += 4, w += 32) {
+    const v0 = v128.load(w);
+    const v1 = v128.load(w, 16);
+    let q = v128.load32_splat(r0 + x);
+    a0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v0, a0);
+    a1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v1, a1);
+    q = v128.load32_splat(r1 + x);
+    b0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v0, b0);
+    b1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v1, b1);
+    q = v128.load32_splat(r2 + x);
+    c0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v0, c0);
+    c1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v1, c1);
+    q = v128.load32_splat(r3 + x);
+    d0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v0, d0);
+    d1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v1, d1);
+  }
+  v128.store(to, a0, 0);
+  v128.store(to, a1, 16);
+  v128.store(to, b0, 32);
+  v128.store(to, b1, 48);
+  v128.store(to, c0, 64);
+  v128.store(to, c1, 80);
+  v128.store(to, d0, 96);
+  v128.store(to, d1, 112);
+}
+
 /** Row pairs of two groups × four tokens; the sums of the second group are at `other`. */
 // @ts-ignore: decorator
 @inline
@@ -165,7 +211,7 @@ function multiplyRowPairs(
 
 /**
  * `tokens` tokens, records at the stride of `quantise_per_token`; out f32 [tokens][rows]; rows `rowStart` (a multiple of
- * 8) to `rowEnd` − 1; scratch: `matmulScratchBytes`.
+ * 8) to `rowEnd` − 1; scratch: `matmulScratchBytes`. `dot32`: which instruction the relaxed build uses; same bits.
  */
 export function gemm_ternary(
   out: usize,
@@ -179,6 +225,7 @@ export function gemm_ternary(
   scale: f32,
   accumulate: bool,
   scratch: usize,
+  dot32: bool,
 ): void {
   const padded = (columns + 31) & ~31;
   const stride = <usize>(16 + 3 * padded);
@@ -209,8 +256,12 @@ export function gemm_ternary(
           const r3 = x + <usize>min(t + 3, batch - 1) * stride;
           const sums = scratch + ((<usize>t) << 5);
           if (ASC_FEATURE_RELAXED_SIMD) {
-            for (let g = 0; g < groups; g++)
-              multiplyBytes(sums + <usize>g * SUM_BYTES, unpacked + <usize>g * GROUP_BYTES, r0, r1, r2, r3, count);
+            for (let g = 0; g < groups; g++) {
+              const to = sums + <usize>g * SUM_BYTES;
+              const w = unpacked + <usize>g * GROUP_BYTES;
+              if (dot32) multiplyBytes32(to, w, r0, r1, r2, r3, count);
+              else multiplyBytes(to, w, r0, r1, r2, r3, count);
+            }
           } else {
             for (let g = 0; g < groups; g += 2) {
               const to = sums + <usize>g * SUM_BYTES;

@@ -5,7 +5,7 @@ import { centred, storeTernary } from "./store";
 
 /**
  * One token. `weights`: layout `ternary`; `record`: from `quantise_per_token`; `out` f32 [rows]. Rows `rowStart …
- * rowEnd − 1`, rowStart a multiple of 8.
+ * rowEnd − 1`, rowStart a multiple of 8. `dot32`: which instruction the relaxed build uses; same bits.
  */
 export function gemv_ternary(
   out: usize,
@@ -16,6 +16,7 @@ export function gemv_ternary(
   rowEnd: i32,
   scale: f32,
   accumulate: bool,
+  dot32: bool,
 ): void {
   const padded = (columns + 31) & ~31;
   const bytes = record + 16;
@@ -26,7 +27,31 @@ export function gemv_ternary(
   for (let row = rowStart; row < rowEnd; row += 8) {
     let sum0 = i32x4.splat(0);
     let sum1 = i32x4.splat(0);
-    if (ASC_FEATURE_RELAXED_SIMD) {
+    if (ASC_FEATURE_RELAXED_SIMD && dot32) {
+      // `b` holds four times its sum.
+      let b0 = i32x4.splat(0);
+      let b1 = i32x4.splat(0);
+      for (let x = bytes, end = bytes + padded; x < end; x += 16, w += 32) {
+        const x0 = v128.load32_splat(x);
+        const x1 = v128.load32_splat(x, 4);
+        const x2 = v128.load32_splat(x, 8);
+        const x3 = v128.load32_splat(x, 12);
+        const v0 = v128.load(w);
+        const v1 = v128.load(w, 16);
+        const u0 = i16x8.shr_u(v0, 4);
+        const u1 = i16x8.shr_u(v1, 4);
+        sum0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, v128.and(v0, low), sum0);
+        b0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, v128.and(v0, next), b0);
+        sum0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x2, v128.and(u0, low), sum0);
+        b0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x3, v128.and(u0, next), b0);
+        sum1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x0, v128.and(v1, low), sum1);
+        b1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x1, v128.and(v1, next), b1);
+        sum1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x2, v128.and(u1, low), sum1);
+        b1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(x3, v128.and(u1, next), b1);
+      }
+      sum0 = i32x4.add(sum0, i32x4.shr_s(b0, 2));
+      sum1 = i32x4.add(sum1, i32x4.shr_s(b1, 2));
+    } else if (ASC_FEATURE_RELAXED_SIMD) {
       const end = bytes + padded;
       for (let x = bytes; x < end; ) {
         // Within 128 columns no 16-bit sum overflows: 16 · (2 · 127 · 8) = 32512. `b` holds four times its sum.

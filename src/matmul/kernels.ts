@@ -48,6 +48,7 @@ export interface MatmulKernels {
     rowEnd: number,
     scale: number,
     accumulate: number,
+    dot32: number,
   ): void;
   gemm_ternary(
     out: number,
@@ -61,6 +62,7 @@ export interface MatmulKernels {
     scale: number,
     accumulate: number,
     scratch: number,
+    dot32: number,
   ): void;
   gemm_ternary_blocks(
     out: number,

@@ -1,5 +1,6 @@
 import { share, type Thread } from "../runtime/thread.js";
 import { activationStride } from "./activations.js";
+import { chooseDots, type DotChoice } from "./dots.js";
 import type { Gemm, Gemv } from "./kernels.js";
 import { paddedColumns, ROW_GROUP } from "./layout.js";
 import type { Weight } from "./weight.js";
@@ -16,7 +17,8 @@ export function matmulScratchBytes(columns: number): number {
  * Every thread does its share of the rows; no barrier inside. A number's bits do not depend on the count of tokens or
  * threads, nor on the build.
  *
- * @param scratch address of this thread's own `matmulScratchBytes(weight.columns)` bytes, a multiple of 16
+ * @param options `scratch`: address of this thread's own `matmulScratchBytes(weight.columns)` bytes, a multiple of 16;
+ * `dots`: which instructions to use, for tests and measurements; by default the faster ones on this processor
  */
 export function matmul(
   thread: Thread,
@@ -24,7 +26,7 @@ export function matmul(
   weight: Weight,
   activations: number,
   tokens: number,
-  options: { accumulate?: boolean | undefined; scratch: number },
+  options: { accumulate?: boolean | undefined; scratch: number; dots?: DotChoice | undefined },
 ): void {
   const { kernels } = thread;
   const { address, rows, columns, scale } = weight;
@@ -33,6 +35,7 @@ export function matmul(
   const accumulate = options.accumulate ? 1 : 0;
   const { scratch } = options;
   if (weight.layout === "ternary") {
+    const dots = options.dots ?? chooseDots(kernels, scratch);
     if (weight.blockScales !== undefined)
       kernels.gemm_ternary_blocks(
         out,
@@ -46,8 +49,23 @@ export function matmul(
         weight.blockScales,
         accumulate,
       );
-    else if (tokens === 1) kernels.gemv_ternary(out, address, activations, columns, start, end, scale, accumulate);
-    else kernels.gemm_ternary(out, address, activations, tokens, rows, columns, start, end, scale, accumulate, scratch);
+    else if (tokens === 1)
+      kernels.gemv_ternary(out, address, activations, columns, start, end, scale, accumulate, dots.gemv);
+    else
+      kernels.gemm_ternary(
+        out,
+        address,
+        activations,
+        tokens,
+        rows,
+        columns,
+        start,
+        end,
+        scale,
+        accumulate,
+        scratch,
+        dots.gemm,
+      );
     return;
   }
   let gemv: Gemv;

@@ -5,6 +5,7 @@ import type { LinearTensor, TensorType } from "#src/formats/model-file.js";
 import type { ByteSource } from "#src/formats/source.js";
 import { activationBytes, activationKind, quantiseActivations } from "#src/matmul/activations.js";
 import { blockShapes, dequantise } from "#src/matmul/dequantise.js";
+import type { DotChoice } from "#src/matmul/dots.js";
 import { embedRows, matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
 import { loadWeight, planWeight, type Weight, type WeightTarget } from "#src/matmul/weight.js";
 import { instantiateKernels, type KernelBuild, kernelModule } from "#src/runtime/instantiate.js";
@@ -131,7 +132,12 @@ export class Machine {
   }
 
   /** weight · x for all tokens, by `threads` threads one after the other. */
-  multiply(weight: Weight, x: Float32Array, tokens: number, options: { threads?: number; onto?: Float32Array } = {}) {
+  multiply(
+    weight: Weight,
+    x: Float32Array,
+    tokens: number,
+    options: { threads?: number; onto?: Float32Array; dots?: DotChoice } = {},
+  ) {
     const { memory } = this;
     const kind = activationKind(weight.layout);
     const xAddress = memory.alloc(x.byteLength, "x");
@@ -159,6 +165,7 @@ export class Machine {
       matmul(this.thread(index, threads), out, weight, kind === "f32" ? xAddress : buffer, tokens, {
         accumulate: options.onto !== undefined,
         scratch,
+        dots: options.dots,
       });
     const result = memory.f32(out, tokens * weight.rows).slice();
     for (const value of memory.f32(out, tokens * weight.rows + 16).subarray(tokens * weight.rows))

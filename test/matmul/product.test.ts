@@ -3,6 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { TensorType } from "#src/formats/model-file.js";
 import { activationKind } from "#src/matmul/activations.js";
+import { chooseDots } from "#src/matmul/dots.js";
+import { matmulScratchBytes } from "#src/matmul/matmul.js";
 import type { WeightTarget } from "#src/matmul/weight.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { Machine, random, randomTensor } from "../helpers/matmul.js";
@@ -102,5 +104,37 @@ for (const build of runnableBuilds)
       }
     }
   });
+
+for (const build of runnableBuilds)
+  test(`(${build}) the 32-bit dot products give the same bits as the 16-bit ones`, async () => {
+    const machine = new Machine(build);
+    for (const [rows, columns] of [
+      [21, 256],
+      [40, 2304],
+    ] as const) {
+      const { tensor } = randomTensor("TQ2_0", rows, columns, columns, { sameScales: true });
+      const weight = await machine.load(tensor);
+      const next = random(columns);
+      const x = Float32Array.from({ length: 7 * columns }, () => next() * 20 - 10);
+      for (const tokens of [1, 2, 7]) {
+        const some = x.subarray(0, tokens * columns);
+        const [short, long] = [0, 1].map((dot) =>
+          machine.multiply(weight, some, tokens, { dots: { gemv: dot as 0 | 1, gemm: dot as 0 | 1 } }),
+        );
+        assert.equal(short, long);
+      }
+    }
+  });
+
+test("the choice of the dot product is made once the kernels are warm, and computes nothing", () => {
+  const machine = new Machine(runnableBuilds[runnableBuilds.length - 1] ?? "simd");
+  const scratch = machine.memory.alloc(matmulScratchBytes(64), "scratch");
+  assert.equal(chooseDots(machine.kernels, scratch), { gemv: 0, gemm: 0 });
+  const started = performance.now();
+  for (let i = 0; i < 50; i++) chooseDots(machine.kernels, scratch);
+  while (performance.now() - started < 210);
+  const choice = chooseDots(machine.kernels, scratch);
+  assert.is(chooseDots(machine.kernels, scratch), choice);
+});
 
 test.run();

@@ -1,0 +1,68 @@
+import type { Kernels } from "../runtime/kernels.js";
+
+/**
+ * Which of two relaxed instructions the ternary kernels use: 0, the 16-bit dot product, of which many fit one
+ * accumulator (`pmaddubsw` + `paddw`); 1, the 32-bit one with accumulation, a single instruction on processors with
+ * AVX-VNNI or SDOT and about five on others. The results have the same bits.
+ */
+export interface DotChoice {
+  gemv: 0 | 1;
+  gemm: 0 | 1;
+}
+
+const DEFAULT: DotChoice = { gemv: 0, gemm: 0 };
+
+/** What a thread knows about its kernels: when they were first used, how often, and who won the race. */
+interface Race {
+  started: number;
+  calls: number;
+  winner?: DotChoice;
+}
+const races = new WeakMap<Kernels, Race>();
+
+/** The race waits until the engine has had this much time to optimise the kernels; before, it would measure nothing. */
+const WAIT_MS = 200;
+const WAIT_CALLS = 50;
+
+/** A matrix in the nearest cache, and repetitions for a fifth of a millisecond: clocks of browsers are coarse. */
+const ROWS = 32;
+const COLUMNS = 512;
+const TOKENS = 16;
+const GEMV_REPEATS = 500;
+const GEMM_REPEATS = 50;
+const ROUNDS = 4;
+
+/**
+ * The faster choice on this processor, found once per thread by a race of some three milliseconds. The kernels run on
+ * whatever lies in `scratch` (`matmulScratchBytes`): only the time counts.
+ */
+export function chooseDots(kernels: Kernels, scratch: number): DotChoice {
+  let race = races.get(kernels);
+  if (!race) {
+    race = { started: performance.now(), calls: 0 };
+    races.set(kernels, race);
+  }
+  if (race.winner) return race.winner;
+  if (++race.calls < WAIT_CALLS || performance.now() - race.started < WAIT_MS) return DEFAULT;
+  // In the scratch: sums and unpacked codes of the kernel itself, and over them weights, activations and outputs.
+  const weights = scratch + 4 * 4096;
+  const records = weights + (ROWS * COLUMNS) / 4;
+  const out = records + TOKENS * (16 + 3 * COLUMNS);
+  const gemv = (dot32: number) => kernels.gemv_ternary(out, weights, records, COLUMNS, 0, ROWS, 1, 0, dot32);
+  const gemm = (dot32: number) =>
+    kernels.gemm_ternary(out, weights, records, TOKENS, ROWS, COLUMNS, 0, ROWS, 1, 0, scratch, dot32);
+  race.winner = { gemv: faster(gemv, GEMV_REPEATS), gemm: faster(gemm, GEMM_REPEATS) };
+  return race.winner;
+}
+
+/** 1 when it is clearly faster; the 16-bit instruction is good everywhere. */
+function faster(run: (dot32: number) => void, repeats: number): 0 | 1 {
+  const best: [number, number] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let round = 0; round < ROUNDS; round++)
+    for (const dot32 of [0, 1] as const) {
+      const start = performance.now();
+      for (let i = 0; i < repeats; i++) run(dot32);
+      best[dot32] = Math.min(best[dot32], performance.now() - start);
+    }
+  return best[1] < 0.9 * best[0] ? 1 : 0;
+}
