@@ -2,7 +2,7 @@
 // 24, Deno, Bun, Chromium and Firefox (with and without threads, bundled, under a strict policy), Node on ARM64 under
 // emulation. Ends with a table and fails unless everything passed with one hash.
 //   node scripts/verify-everywhere.mjs [word …]   only the rows that contain one of the words
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { arm64Node } from "../runtime-tests/arm64.mjs";
 import { installPackage, run } from "../runtime-tests/install.mjs";
@@ -52,6 +52,11 @@ async function bundles() {
       join(folder, "node_modules/deltallm/weights/story.gguf"),
     ]),
   );
+  check("jsr.json has the version of package.json", () => {
+    const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+    if (JSON.parse(readFileSync("jsr.json", "utf8")).version !== version) throw new Error("no");
+    if (!readFileSync("jsr/mod.ts", "utf8").includes(`npm:deltallm@${version}"`)) throw new Error("not in jsr/mod.ts");
+  });
   const attw = join("runtime-tests", "node_modules", ".bin", "attw");
   check("attw", () => run(attw, ["--profile", "esm-only", "--exclude-entrypoints", "story.gguf", "--pack", "."]));
 }
