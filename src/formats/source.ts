@@ -8,10 +8,11 @@ export interface ByteSource {
   /** Length in bytes. */
   readonly size: number;
   /**
-   * Reads exactly `length` bytes from `offset`.
+   * Reads exactly `length` bytes from `offset`. A source may put them at the start of `into` (at least `length` bytes)
+   * and return that part of it; callers that read much save garbage by offering one.
    * @throws SourceError when the range lies outside the source, the read comes back short, or the transport fails.
    */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
   /** Closes handles. Reading afterwards throws SourceError. */
   close?(): Promise<void>;
 }

@@ -9,8 +9,15 @@ const CHUNK_BYTES = 4 << 20;
 export interface StreamOptions {
   source: number;
   sourceBytes: number;
+  /** From `readBuffers`; without them every read allocates. */
+  buffers?: readonly [Uint8Array, Uint8Array] | undefined;
   signal?: AbortSignal | undefined;
   onBytes?: ((bytes: number) => void) | undefined;
+}
+
+/** Buffers for the reads of any number of tensors, one after the other. */
+export function readBuffers(): [Uint8Array, Uint8Array] {
+  return [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
 }
 
 /**
@@ -33,9 +40,13 @@ export async function eachChunk(
     throw new OptionError(`${options.sourceBytes} bytes of staging do not hold ${unit} rows of ${lineBytes} bytes`, {
       tensor: tensor.name,
     });
+  let turn = 0;
   const read = (first: number) => {
+    turn ^= 1;
     const bytes = Math.min(fit, rows - first) * lineBytes;
-    const result = tensor.source.read(tensor.offset + first * lineBytes, bytes, options.signal);
+    const buffer = options.buffers?.[turn as 0 | 1];
+    const into = buffer && buffer.length >= bytes ? buffer : undefined;
+    const result = tensor.source.read(tensor.offset + first * lineBytes, bytes, options.signal, into);
     // Reported where it is awaited; without this an error of the step before would leave it unhandled.
     result.catch(() => {});
     return result;
@@ -47,6 +58,6 @@ export async function eachChunk(
     if (first + fit < rows) next = read(first + fit);
     memory.u8(options.source, bytes.byteLength).set(bytes);
     handle(options.source, first, Math.min(fit, rows - first), tensor.offset + first * lineBytes);
-    options.onBytes?.(first * lineBytes + bytes.byteLength);
+    options.onBytes?.(bytes.byteLength);
   }
 }

@@ -19,6 +19,7 @@ import { bf16ToFloat, f16ToFloat, roundToBf16 } from "./numbers.js";
 import { eachChunk } from "./stream.js";
 
 export { planWeight, type WeightLayout, type WeightPlan, type WeightTarget } from "./layout.js";
+export { readBuffers } from "./stream.js";
 
 /** A matrix in memory. Plain data: can be sent to threads as JSON. */
 export interface Weight {
@@ -41,8 +42,10 @@ export interface LoadOptions {
   stagingBytes: number;
   /** Rows per head; needed for tensors with `rowOrder: "interleaved"`. */
   headDim?: number | undefined;
+  /** `readBuffers()`, shared by the loads of a model, one after the other; without them every read allocates. */
+  buffers?: readonly [Uint8Array, Uint8Array] | undefined;
   signal?: AbortSignal | undefined;
-  /** Called with the number of bytes of this tensor read so far. */
+  /** Called with the number of bytes read since the last call. */
   onBytes?: ((bytes: number) => void) | undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { LinearTensor, ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { Weight } from "../matmul/weight.js";
-import { loadVector, loadWeight, planWeight } from "../matmul/weight.js";
+import { loadVector, loadWeight, planWeight, readBuffers } from "../matmul/weight.js";
 import type { Kernels } from "../runtime/kernels.js";
 import type { Memory } from "../runtime/memory.js";
 import type { LayerWeights } from "./plan.js";
@@ -39,15 +39,17 @@ export async function loadWeights(
   const { config, tensors } = file;
   const staging = memory.alloc(STAGING_BYTES, "the staging buffer");
   const total = file.allTensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  const buffers = readBuffers();
   const before = memory.usedBytes;
   let done = 0;
 
   const matrix = async (tensor: LinearTensor, target?: HeadPrecision): Promise<Weight> => {
-    const plan = planWeight(tensor, target ? { target: target as never } : {});
+    const plan = planWeight(tensor, target ? { target } : {});
     const address = memory.alloc(plan.bytes, tensor.name);
     const weight = await loadWeight(kernels, memory, tensor, address, plan, {
       staging,
       stagingBytes: STAGING_BYTES,
+      buffers,
       headDim: config.headDim,
       signal: options.signal,
       onBytes: (bytes) => {
@@ -69,6 +71,8 @@ export async function loadWeights(
   try {
     const headTensor = tensors.head ?? tensors.embedding;
     const headTarget = options.head ?? (isFloat(headTensor) ? "q8" : undefined);
+    // Grown once: every growth of the memory costs a garbage collection.
+    memory.free(memory.alloc(plannedBytes(file, headTarget), "the weights"));
     const embedding = await matrix(tensors.embedding, tensors.head ? undefined : headTarget);
     const layers: LayerWeights[] = [];
     for (const layer of tensors.layers) {
@@ -94,6 +98,16 @@ export async function loadWeights(
   } finally {
     memory.free(staging);
   }
+}
+
+/** Bytes of all weights in their final form, give or take the padding of the allocator. */
+function plannedBytes({ tensors }: ModelFile, headTarget: HeadPrecision | undefined): number {
+  const bytes = (tensor: LinearTensor, target?: HeadPrecision) => planWeight(tensor, target ? { target } : {}).bytes;
+  let sum = bytes(tensors.embedding, tensors.head ? undefined : headTarget);
+  if (tensors.head) sum += bytes(tensors.head, headTarget);
+  for (const { query, key, value, output, gate, up, down } of tensors.layers)
+    for (const tensor of [query, key, value, output, gate, up, down]) sum += bytes(tensor);
+  return sum;
 }
 
 function isFloat(tensor: TensorInfo): boolean {

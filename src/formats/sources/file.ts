@@ -26,11 +26,11 @@ export async function fileSource(path: string): Promise<ByteSource> {
   return {
     name: path,
     size,
-    async read(offset, length, signal) {
+    async read(offset, length, signal, into) {
       signal?.throwIfAborted();
       if (closed) throw closedError(path);
       checkRange(path, size, offset, length);
-      const bytes = new Uint8Array(length);
+      const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
       let done = 0;
       while (done < length) {
         const ask = Math.min(length - done, READ_CALL_BYTES);
