@@ -4,7 +4,7 @@ import { binaries } from "./binaries.js";
 import type { Kernels } from "./kernels.js";
 
 /** A build of the kernels. All give the same bits; `relaxed` needs relaxed SIMD, `-shared` needs shared memory. */
-export type KernelBuild = keyof typeof binaries;
+export type KernelBuild = "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
 
 /** Kernels from outside the package. */
 export type KernelSources = { readonly [Build in KernelBuild]?: WebAssembly.Module | BufferSource | undefined };
@@ -35,9 +35,13 @@ export function givenModule(build: KernelBuild): WebAssembly.Module | undefined 
 
 /** The bytes of a build, decoded from the package itself. */
 export function kernelBytes(build: KernelBuild): Uint8Array<ArrayBuffer> {
-  const text = atob(binaries[build]);
+  const shared = build.endsWith("-shared");
+  const { base64, memoryFlags } = binaries[build.replace("-shared", "") as keyof typeof binaries];
+  const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  // The same code for both kinds of memory: atomic instructions may be used on memory that is not shared.
+  if (!shared) bytes[memoryFlags] = 1;
   return bytes;
 }
 

@@ -39,7 +39,12 @@ async function runSweep(terminal: Terminal, flags: EvalFlags, sweep: Sweep, data
     const out = folder === undefined ? undefined : join(folder, `${name.replaceAll(" ", "_")}.jsonl`);
     return { name, log: await runOnce(terminal, { ...flags, ...more, out }, data) };
   };
-  const full = await run("full", { attention: "full", basis: undefined, thresholds: undefined, valueCutoff: undefined });
+  const full = await run("full", {
+    attention: "full",
+    basis: undefined,
+    thresholds: undefined,
+    valueCutoff: undefined,
+  });
   const rows = [];
   for (const point of sweepPoints(sweep)) rows.push(await run(point.name, point.flags));
   const text = sweepReport(full.log, rows, { seed: flags.seed });
