@@ -17,6 +17,9 @@ const mainMeasure: Record<TaskName, string> = {
   perplexity: "perplexity",
 };
 
+/** Resampling fewer examples than this says nothing about chance. */
+const ENOUGH = 10;
+
 /** One run of a sweep. */
 export interface SweepRow {
   name: string;
@@ -26,7 +29,7 @@ export interface SweepRow {
 /** What the runs of a sweep come to, as a Markdown table; `full` is what the others are compared with. */
 export function sweepReport(full: EvalLog, rows: readonly SweepRow[], options: { seed: number }): string {
   const tasks = full.header.tasks.map(({ task }) => task as TaskName);
-  const columns = tasks.map((task) => `${task} ${mainMeasure[task]}`);
+  const columns = tasks.map((task) => (task === mainMeasure[task] ? task : `${task} ${mainMeasure[task]}`));
   const lines = [
     ["attention", "delta sparsity", "attention sparsity", "MACs skipped", "bytes read", ...columns],
     ["---", "--:", "--:", "--:", "--:", ...columns.map(() => "--:")],
@@ -38,7 +41,7 @@ export function sweepReport(full: EvalLog, rows: readonly SweepRow[], options: {
       // Perplexities are compared by their logarithms.
       const measure = task === "perplexity" ? "nll" : mainMeasure[task];
       const found = comparisons.find((each) => each.task === task && each.measure === measure);
-      const sure = found?.ci && (found.ci[0] > 0 || found.ci[1] < 0);
+      const sure = found?.ci && found.n >= ENOUGH && (found.ci[0] > 0 || found.ci[1] < 0);
       return `${valueCell(log, task)}${sure ? " \\*" : ""}`;
     });
     lines.push([name, ...attentionCells(log), ...cells]);
@@ -50,7 +53,7 @@ export function sweepReport(full: EvalLog, rows: readonly SweepRow[], options: {
     ...lines.map((cells) => `| ${cells.join(" | ")} |`),
     "",
     `Examples: ${counts}. Accuracies and F1 in per cent. \\*: the 95 % bootstrap interval of the difference from full`,
-    "attention, example by example, does not contain 0.",
+    `attention, example by example, does not contain 0 (never marked below ${ENOUGH} examples).`,
     "",
   ].join("\n");
 }
