@@ -29,7 +29,10 @@ for (const [type, target] of cases) {
   const name = `${type}${target ? ` to ${target}` : ""}`;
   if (!words.every((word) => name.includes(word))) continue;
   const shape = blockShapes[type] ?? { values: 4, bytes: 1 };
-  const bytes = new Uint8Array((rows * columns * shape.bytes) / shape.values + (type === "I2_S" ? 32 : 0)).fill(0x15);
+  // Valid ternary codes, and floats of ordinary size.
+  const bytes = new Uint8Array((rows * columns * shape.bytes) / shape.values + (type === "I2_S" ? 32 : 0)).fill(
+    type.startsWith("T") || type === "I2_S" || type === "HF_BITNET_U8" ? 0x15 : 0x35,
+  );
   const tensor = {
     name,
     type,

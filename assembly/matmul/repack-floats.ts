@@ -2,9 +2,10 @@
 // Kernels that convert return −1, or the offset from `source` of the first block with a number that is not finite.
 import { packNibbles, packQ6Block, packQ8Block, packTernaryRow, placeOfRow, quantiseBlock, ROUNDER } from "./pack";
 import {
-  BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, loadFloat, loadFloats,
+  BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, f16FromFloat, loadFloat, loadFloats,
+  scalesFromF16With,
 } from "./numbers";
-import { hiddenWords } from "./opaque";
+import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
 
 /** Layouts `f32` (size 4) and `f16`, `bf16` (size 2): only the order changes. */
 export function repack_float(
@@ -40,6 +41,59 @@ function loadBlock(type: i32, to: usize, source: usize, c: i32, columns: i32, ma
   }
 }
 
+/** Eight 16-bit floats times `inverse`, rounded half to even; for results below 2^22. */
+// @ts-ignore: decorator
+@inline
+function roundEight(type: i32, from: usize, mask: v128, factor: v128, inverse: v128, rounder: v128): v128 {
+  let a: v128;
+  let b: v128;
+  if (type == F16) {
+    a = scalesFromF16With(v128.load16x4_s(from), mask, factor);
+    b = scalesFromF16With(v128.load16x4_s(from, 8), mask, factor);
+  } else {
+    a = i32x4.shl(v128.load16x4_u(from), 16);
+    b = i32x4.shl(v128.load16x4_u(from, 8), 16);
+  }
+  return i16x8.narrow_i32x4_s(
+    i32x4.sub(f32x4.add(f32x4.mul(a, inverse), rounder), rounder),
+    i32x4.sub(f32x4.add(f32x4.mul(b, inverse), rounder), rounder),
+  );
+}
+
+/**
+ * The same as `quantiseBlock` to 8 bits, from 32 16-bit floats, without a stop in memory. Returns the bits of d, −1 if a
+ * number is not finite, −2 if d would not fit (the long way handles that).
+ */
+// @ts-ignore: decorator
+@inline
+function quantiseShort(
+  type: i32, from: usize, codes: usize, mask: v128, factor: v128, rounder: v128, magnitude: v128, least: v128,
+): i32 {
+  // Magnitudes are ordered like their bits.
+  let top = i16x8.max_u(
+    i16x8.max_u(v128.and(v128.load(from), magnitude), v128.and(v128.load(from, 16), magnitude)),
+    i16x8.max_u(v128.and(v128.load(from, 32), magnitude), v128.and(v128.load(from, 48), magnitude)),
+  );
+  top = i16x8.max_u(top, v128.shuffle<i64>(top, top, 1, 0));
+  top = i16x8.max_u(top, v128.shuffle<i32>(top, top, 1, 0, 3, 2));
+  const bits: u32 = max<u32>(i16x8.extract_lane_u(top, 0), i16x8.extract_lane_u(top, 1));
+  if (bits >= <u32>(type == F16 ? 0x7c00 : 0x7f80)) return -1;
+  const largest: f32 =
+    type == F16 ? reinterpret<f32>(bits << 13) * reinterpret<f32>(F16_FACTOR) : reinterpret<f32>(bits << 16);
+  const wanted: f32 = largest / 127;
+  if (wanted > 65504) return -2;
+  const d = f16FromFloat(wanted);
+  const scale = reinterpret<f32>(d << 13) * reinterpret<f32>(F16_FACTOR);
+  const inverse = f32x4.splat(scale == 0 ? 0 : <f32>1 / scale);
+  const a = roundEight(type, from, mask, factor, inverse, rounder);
+  const b = roundEight(type, from + 16, mask, factor, inverse, rounder);
+  const c = roundEight(type, from + 32, mask, factor, inverse, rounder);
+  const e = roundEight(type, from + 48, mask, factor, inverse, rounder);
+  v128.store(codes, i8x16.max_s(i8x16.narrow_i16x8_s(a, b), least));
+  v128.store(codes, i8x16.max_s(i8x16.narrow_i16x8_s(c, e), least), 16);
+  return d;
+}
+
 /** One row to `q8`, `q6` or `q4`, of which `block` is the first block. Returns −1, or the bad column. */
 // @ts-ignore: decorator
 @inline
@@ -51,7 +105,19 @@ function convertRow(type: i32, block: usize, lane: i32, source: usize, columns: 
   const magnitude = hiddenWords(0x7fffffff);
   const rounder = hiddenWords(ROUNDER);
   const limit: f32 = bits == 8 ? 127 : bits == 6 ? 31 : 7;
+  const shortMagnitude = hiddenShorts(0x7fff);
+  const least = hiddenBytes(-127);
   for (let c = 0; c < columns; c += 32) {
+    if (bits == 8 && type != F32 && c + 32 <= columns) {
+      const from = source + ((<usize>c) << 1);
+      const d = quantiseShort(type, from, temp, mask, factor, rounder, shortMagnitude, least);
+      if (d == -1) return c;
+      if (d >= 0) {
+        packQ8Block(block, lane, d, temp);
+        block += 272;
+        continue;
+      }
+    }
     loadBlock(type, temp, source, c, columns, mask, factor, top, infinity);
     const d = quantiseBlock(temp, temp + 128, limit, magnitude, rounder);
     if (d < 0) return c;

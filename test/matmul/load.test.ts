@@ -2,8 +2,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { FormatError } from "#src/errors.js";
 import type { TensorType } from "#src/formats/model-file.js";
+import { dequantise } from "#src/matmul/dequantise.js";
 import { runnableBuilds } from "../helpers/kernels.js";
-import { Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
+import { bytesSource, Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
 
 const types: [TensorType, number[]][] = [
   ["F32", [64, 37]],
@@ -109,6 +110,31 @@ for (const [type, columns] of [
           });
         }
     });
+
+test("the short way from 16-bit floats to 8 bits gives what the long way from f32 gives, tiny numbers too", async () => {
+  const machine = new Machine(runnableBuilds[runnableBuilds.length - 1] ?? "simd");
+  const next = random(11);
+  for (const type of ["F16", "BF16"] as const)
+    for (const shift of [0, 8, 14]) {
+      const [rows, columns] = [9, 96];
+      const { tensor } = randomTensor(type, rows, columns, 4);
+      const bytes = await tensor.source.read(0, tensor.byteLength);
+      const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, rows * columns);
+      // Smaller and smaller exponents, down to subnormal numbers and zeros.
+      halves.forEach((bits, i) => {
+        const unit = type === "F16" ? 0x400 : 0x80;
+        const exponent = Math.max(0, Math.floor((bits & 0x7fff) / unit) - shift * (type === "F16" ? 1 : 8));
+        halves[i] = (bits & 0x8000) | ((exponent * unit + (bits % unit)) * (next() < 0.05 ? 0 : 1));
+      });
+      const short = await machine.load({ ...tensor, source: bytesSource(bytes) }, { target: "q8" });
+      const wide = new Uint8Array(dequantise(type, bytes).buffer);
+      const long = await machine.load(
+        { ...tensor, type: "F32", source: bytesSource(wide), byteLength: wide.length },
+        { target: "q8" },
+      );
+      assert.equal(rowsOf(machine, short), rowsOf(machine, long), `${type}, ${shift}`);
+    }
+});
 
 test("a float weight that is not finite is refused when it would be converted, and kept when not", async () => {
   const machine = new Machine("simd");
