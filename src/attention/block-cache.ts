@@ -64,7 +64,7 @@ export class BlockCache implements KeyValueCache {
       for (const block of owned) pool.release(block);
       throw error;
     }
-    pool.share(constants.block);
+    pool.share(constants.block.address);
     const words = pool.memory.u32(this.#owned, 16);
     words.set([
       this.keys.address,
@@ -212,7 +212,7 @@ export class BlockCache implements KeyValueCache {
     for (const table of this.tables) table.dispose();
     this.parts.pool.release(this.#owned);
     if (this.#record !== undefined) this.parts.pool.release(this.#record);
-    this.parts.pool.release(this.parts.constants.block);
+    this.parts.pool.release(this.parts.constants.block.address);
   }
 
   /** Folds the blocks that no coming query has in its window, but never the one the next reference follows from. */

@@ -1,9 +1,17 @@
 import type { Memory } from "../runtime/memory.js";
 
+/** A block and which of the many that may have been at its address it is. */
+export interface PoolBlock {
+  readonly address: number;
+  readonly serial: number;
+}
+
 /** Blocks of a memory that several caches may share: freed when the last of them lets go. */
 export class BlockPool {
   readonly memory: Memory;
   readonly #references = new Map<number, number>();
+  readonly #serials = new Map<number, number>();
+  #taken = 0;
 
   constructor(memory: Memory) {
     this.memory = memory;
@@ -14,7 +22,17 @@ export class BlockPool {
     const address = this.memory.alloc(bytes, "the KV cache");
     this.memory.u8(address, bytes).fill(0);
     this.#references.set(address, 1);
+    this.#serials.set(address, ++this.#taken);
     return address;
+  }
+
+  describe(address: number): PoolBlock {
+    return { address, serial: this.#serials.get(address) ?? 0 };
+  }
+
+  /** Whether the block still has an owner. */
+  isAlive(block: PoolBlock): boolean {
+    return this.#serials.get(block.address) === block.serial;
   }
 
   /** Adds an owner. */
@@ -32,6 +50,7 @@ export class BlockPool {
     if (owners > 1) this.#references.set(address, owners - 1);
     else {
       this.#references.delete(address);
+      this.#serials.delete(address);
       this.memory.free(address);
     }
   }

@@ -5,12 +5,12 @@ import type { Kernels } from "../runtime/kernels.js";
 import type { Memory } from "../runtime/memory.js";
 import { BlockCache } from "./block-cache.js";
 import { BlockPool } from "./blocks.js";
-import { makeConstants } from "./constants.js";
+import { makeConstants, type SharedConstants } from "./constants.js";
 import type { AttentionStats } from "./counters.js";
 import type { CacheDescriptor } from "./descriptor.js";
 import type { CacheKind } from "./layout.js";
 import type { AttentionOptions } from "./options.js";
-import { attentionPolicy } from "./policy.js";
+import { type AttentionPolicy, attentionPolicy } from "./policy.js";
 
 export type { CacheDescriptor } from "./descriptor.js";
 
@@ -55,6 +55,38 @@ export interface KeyValueCache {
   dispose(): void;
 }
 
+const pools = new WeakMap<Memory, BlockPool>();
+
+function poolOf(memory: Memory): BlockPool {
+  let pool = pools.get(memory);
+  if (!pool) {
+    pool = new BlockPool(memory);
+    pools.set(memory, pool);
+  }
+  return pool;
+}
+
+/** The constants of caches made with the very same options: grids and bases are megabytes, and take time to compute. */
+const known = new WeakMap<AttentionOptions, { pool: BlockPool; contextLength: number; constants: SharedConstants }>();
+
+function sharedConstants(
+  pool: BlockPool,
+  kernels: Kernels,
+  config: ModelConfig,
+  contextLength: number,
+  policy: AttentionPolicy,
+  attention: AttentionOptions,
+): SharedConstants {
+  const last = known.get(attention);
+  if (last?.pool === pool && last.contextLength === contextLength && pool.isAlive(last.constants.block)) {
+    pool.share(last.constants.block.address);
+    return last.constants;
+  }
+  const constants = makeConstants(pool, kernels, config, contextLength, policy);
+  known.set(attention, { pool, contextLength, constants });
+  return constants;
+}
+
 /**
  * Makes an empty cache.
  * @throws OptionError for options that cannot be used, UnsupportedError for shapes the kernels do not run, MemoryError
@@ -77,12 +109,12 @@ export function createCache(memory: Memory, config: ModelConfig, options: CacheO
     );
   const kernels =
     options.kernels ?? instantiateKernels(kernelModule(memory.shared ? "simd-shared" : "simd"), memory.wasm);
-  const pool = new BlockPool(memory);
-  const constants = makeConstants(pool, kernels, config, contextLength, policy);
+  const pool = poolOf(memory);
+  const constants = sharedConstants(pool, kernels, config, contextLength, policy, attention);
   try {
     const record = options.record === true && kind === "f32";
     return new BlockCache({ pool, kernels, config, kind, contextLength, policy, constants, record });
   } finally {
-    pool.release(constants.block);
+    pool.release(constants.block.address);
   }
 }

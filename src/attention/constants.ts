@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../model/config.js";
 import type { Kernels } from "../runtime/kernels.js";
-import type { BlockPool } from "./blocks.js";
+import type { BlockPool, PoolBlock } from "./blocks.js";
 import { decodeBasis } from "./calibration.js";
 import type { AttentionPolicy } from "./policy.js";
 
@@ -22,7 +22,7 @@ export interface GridDescriptor {
 
 /** What forks of a cache share and never change. */
 export interface SharedConstants {
-  readonly block: number;
+  readonly block: PoolBlock;
   readonly windowStarts: number;
   readonly expandTable: number;
   readonly grid: GridDescriptor | undefined;
@@ -44,15 +44,16 @@ export function makeConstants(
   const mapBytes = (matrix ? headDim + 1 : 1) * headDim * 4;
   const stride = round64(2 * mapBytes + headDim * 5);
   const gridBytes = policy.grid ? heads * stride : 0;
-  const block = pool.take(windowBytes + tableBytes + gridBytes);
+  const block = pool.describe(pool.take(windowBytes + tableBytes + gridBytes));
   const { memory } = pool;
-  const expandTable = block + windowBytes;
+  const start = block.address;
+  const expandTable = start + windowBytes;
   if (policy.delta) {
-    const starts = memory.i32(block, contextLength);
+    const starts = memory.i32(start, contextLength);
     for (let position = 0; position < contextLength; position++) starts[position] = policy.windowStart(position);
     kernels.expand_table(expandTable);
   }
-  if (!policy.grid) return { block, windowStarts: block, expandTable, grid: undefined };
+  if (!policy.grid) return { block, windowStarts: start, expandTable, grid: undefined };
   const address = expandTable + tableBytes;
   const grid: GridDescriptor = {
     address,
@@ -87,5 +88,5 @@ export function makeConstants(
       }
     }
   });
-  return { block, windowStarts: block, expandTable, grid };
+  return { block, windowStarts: start, expandTable, grid };
 }
