@@ -131,7 +131,8 @@ export class Engine {
     const id = this.#open.get(cache);
     if (id === undefined) return;
     this.#open.delete(cache);
-    this.#run({ do: "close cache", cache: id });
+    // After a failure there is nobody left to tell, and the first error is the one to be seen.
+    if (this.#team.usable) this.#run({ do: "close cache", cache: id });
   }
 
   async dispose(): Promise<void> {
