@@ -2,6 +2,7 @@
 import { floatFromF16 } from "./numbers";
 import { hiddenBytes } from "./opaque";
 import { packTernaryRow, placeOfRow } from "./pack";
+import { code3, lanesOf, transposeFields, unitsOfRow } from "./transpose";
 
 // @ts-ignore: decorator
 @inline
@@ -40,6 +41,44 @@ function takeCodes(to: usize, bytes: usize, count: i32, shift: i32): bool {
   return bad;
 }
 
+/** I2_S whose rows are whole blocks: 16 bytes are one unit of each quarter of the block. */
+// @ts-ignore: decorator
+@inline
+function repackWholeBlocks(
+  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, block: i32,
+): i32 {
+  const quarter = block >> 2;
+  // Units of a quarter are 32 bytes per 16 columns apart.
+  const step = <usize>quarter << 1;
+  const nibbles = lanesOf(0x0f0f0f0f, 0x0f0f0f0f, 0xf0f0f0f0, 0xf0f0f0f0);
+  const firstTwo = lanesOf(-1, -1, 0, 0);
+  const twos = lanesOf(0x33333333, 0xcccccccc, 0x33333333, 0xcccccccc);
+  const even = lanesOf(-1, 0, -1, 0);
+  const low = hiddenBytes(0x55);
+  let from = source;
+  for (let i = 0; i < rows; i++) {
+    let bad = i8x16.splat(0);
+    let to = unitsOfRow(weights, columns, placeOfRow(firstRow + i, headDim));
+    for (let c = 0; c < columns; c += block, to += 4 * step) {
+      for (let part: usize = 0; part < <usize>quarter; part += 16, from += 16) {
+        const v = v128.load(from);
+        bad = v128.or(bad, code3(v, low));
+        const units = transposeFields(v, nibbles, firstTwo, twos, even);
+        const at = to + (part << 1);
+        v128.store32_lane(at, units, 3);
+        v128.store32_lane(at + step, units, 2);
+        v128.store32_lane(at + 2 * step, units, 1);
+        v128.store32_lane(at + 3 * step, units, 0);
+      }
+    }
+    if (v128.any_true(bad)) {
+      const line = <i32>(from - source) - (columns >> 2);
+      return line + findCode3(source + line, columns >> 2, -1);
+    }
+  }
+  return -1;
+}
+
 /**
  * I2_S: a flat array in blocks of `block` (128 or 64) values, value j of a block at bits 6 − 2 · ⌊j / (block / 4)⌋ of
  * byte j mod (block / 4). The first row begins with a block. Returns −1, or the offset from `source` of the first byte
@@ -53,21 +92,7 @@ export function repack_i2s(
   const quarterShift = block == 128 ? 5 : 4;
   const blockShift = quarterShift + 2;
   padCodes(temp, columns);
-  if (columns % block == 0) {
-    let from = source;
-    for (let i = 0; i < rows; i++) {
-      let bad = false;
-      for (let c = 0; c < columns; c += block, from += quarter)
-        for (let part = 0; part < 4; part++)
-          bad = takeCodes(temp + c + (part << quarterShift), from, quarter, 6 - (part << 1)) || bad;
-      if (bad) {
-        const line = <i32>(from - source) - (columns >> 2);
-        return line + findCode3(source + line, columns >> 2, -1);
-      }
-      packTernaryRow(weights, padded, placeOfRow(firstRow + i, headDim), temp);
-    }
-    return -1;
-  }
+  if (columns % block == 0) return repackWholeBlocks(weights, source, rows, columns, firstRow, headDim, block);
   let at = 0;
   for (let i = 0; i < rows; i++) {
     for (let c = 0; c < columns; c++, at++) {
@@ -97,6 +122,43 @@ export function repack_i2s_rows4(
   return -1;
 }
 
+/** Hugging Face packed rows, all bytes full: 16 of them are one unit of each of the four rows. */
+// @ts-ignore: decorator
+@inline
+function repackWholeRows(
+  weights: usize, source: usize, packedRows: i32, columns: i32, firstRow: i32, quarter: i32, headDim: i32,
+): i32 {
+  const nibbles = lanesOf(0x0f0f0f0f, 0x0f0f0f0f, 0xf0f0f0f0, 0xf0f0f0f0);
+  const firstTwo = lanesOf(-1, -1, 0, 0);
+  const twos = lanesOf(0x33333333, 0xcccccccc, 0x33333333, 0xcccccccc);
+  const even = lanesOf(-1, 0, -1, 0);
+  const low = hiddenBytes(0x55);
+  for (let i = 0; i < packedRows; i++) {
+    const row = firstRow + i;
+    let to0 = unitsOfRow(weights, columns, placeOfRow(row, headDim));
+    let to1 = unitsOfRow(weights, columns, placeOfRow(row + quarter, headDim));
+    let to2 = unitsOfRow(weights, columns, placeOfRow(row + 2 * quarter, headDim));
+    let to3 = unitsOfRow(weights, columns, placeOfRow(row + 3 * quarter, headDim));
+    const line = <usize>i * columns;
+    let bad = i8x16.splat(0);
+    for (let from = source + line, end = from + columns; from < end; from += 16) {
+      const v = v128.load(from);
+      bad = v128.or(bad, code3(v, low));
+      const units = transposeFields(v, nibbles, firstTwo, twos, even);
+      v128.store32_lane(to0, units, 0);
+      v128.store32_lane(to1, units, 1);
+      v128.store32_lane(to2, units, 2);
+      v128.store32_lane(to3, units, 3);
+      to0 += 32;
+      to1 += 32;
+      to2 += 32;
+      to3 += 32;
+    }
+    if (v128.any_true(bad)) return <i32>line + findCode3(source + line, columns, -1);
+  }
+  return -1;
+}
+
 /**
  * Hugging Face packed rows: byte (r, c) holds rows r, r + quarter, r + 2 · quarter, r + 3 · quarter of column c from
  * the low bits up. `source`: packed rows `firstRow … firstRow + packedRows − 1`.
@@ -107,6 +169,8 @@ export function repack_hf_bitnet(
 ): i32 {
   const padded = (columns + 31) & ~31;
   padCodes(temp, columns);
+  if (columns % 32 == 0 && quarter * 4 == rows)
+    return repackWholeRows(weights, source, packedRows, columns, firstRow, quarter, headDim);
   for (let i = 0; i < packedRows; i++) {
     const line = i * columns;
     for (let q = 0; q < 4; q++) {
@@ -133,22 +197,33 @@ export function repack_tq2_0(
 ): i32 {
   const start = source;
   const blocks = columns >> 8;
+  const nibbles = lanesOf(0x0f0f0f0f, 0x0f0f0f0f, 0xf0f0f0f0, 0xf0f0f0f0);
+  const firstTwo = lanesOf(-1, -1, 0, 0);
+  const twos = lanesOf(0x33333333, 0xcccccccc, 0x33333333, 0xcccccccc);
+  const even = lanesOf(-1, 0, -1, 0);
+  const low = hiddenBytes(0x55);
   for (let i = 0; i < rows; i++) {
     const row = placeOfRow(firstRow + i, headDim);
+    let to = unitsOfRow(weights, columns, row);
     for (let b = 0; b < blocks; b++, source += 66) {
-      const codes = temp + (b << 8);
-      let bad = i8x16.splat(0);
-      for (let e = 0; e < 256; e += 16) {
-        const bytes = v128.load(source + ((e >> 7) << 5) + (e & 16));
-        const four = v128.and(i16x8.shr_u(bytes, ((e >> 5) & 3) << 1), i8x16.splat(3));
-        bad = v128.or(bad, i8x16.eq(four, i8x16.splat(3)));
-        v128.store(codes + e, four);
-      }
       const d = floatFromF16(load<u16>(source, 64));
+      store<f32>(blockScales + ((<usize>row * blocks + b) << 2), d);
+      let bad = i8x16.splat(0);
+      for (let half: usize = 0; half < 64; half += 32, to += 256) {
+        for (let part: usize = 0; part < 32; part += 16) {
+          const v = v128.load(source + half + part);
+          bad = v128.or(bad, code3(v, low));
+          // A block of scale 0 has only zeros, whatever its codes.
+          const units = d == 0 ? low : transposeFields(v, nibbles, firstTwo, twos, even);
+          const at = to + (part << 1);
+          v128.store32_lane(at, units, 0);
+          v128.store32_lane(at, units, 1, 64);
+          v128.store32_lane(at, units, 2, 128);
+          v128.store32_lane(at, units, 3, 192);
+        }
+      }
       if (v128.any_true(bad) || !(abs(d) < Infinity)) return <i32>(source - start);
-      putScale(blockScales, row, blocks, b, d, codes);
     }
-    packTernaryRow(weights, columns, row, temp);
   }
   return -1;
 }
