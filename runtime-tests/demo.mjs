@@ -107,6 +107,43 @@ async function walk(browser, url, screenshots) {
   await page.click("#kept li button:last-child");
   await until(() => !document.querySelector("#kept button"));
 
+  // A download that is broken off goes on where it was; damage on the disk is found.
+  const outcome = await page.evaluate(async () => {
+    const store = await import("./store.js");
+    const from = { url: new URL("weights/story.gguf", document.baseURI).href, chunk: 2 ** 18 };
+    const controller = new AbortController();
+    const seen = [[], []];
+    const options = [0, 1].map((i) => ({ onProgress: (fraction) => seen[i].push(fraction) }));
+    const stopAt = (fraction) => {
+      seen[0].push(fraction);
+      if (fraction > 0.3) controller.abort();
+    };
+    const error = await store
+      .keep("broken.gguf", from, { onProgress: stopAt, signal: controller.signal })
+      .catch((e) => e);
+    const [unfinished] = await store.list();
+    await store.keep("broken.gguf", from, options[1]);
+    const first = await store.open("broken.gguf");
+    const same = new Uint8Array(await first.arrayBuffer());
+    const expected = new Uint8Array(await (await fetch(from.url)).arrayBuffer());
+    const models = await (await navigator.storage.getDirectory()).getDirectoryHandle("models");
+    const writer = await (await models.getFileHandle("broken.gguf")).createWritable({ keepExistingData: true });
+    await writer.write({ type: "write", position: 1_000_000, data: new Uint8Array([1, 2, 3]) });
+    await writer.close();
+    const damage = await store.open("broken.gguf").catch((e) => e);
+    return {
+      error: error?.name,
+      unfinished: unfinished?.done,
+      resumedFrom: seen[1][0],
+      same: same.length === expected.length && same.every((byte, i) => byte === expected[i]),
+      damage: damage?.message,
+      left: (await store.list()).length,
+    };
+  });
+  expect(outcome.error === "AbortError" && outcome.unfinished === false, `broken off: ${JSON.stringify(outcome)}`);
+  expect(outcome.resumedFrom > 0.3 && outcome.same, `resumed: ${JSON.stringify(outcome)}`);
+  expect(outcome.damage?.includes("damaged") && outcome.left === 0, `damage: ${JSON.stringify(outcome)}`);
+
   // What cannot be loaded says why.
   await page.evaluate(() => {
     const transfer = new DataTransfer();

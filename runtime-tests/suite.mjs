@@ -140,6 +140,16 @@ export const checks = {
     await model.dispose();
   },
 
+  async "dispose in the middle of a generation ends it"({ deltallm, source }) {
+    const model = await deltallm.loadModel(source, { threads: 2, contextLength: 64 });
+    let pieces = 0;
+    const error = await failure(async () => {
+      for await (const _ of model.generate(PROMPT, { temperature: 0 })) if (++pieces === 2) await model.dispose();
+    });
+    equal(error.name, "SessionError", "name");
+    equal(pieces, 2, "pieces");
+  },
+
   async "generate, dispose, and nothing after that"({ model }) {
     await model.dispose();
     await model.dispose();

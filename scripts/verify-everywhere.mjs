@@ -101,6 +101,7 @@ async function pages(name) {
     ["page", "/pages/plain.html", isolation],
     ["page, not isolated", "/pages/plain.html", {}],
     ["in a worker", "/pages/worker.html", isolation],
+    ["with workerUrl", "/pages/worker-url.html", isolation],
     ["strict CSP", "/pages/csp.html", { ...isolation, ...policy }],
     ["built by Vite", "/built/vite/app.html", isolation],
     ["one file by esbuild", "/built/esbuild/esbuild.html", isolation],

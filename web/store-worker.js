@@ -62,13 +62,13 @@ const operations = {
     for await (const [name] of (await folder()).entries()) {
       if (!name.endsWith(".json")) continue;
       const note = await readNote(name.slice(0, -5));
-      if (note) found.push({ name: note.name, size: note.size, done: note.digests.length * CHUNK >= note.size });
+      if (note) found.push({ name: note.name, size: note.size, done: note.digests.length * note.chunk >= note.size });
     }
     return found;
   },
 
   /** Copies a file or an address; goes on where an earlier try ended. */
-  async keep({ id, name, ...from }) {
+  async keep({ id, name, chunk = CHUNK, ...from }) {
     const controller = new AbortController();
     running.set(id, controller);
     const source = await open(from);
@@ -76,9 +76,9 @@ const operations = {
     if (String.fromCharCode(...first) !== "GGUF") throw new Error(`${name} is not a GGUF file`);
     let note = await readNote(name);
     if (note?.size !== source.size || note?.version !== source.version)
-      note = { name, size: source.size, version: source.version, digests: [] };
+      note = { name, size: source.size, version: source.version, chunk, digests: [] };
     const { quota = 0, usage = 0 } = await navigator.storage.estimate();
-    const missing = source.size - note.digests.length * CHUNK;
+    const missing = source.size - note.digests.length * note.chunk;
     if (quota && missing > quota - usage)
       throw new Error(
         `Not enough room: ${Math.ceil(missing / 1e6)} MB wanted, ${Math.floor((quota - usage) / 1e6)} free`,
@@ -86,11 +86,11 @@ const operations = {
     const handle = await (await folder()).getFileHandle(name, { create: true });
     const access = await handle.createSyncAccessHandle();
     try {
-      const back = new Uint8Array(CHUNK);
-      while (note.digests.length * CHUNK < source.size) {
+      const back = new Uint8Array(note.chunk);
+      while (note.digests.length * note.chunk < source.size) {
         controller.signal.throwIfAborted();
-        const start = note.digests.length * CHUNK;
-        const bytes = await source.read(start, Math.min(start + CHUNK, source.size), controller.signal);
+        const start = note.digests.length * note.chunk;
+        const bytes = await source.read(start, Math.min(start + note.chunk, source.size), controller.signal);
         const digest = await digestOf(bytes);
         access.write(bytes, { at: start });
         access.flush();
@@ -116,12 +116,12 @@ const operations = {
     try {
       for (const [i, digest] of (note?.digests ?? []).entries()) {
         controller.signal.throwIfAborted();
-        const bytes = await file.slice(i * CHUNK, (i + 1) * CHUNK).arrayBuffer();
+        const bytes = await file.slice(i * note.chunk, (i + 1) * note.chunk).arrayBuffer();
         if ((await digestOf(bytes)) !== digest) {
           await operations.drop({ name });
           throw new Error(`${name} was damaged on this device and is removed: get it again`);
         }
-        postMessage({ id, progress: Math.min(1, ((i + 1) * CHUNK) / note.size) });
+        postMessage({ id, progress: Math.min(1, ((i + 1) * note.chunk) / note.size) });
       }
     } finally {
       running.delete(id);

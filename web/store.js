@@ -33,6 +33,6 @@ export async function canKeep() {
 
 export const list = () => ask("list");
 export const drop = (name) => ask("drop", { name });
-/** @param from `{ file }` or `{ url }` */
+/** @param from `{ file }` or `{ url }`; `chunk`: bytes of one part */
 export const keep = (name, from, options) => ask("keep", { name, ...from }, options);
 export const open = (name, options) => ask("open", { name }, options);
