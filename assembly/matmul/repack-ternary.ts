@@ -2,6 +2,7 @@
 import { floatFromF16 } from "./numbers";
 import { hiddenBytes } from "./opaque";
 import { packTernaryRow, placeOfRow } from "./pack";
+import { scaleOf } from "./ternary-blocks";
 import { code3, lanesOf, transposeFields, unitsOfRow } from "./transpose";
 
 // @ts-ignore: decorator
@@ -187,11 +188,11 @@ export function repack_hf_bitnet(
 // @ts-ignore: decorator
 @inline
 function putScale(blockScales: usize, row: i32, blocks: i32, b: i32, d: f32, codes: usize): void {
-  store<f32>(blockScales + ((<usize>row * blocks + b) << 2), d);
+  store<f32>(scaleOf(blockScales, row, blocks, b), d);
   if (d == 0) memory.fill(codes, 1, 256);
 }
 
-/** TQ2_0: codes and, to `blockScales` f32 [rows][columns / 256], the scales. Code 3 or an infinite scale is an error. */
+/** TQ2_0: codes and, to `blockScales` (ternary-blocks.ts), the scales. Code 3 or an infinite scale is an error. */
 export function repack_tq2_0(
   weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, blockScales: usize, temp: usize,
 ): i32 {
@@ -207,7 +208,7 @@ export function repack_tq2_0(
     let to = unitsOfRow(weights, columns, row);
     for (let b = 0; b < blocks; b++, source += 66) {
       const d = floatFromF16(load<u16>(source, 64));
-      store<f32>(blockScales + ((<usize>row * blocks + b) << 2), d);
+      store<f32>(scaleOf(blockScales, row, blocks, b), d);
       let bad = i8x16.splat(0);
       for (let half: usize = 0; half < 64; half += 32, to += 256) {
         for (let part: usize = 0; part < 32; part += 16) {

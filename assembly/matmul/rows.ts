@@ -1,4 +1,5 @@
 // Rows of a stored matrix as f32: the embedding look-up.
+import { scaleOf } from "./ternary-blocks";
 import { BF16, F16, F32, floatBytes, floatFromF16, loadFloat } from "./numbers";
 
 /** What an id outside the matrix gives. */
@@ -29,7 +30,7 @@ export function rows_ternary(
     }
     for (let c = 0; c < columns; c++) {
       const factor = blockScales
-        ? load<f32>(blockScales + ((<usize>row * ((columns + 255) >> 8) + (c >> 8)) << 2))
+        ? load<f32>(scaleOf(blockScales, row, (columns + 255) >> 8, c >> 8))
         : scale;
       store<f32>(out + ((<usize>c) << 2), <f32>(ternaryCode(weights, padded, row, c) - 1) * factor);
     }

@@ -75,6 +75,7 @@ export interface MatmulKernels {
     rowEnd: number,
     blockScales: number,
     accumulate: number,
+    scratch: number,
   ): void;
   gemv_q4: Gemv;
   gemv_q4min: Gemv;

@@ -48,6 +48,7 @@ export function matmul(
         end,
         weight.blockScales,
         accumulate,
+        scratch,
       );
     else if (tokens === 1)
       kernels.gemv_ternary(out, address, activations, columns, start, end, scale, accumulate, dots.gemv);

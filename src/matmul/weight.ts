@@ -31,7 +31,7 @@ export interface Weight {
   bytes: number;
   /** Factor on the output; 1 except for ternary matrices. */
   scale: number;
-  /** Address of f32 scales `[rows padded to 8][columns / 256]`, for ternary files whose blocks differ in scale. */
+  /** Address of f32 scales `[groups of 8 rows][columns / 256][8]`, for ternary files whose blocks differ in scale. */
   blockScales?: number | undefined;
 }
 

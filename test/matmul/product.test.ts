@@ -15,6 +15,7 @@ import { product } from "../twins/matmul.js";
 const cases: [type: TensorType, unit: number, target?: WeightTarget | "absmean"][] = [
   ["BF16", 1, "absmean"],
   ["TQ2_0", 256],
+  ["TQ1_0", 256],
   ["Q4_0", 32],
   ["Q4_1", 32],
   ["Q4_K", 256],

@@ -98,6 +98,18 @@ export function product(weight: Weight, memory: DataView, record: Uint8Array): F
     const blocks = rowBlocks(weight, memory, row);
     if (layout === "ternary") {
       const codes = (blocks[0] as Block).codes;
+      if (weight.blockScales !== undefined) {
+        const count = Math.ceil(columns / 256);
+        let total = 0;
+        for (let b = 0; b < count; b++) {
+          let sum = 0;
+          for (let c = b * 256; c < Math.min((b + 1) * 256, columns); c++)
+            sum += (codes[c] as number) * view.getInt8(16 + c);
+          const at = weight.blockScales + (Math.floor(row / 8) * count * 8 + b * 8 + (row % 8)) * 4;
+          total = fround(total + fround(sum * memory.getFloat32(at, true)));
+        }
+        return fround(total / view.getFloat32(0, true));
+      }
       const sum = codes.reduce((total, code, c) => total + code * view.getInt8(16 + c), 0);
       return fround(fround(sum * weight.scale) / view.getFloat32(0, true));
     }
