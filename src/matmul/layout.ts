@@ -1,5 +1,6 @@
 import { FormatError } from "../errors.js";
 import type { TensorInfo, TensorType } from "../formats/model-file.js";
+import { blockShapes } from "./dequantise.js";
 
 /**
  * How a matrix lies in memory. Rows are stored in groups of 8 (the last group padded), columns in blocks of 32 (the
@@ -90,13 +91,14 @@ const isFloat = (type: TensorType) => type === "F32" || type === "F16" || type =
  *
  * `target` converts: float matrices to 8, 6 or 4 bits with one scale per 32 columns, or `f16`, which keeps the floats as
  * they are stored. Matrices that are quantised already keep their exact values, unless the target is smaller.
- * @throws FormatError when the tensor is not a matrix
+ * @throws FormatError when the tensor is not a matrix, or has fewer bytes than its shape needs
  */
 export function planWeight(
   tensor: TensorInfo & { quantise?: "absmean" | undefined },
   options: { target?: WeightTarget | undefined } = {},
 ): WeightPlan {
   const [rows, columns] = matrixShape(tensor);
+  checkStored(tensor, rows, columns);
   const float = isFloat(tensor.type);
   let layout = layouts[tensor.type];
   if (tensor.quantise === "absmean" && float) layout = "ternary";
@@ -109,6 +111,24 @@ export function planWeight(
   // Room for one scale per 256 columns of each row, should the file turn out to need them.
   if (hasBlockScales(tensor.type)) bytes += groups * ROW_GROUP * blockScaleColumns(columns) * 4;
   return { layout, bytes: Math.ceil(bytes / 16) * 16 };
+}
+
+/** So that no memory is asked for on the word of a shape: the bytes of the file must be there. */
+function checkStored(tensor: TensorInfo, rows: number, columns: number): void {
+  const { type } = tensor;
+  const block = blockShapes[type];
+  const place = { file: tensor.source.name, tensor: tensor.name };
+  if (block && columns % block.values !== 0)
+    throw new FormatError(`${columns} columns are not whole ${type} blocks of ${block.values}`, place);
+  let bytes: number;
+  if (block) bytes = rows * (columns / block.values) * block.bytes;
+  else if (type === "I2_S") bytes = (rows * columns) / 4 + 4;
+  else bytes = Math.ceil(rows / 4) * columns;
+  if (tensor.byteLength < bytes)
+    throw new FormatError(
+      `${rows} × ${columns} ${type} weights need ${bytes} bytes, there are ${tensor.byteLength}`,
+      place,
+    );
 }
 
 /** Ternary types whose file stores a scale per 256 columns. */

@@ -2,6 +2,7 @@ import { FormatError, UnsupportedError } from "../errors.js";
 import type { LinearTensor, TensorInfo } from "../formats/model-file.js";
 import type { Kernels } from "../runtime/kernels.js";
 import type { Memory } from "../runtime/memory.js";
+import { blockShapes } from "./dequantise.js";
 import type { RepackBlocks } from "./kernels.js";
 import {
   blockScaleColumns,
@@ -67,21 +68,6 @@ const FLOATS: Record<string, { type: number; size: number }> = {
   F32: { type: 0, size: 4 },
   F16: { type: 1, size: 2 },
   BF16: { type: 2, size: 2 },
-};
-
-const BLOCK_BYTES: Record<string, [columns: number, bytes: number]> = {
-  Q4_0: [32, 18],
-  Q4_1: [32, 20],
-  Q5_0: [32, 22],
-  Q5_1: [32, 24],
-  Q8_0: [32, 34],
-  Q2_K: [256, 84],
-  Q3_K: [256, 110],
-  Q4_K: [256, 144],
-  Q5_K: [256, 176],
-  Q6_K: [256, 210],
-  TQ1_0: [256, 54],
-  TQ2_0: [256, 66],
 };
 
 /**
@@ -192,10 +178,7 @@ async function loadFloats(job: Job, weight: Weight): Promise<void> {
 
 async function loadBlocks(job: Job, weight: Weight): Promise<void> {
   const { kernels, tensor, address, columns, headDim, temp } = job;
-  const [perBlock, bytes] = BLOCK_BYTES[tensor.type] as [number, number];
-  if (columns % perBlock !== 0)
-    throw new FormatError(`${columns} columns are not whole ${tensor.type} blocks of ${perBlock}`, place(tensor));
-  const rowBytes = (columns / perBlock) * bytes;
+  const rowBytes = blockRowBytes(tensor, columns);
   const groups = Math.ceil(job.rows / ROW_GROUP);
   const scales = address + groups * groupBytes(weight.layout, columns);
   const scaleCount = groups * ROW_GROUP * blockScaleColumns(columns);
@@ -217,9 +200,8 @@ async function loadBlocks(job: Job, weight: Weight): Promise<void> {
 /** A quantised matrix in fewer bits: eight rows at a time to the layout of their type, to f32, to the new layout. */
 async function requantise(job: Job, weight: Weight): Promise<void> {
   const { kernels, memory, tensor, address, columns, headDim, temp, options } = job;
-  const [perBlock, bytes] = BLOCK_BYTES[tensor.type] as [number, number];
   const layout = planWeight(tensor).layout;
-  const rowBytes = (columns / perBlock) * bytes;
+  const rowBytes = blockRowBytes(tensor, columns);
   const ids = options.source;
   memory.i32(ids, ROW_GROUP).set([0, 1, 2, 3, 4, 5, 6, 7]);
   const floats = ids + 64;
@@ -239,6 +221,11 @@ async function requantise(job: Job, weight: Weight): Promise<void> {
       toTarget(address, floats, count, columns, firstRow + row, headDim, 0, temp);
     }
   });
+}
+
+function blockRowBytes(tensor: TensorInfo, columns: number): number {
+  const block = blockShapes[tensor.type] as { values: number; bytes: number };
+  return (columns / block.values) * block.bytes;
 }
 
 function impossibleBlock(tensor: TensorInfo, offset: number): FormatError {

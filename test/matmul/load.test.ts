@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import { FormatError } from "#src/errors.js";
 import type { TensorType } from "#src/formats/model-file.js";
 import { dequantise } from "#src/matmul/dequantise.js";
+import { planWeight } from "#src/matmul/weight.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { bytesSource, Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
 
@@ -134,6 +135,22 @@ test("the short way from 16-bit floats to 8 bits gives what the long way from f3
       );
       assert.equal(rowsOf(machine, short), rowsOf(machine, long), `${type}, ${shift}`);
     }
+});
+
+test("a shape that needs more bytes than the file has is refused before memory is asked for", () => {
+  const { tensor } = randomTensor("Q8_0", 8, 64, 3);
+  assert.throws(
+    () => planWeight({ ...tensor, shape: [2 ** 20, 2 ** 20] }),
+    (error: Error) => error instanceof FormatError,
+  );
+  assert.throws(
+    () => planWeight({ ...tensor, shape: [8, 65] }),
+    (error: Error) => error instanceof FormatError,
+  );
+  assert.throws(
+    () => planWeight({ ...tensor, shape: [512] }),
+    (error: Error) => error instanceof FormatError,
+  );
 });
 
 test("a float weight that is not finite is refused when it would be converted, and kept when not", async () => {

@@ -7,7 +7,7 @@ import { chooseDots } from "#src/matmul/dots.js";
 import { matmulScratchBytes } from "#src/matmul/matmul.js";
 import type { WeightTarget } from "#src/matmul/weight.js";
 import { runnableBuilds } from "../helpers/kernels.js";
-import { Machine, random, randomTensor } from "../helpers/matmul.js";
+import { Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
 import { quantisePerBlock, quantisePerToken } from "../twins/activations.js";
 import { product } from "../twins/matmul.js";
 
@@ -126,6 +126,42 @@ for (const build of runnableBuilds)
       }
     }
   });
+
+test("addresses beyond 2 GiB give the same bits", async () => {
+  const build = runnableBuilds[runnableBuilds.length - 1] ?? "simd";
+  const low = new Machine(build);
+  const high = new Machine(build);
+  try {
+    high.memory.alloc(2 ** 31 + 2 ** 20, "address space that is never touched");
+  } catch {
+    console.log("SKIPPED: no address space for a test beyond 2 GiB");
+    return;
+  }
+  for (const [type, target] of [
+    ["TQ2_0", undefined],
+    ["Q4_1", undefined],
+    ["Q8_0", undefined],
+    ["Q6_K", undefined],
+    ["F16", undefined],
+    ["BF16", "q8"],
+  ] as const) {
+    const { tensor } = randomTensor(type, 40, 512, 5, { sameScales: true });
+    const next = random(5);
+    const x = Float32Array.from({ length: 5 * 512 }, () => next() - 0.5);
+    const [there, here] = [
+      await high.load(tensor, target ? { target } : {}),
+      await low.load(tensor, target ? { target } : {}),
+    ];
+    assert.ok(there.address > 2 ** 31);
+    assert.equal(rowsOf(high, there), rowsOf(low, here));
+    for (const tokens of [1, 5])
+      assert.equal(
+        high.multiply(there, x.subarray(0, tokens * 512), tokens),
+        low.multiply(here, x.subarray(0, tokens * 512), tokens),
+        type,
+      );
+  }
+});
 
 test("the choice of the dot product is made once the kernels are warm, and computes nothing", () => {
   const machine = new Machine(runnableBuilds[runnableBuilds.length - 1] ?? "simd");
