@@ -33,7 +33,10 @@ async function walk(browser, url, screenshots) {
     writeFileSync(join(screenshots, `${what}.png`), await page.screenshot());
   };
   const textOf = (selector) => page.$eval(selector, (element) => element.textContent);
-  const until = (test, ...args) => page.waitForFunction(test, { timeout: 60_000, polling: 50 }, ...args);
+  const until = (test) =>
+    page.waitForFunction(test, { timeout: 60_000, polling: 50 }).catch(async (cause) => {
+      throw new Error(`${test} did not happen; ${await textOf("#progress-text")} ${errors.join("; ")}`, { cause });
+    });
   const loaded = () => until(() => document.querySelector("#progress-text").textContent.endsWith("is ready."));
   const idle = () => until(() => document.querySelector("#stop").disabled);
   const set = (selector, value) =>
@@ -66,16 +69,20 @@ async function walk(browser, url, screenshots) {
 
   // Stop.
   await set("#max-tokens", "900");
-  await page.click("#go");
-  await until(() => !document.querySelector("#stop").disabled);
-  await page.click("#stop");
+  const stoppable = await page.evaluate(async () => {
+    const stop = document.querySelector("#stop");
+    document.querySelector("#go").click();
+    const enabled = !stop.disabled;
+    stop.click();
+    return enabled;
+  });
+  expect(stoppable, "Stop cannot be pressed");
   await idle();
 
   // Delta attention: loads again, shows the picture.
   await set("#max-tokens", "200");
   await page.click("input[value=delta] + span");
-  await until(() => document.querySelector("#progress-text").textContent.startsWith("Loading"));
-  await loaded();
+  await until(() => !document.querySelector("#picture").hidden);
   await page.click("#clear");
   await page.click("#go");
   await idle();
