@@ -69,27 +69,19 @@ export function packQ6Block(block: usize, lane: i32, d: u32, factor0: i32, facto
   store<u16>(block + (lane << 1), d);
   store<i8>(block + lane, factor0, 16);
   store<i8>(block + lane, factor1, 24);
-  const first = v128.load(codes);
-  const last = v128.load(codes, 16);
-  const nibble = i8x16.splat(15);
-  v128.store(codes, v128.or(v128.and(first, nibble), i16x8.shl(v128.and(last, nibble), 4)));
-  packNibbles(block + 32, lane, codes);
-  const pair = i8x16.splat(3);
-  const high = block + 160 + (lane << 2);
-  store<u32>(high, packPairs(v128.and(i16x8.shr_u(first, 4), pair)));
-  store<u32>(high, packPairs(v128.and(i16x8.shr_u(last, 4), pair)), 32);
+  packQ6Half(block + 32 + (lane << 2), codes);
+  packQ6Half(block + 128 + (lane << 2), codes + 16);
 }
 
-/** 16 codes 0 … 3: four quads into the bit pairs of four bytes. */
+/** 16 codes: three quads with two bits of the fourth on top of each. */
 // @ts-ignore: decorator
 @inline
-function packPairs(codes: v128): u32 {
-  return (
-    i32x4.extract_lane(codes, 0) |
-    (i32x4.extract_lane(codes, 1) << 2) |
-    (i32x4.extract_lane(codes, 2) << 4) |
-    (i32x4.extract_lane(codes, 3) << 6)
-  );
+function packQ6Half(to: usize, codes: usize): void {
+  const fourth = load<u32>(codes, 12);
+  const pair: u32 = 0x03030303;
+  store<u32>(to, load<u32>(codes) | ((fourth & pair) << 6));
+  store<u32>(to, load<u32>(codes, 4) | (((fourth >> 2) & pair) << 6), 32);
+  store<u32>(to, load<u32>(codes, 8) | (((fourth >> 4) & pair) << 6), 64);
 }
 
 /** One half block of 16 codes 0 … 63 with scale and minimum. */

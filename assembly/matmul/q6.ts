@@ -7,28 +7,30 @@ import { F16_FACTOR, F16_MASK, scalesFromF16With } from "./numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
 
-/** Bytes of a block of 32 columns: 8 f16 scales, 2 × 8 i8 factors, 128 bytes of low bits, 64 of high ones. */
+/** Bytes of a block of 32 columns: 8 f16 scales, 2 × 8 i8 factors, 2 × 96 bytes of codes. */
 const BLOCK_BYTES: i32 = 224;
 
-/** Codes of columns 4·quad … of half a block: `low` is a vector of nibbles, `high` one of bit pairs. */
+/** The fourth quad of half a block: the top two bits of the bytes of the other three. */
 // @ts-ignore: decorator
 @inline
-function join(low: v128, high: v128, half: i32, quad: i32, nibble: v128, pair: v128): v128 {
-  const bits = half == 0 ? low : i16x8.shr_u(low, 4);
-  const top = quad == 0 ? i16x8.shl(high, 4) : quad == 1 ? i16x8.shl(high, 2) : quad == 2 ? high : i16x8.shr_u(high, 2);
-  return v128.or(v128.and(bits, nibble), v128.and(top, pair));
+function fourth(v0: v128, v1: v128, v2: v128, top: v128): v128 {
+  return v128.or(
+    v128.or(i16x8.shr_u(v128.and(v0, top), 6), i16x8.shr_u(v128.and(v1, top), 4)),
+    i16x8.shr_u(v128.and(v2, top), 2),
+  );
 }
 
-/** Σ code · x over 16 columns in four rows; `codes` is the first vector of nibbles of these rows. */
+/** Σ code · x over 16 columns in four rows, whose first vector of codes is at `codes`. */
 // @ts-ignore: decorator
 @inline
-function dotHalf(
-  codes: usize, high: v128, x: usize, half: i32, nibble: v128, pair: v128, byte: v128,
-): v128 {
-  const c0 = join(v128.load(codes), high, half, 0, nibble, pair);
-  const c1 = join(v128.load(codes, 32), high, half, 1, nibble, pair);
-  const c2 = join(v128.load(codes, 64), high, half, 2, nibble, pair);
-  const c3 = join(v128.load(codes, 96), high, half, 3, nibble, pair);
+function dotHalf(codes: usize, x: usize, six: v128, top: v128, byte: v128): v128 {
+  const v0 = v128.load(codes);
+  const v1 = v128.load(codes, 32);
+  const v2 = v128.load(codes, 64);
+  const c0 = v128.and(v0, six);
+  const c1 = v128.and(v1, six);
+  const c2 = v128.and(v2, six);
+  const c3 = fourth(v0, v1, v2, top);
   if (ASC_FEATURE_RELAXED_SIMD) {
     // 2 · (2 · 127 · 63) = 32004: two products fit 16 bits.
     const a = i16x8.add(
@@ -63,8 +65,8 @@ export function gemv_q6(
   const padded = (columns + 31) & ~31;
   const pairs = record + padded;
   const parameters = record + <usize>padded * 3;
-  const nibble = hiddenBytes(15);
-  const pair = hiddenBytes(0x30);
+  const six = hiddenBytes(0x3f);
+  const top = hiddenBytes(0xc0);
   const byte = hiddenShorts(0xff);
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
@@ -79,16 +81,9 @@ export function gemv_q6(
       const d0 = scalesFromF16With(v128.load16x4_s(w), mask, factor);
       const d1 = scalesFromF16With(v128.load16x4_s(w, 8), mask, factor);
       for (let half = 0; half < 2; half++) {
-        const high = w + 160 + (<usize>half << 5);
-        let dot0: v128;
-        let dot1: v128;
-        if (half == 0) {
-          dot0 = dotHalf(w + 32, v128.load(high), x, 0, nibble, pair, byte);
-          dot1 = dotHalf(w + 48, v128.load(high, 16), x, 0, nibble, pair, byte);
-        } else {
-          dot0 = dotHalf(w + 32, v128.load(high), x, 1, nibble, pair, byte);
-          dot1 = dotHalf(w + 48, v128.load(high, 16), x, 1, nibble, pair, byte);
-        }
+        const codes = w + 32 + <usize>half * 96;
+        const dot0 = dotHalf(codes, x, six, top, byte);
+        const dot1 = dotHalf(codes + 16, x, six, top, byte);
         x += ASC_FEATURE_RELAXED_SIMD ? 16 : 32;
         const factors = v128.load8x8_s(w + (<usize>half << 3), 16);
         const f0 = f32x4.mul(d0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(factors)));
@@ -118,7 +113,7 @@ function unpackQuad(to: usize, v0: v128, v1: v128, byte: v128, zero: v128): void
 // @ts-ignore: decorator
 @inline
 function unpackHalf(
-  to: usize, w: usize, half: i32, mask: v128, factor: v128, zero: v128, nibble: v128, pair: v128, byte: v128,
+  to: usize, w: usize, half: i32, mask: v128, factor: v128, zero: v128, six: v128, top: v128, byte: v128,
 ): void {
   const factors = v128.load8x8_s(w + (half << 3), 16);
   const f0 = f32x4.mul(
@@ -131,38 +126,18 @@ function unpackHalf(
   );
   v128.store(to, f0);
   v128.store(to, f1, 16);
-  const high0 = v128.load(w + (half << 5), 160);
-  const high1 = v128.load(w + (half << 5), 176);
-  const low = w + 32;
+  const codes = w + 32 + half * 96;
+  const v0 = v128.load(codes);
+  const u0 = v128.load(codes, 16);
+  const v1 = v128.load(codes, 32);
+  const u1 = v128.load(codes, 48);
+  const v2 = v128.load(codes, 64);
+  const u2 = v128.load(codes, 80);
   to += 64;
-  unpackQuad(
-    to,
-    join(v128.load(low), high0, half, 0, nibble, pair),
-    join(v128.load(low, 16), high1, half, 0, nibble, pair),
-    byte,
-    zero,
-  );
-  unpackQuad(
-    to + 64,
-    join(v128.load(low, 32), high0, half, 1, nibble, pair),
-    join(v128.load(low, 48), high1, half, 1, nibble, pair),
-    byte,
-    zero,
-  );
-  unpackQuad(
-    to + 128,
-    join(v128.load(low, 64), high0, half, 2, nibble, pair),
-    join(v128.load(low, 80), high1, half, 2, nibble, pair),
-    byte,
-    zero,
-  );
-  unpackQuad(
-    to + 192,
-    join(v128.load(low, 96), high0, half, 3, nibble, pair),
-    join(v128.load(low, 112), high1, half, 3, nibble, pair),
-    byte,
-    zero,
-  );
+  unpackQuad(to, v128.and(v0, six), v128.and(u0, six), byte, zero);
+  unpackQuad(to + 64, v128.and(v1, six), v128.and(u1, six), byte, zero);
+  unpackQuad(to + 128, v128.and(v2, six), v128.and(u2, six), byte, zero);
+  unpackQuad(to + 192, fourth(v0, v1, v2, top), fourth(u0, u1, u2, top), byte, zero);
 }
 
 /** `tokens` tokens × layout `q6`; out f32 [tokens][rows]; scratch: `matmulScratchBytes`. */
@@ -172,8 +147,8 @@ export function gemm_q6(
 ): void {
   const padded = (columns + 31) & ~31;
   const stride = recordBytes(padded);
-  const nibble = hiddenBytes(15);
-  const pair = hiddenBytes(0x30);
+  const six = hiddenBytes(0x3f);
+  const top = hiddenBytes(0xc0);
   const byte = hiddenShorts(0xff);
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
@@ -192,8 +167,8 @@ export function gemm_q6(
           let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * BLOCK_BYTES;
           let to = unpacked + <usize>g * GROUP_BYTES;
           for (let c = 0; c < count; c += 32, w += BLOCK_BYTES, to += 640) {
-            unpackHalf(to, w, 0, mask, factor, zero, nibble, pair, byte);
-            unpackHalf(to + 320, w, 1, mask, factor, zero, nibble, pair, byte);
+            unpackHalf(to, w, 0, mask, factor, zero, six, top, byte);
+            unpackHalf(to + 320, w, 1, mask, factor, zero, six, top, byte);
           }
         }
         multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, SIGNED);

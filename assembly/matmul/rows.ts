@@ -101,9 +101,15 @@ export function rows_q6(out: usize, weights: usize, ids: usize, tokens: i32, row
     for (let c = 0; c < columns; c++) {
       const block = group + <usize>(c >> 5) * 224;
       const half = (c >> 4) & 1;
-      const low = <i32>load<u8>(block + 32 + (((c & 15) >> 2) << 5) + (lane << 2) + (c & 3));
-      const high = <i32>load<u8>(block + 160 + (half << 5) + (lane << 2) + (c & 3));
-      const code = ((low >> (half << 2)) & 15) | (((high >> ((c & 12) >> 1)) & 3) << 4);
+      const codes = block + 32 + half * 96 + (lane << 2) + (c & 3);
+      const quad = (c & 12) >> 2;
+      let code: i32;
+      if (quad < 3) code = <i32>load<u8>(codes + (quad << 5)) & 63;
+      else
+        code =
+          (<i32>load<u8>(codes) >> 6) |
+          ((<i32>load<u8>(codes, 32) >> 6) << 2) |
+          ((<i32>load<u8>(codes, 64) >> 6) << 4);
       const scale: f32 = floatFromF16(load<u16>(block + (lane << 1))) * <f32>load<i8>(block + 16 + (half << 3) + lane);
       store<f32>(out + ((<usize>c) << 2), scale * <f32>(code - 32));
     }

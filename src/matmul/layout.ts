@@ -10,8 +10,9 @@ import { blockShapes } from "./dequantise.js";
  * - `q4`: per block 8 f16 scales, then 4 × 2 × 16 bytes: vector j, byte 4·r + c holding column 4·j + c in the low
  *   nibble and 16 + 4·j + c in the high one; value = scale · (code − 8).
  * - `q4min`: as `q4` with 8 f16 minima after the scales; value = scale · code + minimum. `q4k`: the same in f32.
- * - `q6`: per block 8 f16 scales, for each half block 8 signed bytes that multiply them, the low four bits of the codes
- *   as in `q4`, the high two as in `ternary`; value = scale · factor · (code − 32).
+ * - `q6`: per block 8 f16 scales, for each half block 8 signed bytes that multiply them, for each half block 3 × 2 × 16
+ *   bytes: vector j, byte 4·r + c holding the code of column 4·j + c, and in its top two bits bits 2j, 2j + 1 of the
+ *   code of column 12 + c; value = scale · factor · (code − 32).
  * - `q8`: per block 8 f16 scales, then per 2 columns 8 × 2 signed bytes; value = scale · code.
  * - `codes`: per half block (16 columns) 8 f32 scales and 8 f32 minima, then per 4 columns 8 × 4 bytes, codes 0–63.
  * - `f16`, `bf16`, `f32`: per column 8 numbers; columns are not padded.

@@ -52,9 +52,9 @@ function rowBlocks(weight: Weight, memory: DataView, row: number): Block[] {
         const half = h % 2;
         const codes = list(16, (c) => {
           const quad = Math.floor(c / 4);
-          const low = memory.getUint8(at + 32 + quad * 32 + lane * 4 + (c % 4)) >> (4 * half);
-          const high = memory.getUint8(at + 160 + half * 32 + lane * 4 + (c % 4)) >> (2 * quad);
-          return (low & 15) | ((high & 3) << 4);
+          const byte = (i: number) => memory.getUint8(at + 32 + half * 96 + i * 32 + lane * 4 + (c % 4));
+          if (quad < 3) return byte(quad) & 63;
+          return (byte(0) >> 6) | ((byte(1) >> 6) << 2) | ((byte(2) >> 6) << 4);
         });
         const d = fround(f16(at + lane * 2) * memory.getInt8(at + 16 + half * 8 + lane));
         return { columns: 16, codes: codes.map((code) => code - 32), d, m: 0, hasMin: false };
