@@ -30,7 +30,11 @@ export const isolation = {
 export function serve(mounts, { headers = isolation, port = 0 } = {}) {
   const prefixes = Object.keys(mounts).sort((a, b) => b.length - a.length);
   const server = createServer((request, response) => {
-    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    const path = pathOf(request.url);
+    if (path === undefined) {
+      response.writeHead(400).end("bad request");
+      return;
+    }
     const prefix = prefixes.find((each) => path.startsWith(each));
     const folder = prefix === undefined ? undefined : resolve(mounts[prefix]);
     const file = folder && normalize(join(folder, path.slice(prefix.length), path.endsWith("/") ? "index.html" : ""));
@@ -65,6 +69,15 @@ export function serve(mounts, { headers = isolation, port = 0 } = {}) {
     server.on("error", fail);
     server.listen(port, "127.0.0.1", () => done({ server, url: `http://localhost:${server.address().port}` }));
   });
+}
+
+function pathOf(url) {
+  try {
+    const path = decodeURIComponent(new URL(url, "http://localhost").pathname);
+    return path.includes("\0") ? undefined : path;
+  } catch {
+    return undefined;
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
