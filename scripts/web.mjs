@@ -38,18 +38,18 @@ export function serve(mounts, { headers = isolation, port = 0 } = {}) {
     const prefix = prefixes.find((each) => path.startsWith(each));
     const folder = prefix === undefined ? undefined : resolve(mounts[prefix]);
     const file = folder && normalize(join(folder, path.slice(prefix.length), path.endsWith("/") ? "index.html" : ""));
-    const inside = file?.startsWith(folder + sep) && statSync(file, { throwIfNoEntry: false });
+    const found = file?.startsWith(folder + sep) ? statSync(file, { throwIfNoEntry: false }) : undefined;
     const common = { ...(typeof headers === "function" ? headers(path) : headers), "Cache-Control": "no-cache" };
-    if (!inside?.isFile()) {
+    if (!found?.isFile()) {
       response.writeHead(404, common).end("not found");
       return;
     }
     const type = types[extname(file)] ?? "application/octet-stream";
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
     const start = range ? Number(range[1]) : 0;
-    const end = range?.[2] ? Math.min(Number(range[2]), inside.size - 1) : inside.size - 1;
+    const end = range?.[2] ? Math.min(Number(range[2]), found.size - 1) : found.size - 1;
     if (range && start > end) {
-      response.writeHead(416, { ...common, "Content-Range": `bytes */${inside.size}` }).end();
+      response.writeHead(416, { ...common, "Content-Range": `bytes */${found.size}` }).end();
       return;
     }
     response.writeHead(range ? 206 : 200, {
@@ -57,9 +57,9 @@ export function serve(mounts, { headers = isolation, port = 0 } = {}) {
       "Content-Type": type,
       "Accept-Ranges": "bytes",
       "Content-Length": end - start + 1,
-      ...(range ? { "Content-Range": `bytes ${start}-${end}/${inside.size}` } : {}),
+      ...(range ? { "Content-Range": `bytes ${start}-${end}/${found.size}` } : {}),
     });
-    if (request.method === "HEAD" || inside.size === 0) response.end();
+    if (request.method === "HEAD" || found.size === 0) response.end();
     else
       createReadStream(file, { start, end })
         .on("error", () => response.destroy())
