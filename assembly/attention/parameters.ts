@@ -2,6 +2,7 @@
 //   0 table of key blocks          4 table of value blocks     8 table of far blocks, 0 for full attention
 //  12 i32 [positions]: first key of the window of a query there
 //  16 grain   20 table of `expand_table`   24 sink   28 f32 value cutoff   32 headDim   36 query heads per KV head
+//  40 1: queries have 15 bits (keys on a grid in the raw basis)
 // An address in the table of far blocks is odd when the block is folded.
 
 // @ts-ignore: decorator
@@ -54,4 +55,9 @@ export function headDimOf(parameters: usize): i32 {
 @inline
 export function groupOf(parameters: usize): i32 {
   return load<i32>(parameters, 36);
+}
+// @ts-ignore: decorator
+@inline
+export function longQueries(parameters: usize): bool {
+  return load<i32>(parameters, 40) != 0;
 }

@@ -21,6 +21,22 @@ export function storeStep(row: usize, code: v128): void {
   }
 }
 
+/**
+ * Stores four codes of 15 bits as one step of a row: whole where a row holds 16-bit numbers; bytes as 128·high + low with
+ * −64 ≤ low < 64, the low ones `headDim` bytes after the high ones.
+ */
+// @ts-ignore: decorator
+@inline
+export function storeLong(row: usize, code: v128, headDim: i32): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    const high = i32x4.shr_s(i32x4.add(code, i32x4.splat(64)), 7);
+    storeStep(row, high);
+    storeStep(row + <usize>headDim, i32x4.sub(code, i32x4.shl(high, 7)));
+  } else {
+    storeStep(row, code);
+  }
+}
+
 /** Stores 16 codes in two vectors of 16-bit numbers as four steps of a row, clamped to −128..127; returns the address after. */
 // @ts-ignore: decorator
 @inline
@@ -79,6 +95,30 @@ export function keyProduct(
   groups: i32,
 ): void {
   product(out, outStride, row, rowStride, rows, codes, 16, headDim >> 2, <usize>headDim << 2, groups, false, 0);
+}
+
+/**
+ * `keyProduct` of rows from `storeLong`. Sums stay below headDim · 16,319 · 127 < 2³¹.
+ * @param low room for i32 [4][64]
+ */
+export function longKeyProduct(
+  out: usize,
+  outStride: usize,
+  row: usize,
+  rowStride: usize,
+  rows: i32,
+  codes: usize,
+  headDim: i32,
+  groups: i32,
+  low: usize,
+): void {
+  keyProduct(out, outStride, row, rowStride, rows, codes, headDim, groups);
+  if (!ASC_FEATURE_RELAXED_SIMD) return;
+  keyProduct(low, 256, row + <usize>headDim, rowStride, rows, codes, headDim, groups);
+  const bytes = <usize>groups << 4;
+  for (let r = 0; r < rows; r++, out += outStride, low += 256)
+    for (let i: usize = 0; i < bytes; i += 16)
+      v128.store(out + i, i32x4.add(i32x4.shl(v128.load(out + i), 7), v128.load(low + i)));
 }
 
 /**

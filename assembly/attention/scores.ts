@@ -1,12 +1,14 @@
 import { ROW } from "./delta-store";
 import { delta_unfold } from "./fold";
 import { blockOf, RANGE, TILE } from "./layout";
-import { expandTable, farBlocks, grainOf, groupOf, headDimOf, keyBlocks, windowStart } from "./parameters";
-import { keyProduct } from "./product";
+import { expandTable, farBlocks, grainOf, longQueries, groupOf, headDimOf, keyBlocks, windowStart } from "./parameters";
+import { keyProduct, longKeyProduct } from "./product";
 import { queryBytes } from "./queries";
 
 /** Bytes of one tile's near scores, i32 [4][64]. */
-export const NEAR_BYTES: usize = 1024;
+const NEAR_SCORES: usize = 1024;
+/** Bytes of work of `integerScores`: near scores, and those with the low parts of queries. */
+export const NEAR_BYTES: usize = 2 * NEAR_SCORES;
 
 /** Address of the far part of `index` (layer · kvHeads + KV head) in the block of `position`; the lowest bit says folded. */
 // @ts-ignore: decorator
@@ -56,6 +58,24 @@ function repeatScores(out: usize, outStride: usize, kept: usize, rows: i32, bits
   }
 }
 
+/** QKᵀ of a tile; the rows are from `attention_queries_int8` with the same `long`. */
+// @ts-ignore: decorator
+@inline
+function tileScores(
+  out: usize,
+  outStride: usize,
+  query: usize,
+  some: i32,
+  codes: usize,
+  headDim: i32,
+  groups: i32,
+  long: bool,
+  low: usize,
+): void {
+  if (long) longKeyProduct(out, outStride, query, queryBytes(headDim), some, codes, headDim, groups, low);
+  else keyProduct(out, outStride, query, queryBytes(headDim), some, codes, headDim, groups);
+}
+
 /**
  * Integer scores of 1–4 query rows with the keys `start` … `start` + `most` − 1, most ≤ 512: i32 [rows][512]. A key before
  * the window of its query is taken from the far store. Returns the groups of 4 keys that were multiplied.
@@ -79,7 +99,8 @@ export function integerScores(
   const headDim = headDimOf(parameters);
   const group = groupOf(parameters);
   const stride = RANGE << 2;
-  const querySize = queryBytes(headDim);
+  const long = longQueries(parameters);
+  const low = near + NEAR_SCORES;
   const blocks = keyBlocks(parameters);
   const delta = farBlocks(parameters) != 0;
   const firstWindow = delta ? windowStart(parameters, position + first / group) : 0;
@@ -90,7 +111,7 @@ export function integerScores(
     const needed = min(16, (most - k + 3) >> 2);
     const tile = start + k;
     if (lastWindow <= tile) {
-      keyProduct(out, stride, query, querySize, some, blockOf(blocks, tile) + keyOffset, headDim, groups);
+      tileScores(out, stride, query, some, blockOf(blocks, tile) + keyOffset, headDim, groups, long, low);
       multiplied += needed;
       continue;
     }
@@ -98,15 +119,15 @@ export function integerScores(
     if (far & 1) {
       const bits = load<u64>(far - 1);
       const kept = (<i32>popcnt(bits) + 7) >> 3 << 1;
-      keyProduct(near, TILE << 2, query, querySize, some, far + 15, headDim, kept);
+      tileScores(near, TILE << 2, query, some, far + 15, headDim, kept, long, low);
       multiplied += min(needed, kept);
       repeatScores(out, stride, near, some, bits, min(TILE, most - k));
     } else {
-      keyProduct(out, stride, query, querySize, some, far, headDim, groups);
+      tileScores(out, stride, query, some, far, headDim, groups, long, low);
       multiplied += needed;
     }
     if (firstWindow >= tile + min(TILE, most - k)) continue;
-    keyProduct(near, TILE << 2, query, querySize, some, blockOf(blocks, tile) + keyOffset, headDim, groups);
+    tileScores(near, TILE << 2, query, some, blockOf(blocks, tile) + keyOffset, headDim, groups, long, low);
     multiplied += needed;
     for (let row = 0; row < some; row++) {
       const window = windowStart(parameters, position + (first + row) / group);

@@ -12,7 +12,7 @@ const queriesBytes = (d: number) => round64(ROWS * (2 * d + 16));
 const mappedBytes = (d: number) => round64(ROWS * d * 4);
 const PEAKS = ROWS * 4;
 /** An upper bound of `attention_work_bytes`. */
-const workBytes = (d: number) => round64(14 * 1024 + 548 * d);
+const workBytes = (d: number) => round64(15 * 1024 + 548 * d);
 const threadBytes = (d: number) => statesBytes(d) + queriesBytes(d) + mappedBytes(d) + PEAKS + workBytes(d);
 
 /** Bytes of the scratch area that all threads share in `storeKeysValues` and `attend`. */
@@ -210,8 +210,8 @@ function prepare(
   if (grid) {
     const map = grid.address + index * grid.stride + grid.queryMap;
     kernels.map_rows(mapped, from, stride, rows, group, map, grid.matrix, headDim);
-    kernels.attention_queries_int8(quantised, mapped, group * headDim * 4, rows, group, headDim);
-  } else kernels.attention_queries_int8(quantised, from, stride, rows, group, headDim);
+    kernels.attention_queries_int8(quantised, mapped, group * headDim * 4, rows, group, headDim, grid.matrix ? 0 : 1);
+  } else kernels.attention_queries_int8(quantised, from, stride, rows, group, headDim, 0);
   if (cache.valueCutoff > 0) {
     const peaks = mapped + mappedBytes(headDim);
     kernels.attention_peaks_int8(peaks, quantised, rows, position, peaks + PEAKS, cache.parameters, index);

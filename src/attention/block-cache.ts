@@ -77,6 +77,7 @@ export class BlockCache implements KeyValueCache {
       0,
       config.headDim,
       config.heads / config.kvHeads,
+      policy.grid && policy.basis === "raw" ? 1 : 0,
     ]);
     pool.memory.f32(this.#owned, 16)[7] = policy.valueCutoff;
     const { layers, kvHeads, headDim } = config;

@@ -17,7 +17,15 @@ export interface AttentionKernels {
   cache_store_keys_int8: StoreKernel;
   cache_store_values_int8: StoreKernel;
   cache_store_f32: StoreKernel;
-  attention_queries_int8(out: number, q: number, stride: number, rows: number, group: number, headDim: number): void;
+  attention_queries_int8(
+    out: number,
+    q: number,
+    stride: number,
+    rows: number,
+    group: number,
+    headDim: number,
+    long: number,
+  ): void;
   attention_work_bytes(headDim: number): number;
   attention_peaks_int8(
     peaks: number,

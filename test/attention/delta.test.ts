@@ -5,7 +5,7 @@ import { type CalibratedHead, decodeBasis } from "#src/attention/calibration.js"
 import type { AttentionOptions } from "#src/attention/options.js";
 import { attentionPolicy } from "#src/attention/policy.js";
 import { runnableBuilds } from "../helpers/kernels.js";
-import type { Shape } from "../twins/attention.js";
+import { attentionInt8, type Shape } from "../twins/attention.js";
 import { deltaAttentionF64, gridCodes, headRows, references } from "../twins/delta.js";
 import { fakeCalibration, walk } from "./delta-data.js";
 import { config, firstDifference, Rig } from "./harness.js";
@@ -144,6 +144,18 @@ for (const build of runnableBuilds) {
             windowStart(t),
             policy.sink,
           );
+          const onGrid = Float32Array.from(walked.steps, (step, i) => {
+            const f = Math.fround;
+            if (!walked.matrix) return f((q[i] as number) * f(step));
+            const row = (j: number) => f((walked.basis?.inverse[i * headDim + j] as number) * step);
+            return q.reduce((y, x, j) => f(y + f(x * row(j))), 0);
+          });
+          const used = walked.codes.map((code, j) =>
+            j < policy.sink || j >= windowStart(t) ? code : (walked.rows[j] as number[]),
+          );
+          const twin = attentionInt8(onGrid, [], headRows(values, shape, kv), used, !walked.matrix);
+          const at = (t * heads + h) * headDim;
+          assert.is(firstDifference(out.slice(at, at + headDim), twin), -1, "bits of the twin");
           const worst = Math.max(...exact.map((x, i) => Math.abs(x - (out[(t * heads + h) * headDim + i] as number))));
           assert.ok(worst < 0.12, `off by ${worst}`);
         }

@@ -83,17 +83,27 @@ function quantise(x: Float32Array, most: number): { codes: number[]; scale: numb
 
 const sum4 = (x: number[]) => f(f((x[0] as number) + (x[2] as number)) + f((x[1] as number) + (x[3] as number)));
 
-/** One query against `count` keys and values of one head, step by step what the int8 kernels do; exact to the bit. */
-export function attentionInt8(query: Float32Array, keys: Float32Array[], values: Float32Array[]): Float32Array {
+/**
+ * One query against keys and values of one head, step by step what the int8 kernels do; exact to the bit. With `codes`, the
+ * keys on a grid, the query is in units of the grid's steps and `keys` are not read. `long`: queries of 15 bits.
+ */
+export function attentionInt8(
+  query: Float32Array,
+  keys: Float32Array[],
+  values: Float32Array[],
+  codes?: readonly (readonly number[])[],
+  long = false,
+): Float32Array {
   const d = query.length;
-  const q = quantise(query, 127);
+  const q = quantise(query, long ? 16319 : 127);
   const scale = f(q.scale * f(1 / f(Math.sqrt(d))));
   let state: { m: number; l: number; acc: Float32Array } | undefined;
-  for (let start = 0; start < keys.length; start += 512) {
-    const count = Math.min(512, keys.length - start);
+  for (let start = 0; start < values.length; start += 512) {
+    const count = Math.min(512, values.length - start);
     const scores: number[] = [];
     for (let k = 0; k < count; k++) {
-      const key = quantise(keys[start + k] as Float32Array, 63);
+      const onGrid = codes?.[start + k];
+      const key = onGrid ? { codes: onGrid, scale: 1 } : quantise(keys[start + k] as Float32Array, 63);
       let dot = 0;
       for (let i = 0; i < d; i++) dot += (q.codes[i] as number) * (key.codes[i] as number);
       scores.push(f(dot * key.scale));
@@ -111,11 +121,11 @@ export function attentionInt8(query: Float32Array, keys: Float32Array[], values:
       const largest = Math.max(...weights);
       const inverse = largest > 0 ? f(127 / largest) : 0;
       const tileScale = f(largest / 127);
-      const codes = weights.map((w) => Math.min(127, nearest(f(w * inverse))));
+      const parts = weights.map((w) => Math.min(127, nearest(f(w * inverse))));
       for (let i = 0; i < d; i++) {
         let sum = 0;
         coded.forEach((v, k) => {
-          sum += (codes[k] as number) * (v.codes[i] as number);
+          sum += (parts[k] as number) * (v.codes[i] as number);
         });
         const x = f(sum * tileScale);
         acc[i] = tile ? f((acc[i] as number) + x) : x;
