@@ -15,6 +15,8 @@ import type { LoadOptions, Model, ModelSource } from "./types.js";
 
 /** More threads than this never helped: memory is the limit by then. */
 const MOST_THREADS = 16;
+/** Below this a token is done in less time than threads need to meet a hundred times. */
+const SMALL_MODEL_BYTES = 32 << 20;
 /** Sessions longer than this must be asked for: keys and values grow with them. */
 const DEFAULT_CONTEXT = 8192;
 /** Tokens of one prefill step: enough to use each weight many times, few enough to stop soon. */
@@ -29,7 +31,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   if (options.kernels) provideKernels(options.kernels);
-  const threads = await chooseThreads(options.threads);
+  positiveInteger("threads", options.threads);
   positiveInteger("prefillChunk", options.prefillChunk);
   positiveInteger("contextLength", options.contextLength);
   oneOf("kvCache", options.kvCache, ["int8", "f32"]);
@@ -47,6 +49,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     const tokenizer = createTokenizer(file.tokenizer);
     tokenizer.catch(() => {});
     const attention = await checkedAttention(options.attention ?? {}, file, source);
+    const threads = await chooseThreads(options.threads, file);
     const profile = options.profile ? new Profile() : undefined;
     const engine = await Engine.load(file, {
       threads: threads.count,
@@ -82,11 +85,12 @@ export async function openModelSource(
   return openModel(source, { signal, i2sLayout });
 }
 
-async function chooseThreads(wanted: number | undefined): Promise<{ count: number; reason: string }> {
-  positiveInteger("threads", wanted);
+async function chooseThreads(wanted: number | undefined, file: ModelFile): Promise<{ count: number; reason: string }> {
   const obstacle = noThreadsReason();
   if (obstacle) return { count: 1, reason: wanted && wanted > 1 ? `1 instead of ${wanted}: ${obstacle}` : obstacle };
   if (wanted) return { count: wanted, reason: "as asked" };
+  const bytes = file.allTensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  if (bytes < SMALL_MODEL_BYTES) return { count: 1, reason: "a small model: threads would mostly wait for each other" };
   const cores = await availableCores();
   const count = Math.max(1, Math.min(cores, MOST_THREADS));
   return { count, reason: count < cores ? `${cores} cores, more than ${count} threads do not help` : `${cores} cores` };

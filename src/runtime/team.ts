@@ -10,8 +10,8 @@ const MAILBOX_BYTES = 1 << 20;
 /** Barrier words, then the length of the command, then the command. */
 const COMMAND_LENGTH = 256;
 const COMMAND_TEXT = 320;
-/** Rounds of the spin loop before a thread sleeps: some 50 µs, longer than any wait inside a layer. */
-const SPINS = 20_000;
+/** Rounds of the spin loop before a thread sleeps: some 50 µs, longer than most waits inside a token. Waking costs as much. */
+const SPINS = 100_000;
 
 /** What a worker is started with; plain data. */
 export interface WorkerStart {
