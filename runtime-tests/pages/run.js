@@ -34,7 +34,9 @@ export async function run(deltallm, source) {
   }, 5);
   try {
     const asked = Number(new URLSearchParams(location.search).get("threads"));
-    const result = await runSuite(deltallm, source, { threads: asked || (globalThis.crossOriginIsolated ? 2 : undefined) });
+    const result = await runSuite(deltallm, source, {
+      threads: asked || (globalThis.crossOriginIsolated ? 2 : undefined),
+    });
     if (longTasks.length) result.failures.push(`the page was held up for ${longTasks.join(", ")} ms`);
     globalThis.result = { ...result, longestPause: longest, isolated: globalThis.crossOriginIsolated };
   } catch (error) {
