@@ -26,7 +26,7 @@ async function hash(model) {
 for (const source of models)
   for (const kernel of ["simd", "relaxed"])
     for (const threads of [1, 2])
-      for (const prefillChunk of threads === 1 ? [1, 7, 64] : [64, 7])
+      for (const prefillChunk of [1, 7, 64])
         for (const attention of attentionsOf(source)) {
           let model;
           try {
