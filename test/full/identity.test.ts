@@ -29,7 +29,7 @@ test("one hash per model and attention, whatever the runtime, kernel build, thre
     for (const line of run.stdout.trim().split("\n")) rows.push({ runtime, ...(JSON.parse(line) as Row) });
   }
   for (const source of models) {
-    for (const attention of new Set(rows.map((row) => row.attention))) {
+    for (const attention of new Set(rows.filter((row) => row.source === source).map((row) => row.attention))) {
       const group = rows.filter((row) => row.source === source && row.attention === attention);
       const hashes = new Map<string, string[]>();
       for (const row of group) {
