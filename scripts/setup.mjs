@@ -11,4 +11,7 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync("package-lo
   run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
 run(process.execPath, ["scripts/build-kernels.mjs"]);
 run("npx", ["--no-install", "tsc", "-p", "tsconfig.json"]);
-if (process.argv.includes("--test")) run("npx", ["--no-install", "tsc", "-p", "tsconfig.test.json"]);
+if (process.argv.includes("--test")) {
+  run(process.execPath, ["scripts/build-bench-kernels.mjs"]);
+  run("npx", ["--no-install", "tsc", "-p", "tsconfig.test.json"]);
+}

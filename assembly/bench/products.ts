@@ -1,0 +1,109 @@
+// The parts of int8 attention one at a time, for bench/: QKᵀ, softmax and PV of a decode step over all keys, as
+// `attention_range_int8` does them. Not in the package.
+import { blockOf, max4, RANGE, TILE } from "../attention/layout";
+import { farBlocks, headDimOf, keyBlocks, valueBlocks, windowStart } from "../attention/parameters";
+import { STEP, valueProduct } from "../attention/product";
+import { queryBytes } from "../attention/queries";
+import { farTiles, integerScores, NEAR_BYTES } from "../attention/scores";
+import { rowWeights, scaleScores } from "../attention/softmax";
+
+// Work area: integer scores [4][512], codes of weights [4][512], tile scales [4][8], sums [4][headDim] and results
+// [4][headDim], near scores, addresses of far tiles, unfolded tiles [8] and a key.
+const CODES: usize = 4 * 512 * 4;
+const TILE_SCALES: usize = CODES + 4 * 512 * 2;
+const SUMS: usize = TILE_SCALES + 128;
+const RESULTS: usize = SUMS + 4 * 4 * 256;
+const NEAR: usize = RESULTS + 4 * 4 * 256;
+const TILES: usize = NEAR + NEAR_BYTES;
+const UNFOLDED: usize = TILES + 64;
+
+/** Bytes of the work area of the functions below, for heads of up to 256 elements. */
+export function work_bytes(headDim: i32): i32 {
+  return <i32>UNFOLDED + (headDim << 9) + headDim * 2;
+}
+
+/** Fills the codes of weights with 0 … 127, so that `values` has something to multiply. */
+export function prepare(work: usize): void {
+  for (let i: usize = 0; i < 4 * 512 * 2; i++)
+    store<u8>(work + CODES + i, STEP == 4 || !(i & 1) ? <u8>((i * 37) & 127) : 0);
+  for (let i: usize = 0; i < 32; i++) store<f32>(work + TILE_SCALES + (i << 2), 0.001);
+}
+
+/**
+ * QKᵀ: integer scores of `rows` ≤ 4 heads of the query at `position` with the keys 0 … position.
+ * @param queries from `attention_queries_int8`
+ * @param index layer · kvHeads + KV head
+ */
+export function scores(queries: usize, rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
+  const offset = (<usize>index * (<usize>headDimOf(parameters) + 4)) << 6;
+  const delta = farBlocks(parameters) != 0;
+  for (let start = 0; start <= position; start += RANGE) {
+    const count = min(RANGE, position + 1 - start);
+    if (delta)
+      farTiles(work + TILES, work + UNFOLDED, parameters, index, start, start + count, windowStart(parameters, position));
+    integerScores(
+      work, parameters, offset, queries, position, 0, rows, start, count, work + TILES, work + NEAR);
+  }
+}
+
+/** Scaling of scores, exponentials and 7-bit weights, on whatever scores the work area holds. Arguments as for `scores`. */
+export function softmax(queries: usize, rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
+  const headDim = headDimOf(parameters);
+  const scalesAt = <usize>headDim << 6;
+  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const values = valueBlocks(parameters);
+  for (let start = 0; start <= position; start += RANGE) {
+    const count = min(RANGE, position + 1 - start);
+    for (let r = 0; r < rows; r++) {
+      const row = work + <usize>r * (RANGE << 2);
+      const constants = queries + <usize>r * queryBytes(headDim) + (<usize>headDim << 1);
+      let largest = f32x4.splat(-Infinity);
+      for (let k = 0; k < count; k += TILE) {
+        const scales = farBlocks(parameters) ? 0 : blockOf(keyBlocks(parameters), start + k) + offset + scalesAt;
+        largest = scaleScores(
+          row + (<usize>k << 2), load<i32>(constants, 4), scales, min(TILE, count - k), largest);
+      }
+      const sum = rowWeights(
+        work + CODES + <usize>r * (RANGE << 1),
+        work + TILE_SCALES + (<usize>r << 5),
+        row,
+        max4(largest),
+        load<f32>(constants) * 1.4426950408889634,
+        values + (<usize>(start >> 6) << 2),
+        offset + scalesAt,
+        count,
+        0,
+        -1,
+        position,
+      );
+      v128.store(work + RESULTS + <usize>r * (<usize>headDim << 2), sum);
+    }
+  }
+}
+
+/** PV: sums of the values 0 … position with the weights in the work area. Arguments as for `scores`. */
+export function values(rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
+  const headDim = headDimOf(parameters);
+  const bytes = <usize>headDim << 2;
+  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const blocks = valueBlocks(parameters);
+  memory.fill(work + RESULTS, 0, <usize>rows * bytes);
+  for (let start = 0; start <= position; start += RANGE) {
+    const count = min(RANGE, position + 1 - start);
+    for (let k = 0; k < count; k += TILE) {
+      const groups = min(16, (count - k + 3) >> 2);
+      const from = work + CODES + <usize>(k >> 2) * STEP;
+      valueProduct(
+        work + SUMS, bytes, from, RANGE << 1, rows, blockOf(blocks, start + k) + offset, headDim, groups);
+      for (let r = 0; r < rows; r++) {
+        const scale = f32x4.splat(load<f32>(work + TILE_SCALES + (<usize>r << 5) + (<usize>(k >> 6) << 2)));
+        const sums = work + SUMS + <usize>r * bytes;
+        const state = work + RESULTS + <usize>r * bytes;
+        for (let i: usize = 0; i < bytes; i += 16) {
+          const x = f32x4.mul(f32x4.convert_i32x4_s(v128.load(sums + i)), scale);
+          v128.store(state + i, f32x4.add(v128.load(state + i), x));
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import { attend, attentionScratchBytes, storeKeysValues } from "#src/attention/attend.js";
+import { createCache, type KeyValueCache } from "#src/attention/cache.js";
+import type { AttentionOptions } from "#src/attention/options.js";
+import type { ModelConfig } from "#src/model/config.js";
+import type { KernelFamily } from "#src/runtime/choose.js";
+import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
+import type { Kernels } from "#src/runtime/kernels.js";
+import { Memory } from "#src/runtime/memory.js";
+import type { Thread } from "#src/runtime/thread.js";
+import { normals, walk, walkCalibration } from "./walk.js";
+
+/** Query heads per KV head. */
+export const GROUP = 4;
+/** Tokens of a prefill. */
+export const PREFILL = 128;
+/** Period of the walk: making normal numbers in JavaScript is slow. */
+const PERIOD = 2048;
+
+/** An attention setting to be compared. */
+export interface Setting {
+  name: string;
+  grain: "full" | "element" | "chunk" | "row";
+  sparsity: number;
+  options: AttentionOptions;
+}
+
+/** Full attention, and delta attention of the given grains and shares of dropped differences in the score basis. */
+export function settings(points: readonly [grain: "element" | "chunk" | "row", sparsity: number][]): Setting[] {
+  return [
+    { name: "full", grain: "full", sparsity: 0, options: {} },
+    ...points.map(
+      ([grain, sparsity]): Setting => ({
+        name: `${grain} ${Math.round(sparsity * 100)} %`,
+        grain,
+        sparsity,
+        options: { kind: "delta", grain, basis: "score", targetSparsity: sparsity },
+      }),
+    ),
+  ];
+}
+
+const sources = new Map<string, Float32Array>();
+
+/** One period of a walk of `heads` keys side by side, made once. */
+export function walkPeriod(headDim: number, heads: number): Float32Array {
+  const name = `${headDim} ${heads}`;
+  let source = sources.get(name);
+  if (!source) {
+    const one = walk(PERIOD, headDim, 7);
+    source = new Float32Array(PERIOD * heads * headDim);
+    // Each head walks the same way, begun elsewhere.
+    for (let t = 0; t < PERIOD; t++)
+      for (let h = 0; h < heads; h++) {
+        const from = ((t + h * 331) % PERIOD) * headDim;
+        source.set(one.subarray(from, from + headDim), (t * heads + h) * headDim);
+      }
+    sources.set(name, source);
+  }
+  return source;
+}
+
+/** Fills a cache with walks in chunks, as a prefill would, on this thread alone. */
+export function fill(
+  memory: Memory,
+  kernels: Kernels,
+  config: ModelConfig,
+  cache: KeyValueCache,
+  tokens: number,
+  scratch: number,
+): void {
+  const { kvHeads, headDim, layers } = config;
+  const thread: Thread = { index: 0, count: 1, kernels, barrier() {} };
+  const source = walkPeriod(headDim, kvHeads);
+  const keys = memory.alloc(source.byteLength, "keys");
+  memory.f32(keys, source.length).set(source);
+  for (let at = 0; at < tokens; at += PERIOD) {
+    const count = Math.min(PERIOD, tokens - at);
+    cache.reserve(count);
+    for (let layer = 0; layer < layers; layer++)
+      storeKeysValues(thread, cache.descriptor, layer, keys, keys, count, at, scratch);
+    cache.commit(count);
+  }
+  memory.free(keys);
+}
+
+/** One layer of attention on one thread, its cache filled with walks. Several KV heads only so that calls can take turns. */
+export class CacheRig {
+  readonly memory = new Memory({ shared: false });
+  readonly cache: KeyValueCache;
+  readonly kernels: Kernels;
+  readonly config: ModelConfig;
+  readonly #thread: Thread;
+  readonly #scratch: number;
+  readonly #queries: number;
+  readonly #out: number;
+
+  /** @param copies KV heads, each with the keys of a whole context */
+  constructor(
+    family: KernelFamily,
+    readonly headDim: number,
+    readonly keys: number,
+    copies: number,
+    setting: Setting,
+    more: AttentionOptions = {},
+  ) {
+    const { memory } = this;
+    this.config = { layers: copies, heads: GROUP, kvHeads: 1, headDim } as ModelConfig;
+    this.kernels = instantiateKernels(kernelModule(family), memory.wasm);
+    this.#thread = { index: 0, count: 1, kernels: this.kernels, barrier() {} };
+    const contextLength = keys + PREFILL;
+    const calibration = setting.options.kind ? walkCalibration(headDim, copies, 1) : undefined;
+    this.cache = createCache(memory, this.config, {
+      kind: "int8",
+      contextLength,
+      attention: { ...setting.options, ...more, calibration },
+      kernels: this.kernels,
+    });
+    this.#scratch = memory.alloc(attentionScratchBytes(this.config, contextLength, 1), "scratch");
+    fill(memory, this.kernels, this.config, this.cache, keys, this.#scratch);
+    const floats = PREFILL * GROUP * headDim;
+    this.#queries = memory.alloc(floats * 4, "queries");
+    memory.f32(this.#queries, floats).set(normals(floats, 3));
+    this.#out = memory.alloc(floats * 4, "out");
+    // The new tokens of every call: stored once, and never committed.
+    this.cache.reserve(PREFILL);
+    const source = walkPeriod(headDim, 1);
+    const fresh = memory.alloc(PREFILL * headDim * 4, "new keys");
+    memory.f32(fresh, PREFILL * headDim).set(source.subarray(0, PREFILL * headDim));
+    for (let layer = 0; layer < copies; layer++)
+      storeKeysValues(this.#thread, this.cache.descriptor, layer, fresh, fresh, PREFILL, keys, this.#scratch);
+  }
+
+  /** Attention of `tokens` queries that follow the keys, in the cache of one copy. */
+  attend(tokens: number, copy: number): void {
+    attend(this.#thread, this.cache.descriptor, copy, this.#out, this.#queries, tokens, this.keys, this.#scratch);
+  }
+
+  get queries(): number {
+    return this.#queries;
+  }
+
+  facts(): Record<string, number> {
+    const { deltaSparsity, bytesRead, skippedMacs } = this.cache.stats();
+    return { deltaSparsity, bytesRead, skippedMacs };
+  }
+}
+
+/** Bytes of keys that fit no cache of the processors of today. */
+const STREAMED = 64e6;
+
+/** How many copies of the keys make a stream from memory; 1 where caches are wanted. */
+export function copiesFor(headDim: number, keys: number, streamed: boolean): number {
+  return streamed ? Math.ceil(STREAMED / (keys * headDim)) : 1;
+}

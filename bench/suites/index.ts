@@ -1,0 +1,20 @@
+import type { Suite } from "../harness/suite.js";
+import { attention } from "./attention.js";
+import { bandwidth } from "./bandwidth.js";
+import { loading } from "./loading.js";
+import { matmuls, ternary } from "./matmul.js";
+import { wholeModels } from "./model.js";
+import { attentionParts } from "./parts.js";
+import { tokenizing } from "./tokenizer.js";
+
+/** Everything that is measured, in this order. */
+export const suites: readonly Suite[] = [
+  ternary,
+  matmuls,
+  attentionParts,
+  attention,
+  bandwidth,
+  wholeModels,
+  tokenizing,
+  loading,
+];
