@@ -35,24 +35,56 @@ export async function withBrowser(name, use) {
   }
 }
 
+/** A page has given no result: the browser's trouble, or the machine's. What a page does report is never this error. */
+export class NoResult extends Error {}
+
+/** A page on its way to another document has no context to ask in for a moment. */
+const PASSING = /context|navigat|realm|no such frame|detached|destroyed|discarded|AbortError/i;
+
 /**
  * Opens a page and waits until it has set `window.result`.
  * @returns the result, and what the page wrote to the console
+ * @throws NoResult with what the page wrote and every cause
  */
 export async function resultOf(browser, url, timeout = 300_000) {
-  const page = await browser.newPage();
   const log = [];
-  page.on("console", (message) => log.push(message.text()));
-  page.on("pageerror", (error) => log.push(String(error)));
+  let page;
   try {
+    page = await browser.newPage();
+    page.on("console", (message) => log.push(message.text()));
+    page.on("pageerror", (error) => log.push(String(error)));
     await page.goto(url);
-    await page
-      .waitForFunction(() => globalThis.result !== undefined, { timeout, polling: 200 })
-      .catch((cause) => {
-        throw new Error(`${url}: no result. ${log.join("\n")}`, { cause });
-      });
-    return { result: await page.evaluate(() => globalThis.result), log };
+    return { result: await until(page, () => globalThis.result, { timeout, every: 200 }), log };
+  } catch (cause) {
+    throw new NoResult([`${url}: no result: ${causes(cause)}`, ...log].join("\n"), { cause });
   } finally {
-    await page.close();
+    await page?.close().catch(() => {});
   }
+}
+
+/**
+ * Asks the page until the answer is neither false nor missing. By plain calls, again and again: puppeteer's own
+ * `waitForFunction` makes a function of text inside the page, which a Content-Security-Policy may forbid.
+ */
+export async function until(page, question, { timeout = 60_000, every = 50 } = {}) {
+  const end = Date.now() + timeout;
+  let interruption;
+  while (Date.now() < end) {
+    try {
+      const answer = await page.evaluate(question);
+      if (answer) return answer;
+    } catch (error) {
+      if (!PASSING.test(causes(error))) throw error;
+      interruption = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, every));
+  }
+  throw new Error(`nothing for ${timeout / 1000} s`, { cause: interruption });
+}
+
+/** What an error says, and everything that caused it. */
+export function causes(error) {
+  const messages = [];
+  for (let each = error; each !== undefined && messages.length < 8; each = each.cause) messages.push(String(each));
+  return messages.join(", because of ");
 }

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isolation, serve } from "../scripts/web.mjs";
-import { withBrowser } from "./browsers.mjs";
+import { until as ask, withBrowser } from "./browsers.mjs";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
 
@@ -34,7 +34,7 @@ async function walk(browser, url, screenshots) {
   };
   const textOf = (selector) => page.$eval(selector, (element) => element.textContent);
   const until = (test) =>
-    page.waitForFunction(test, { timeout: 60_000, polling: 50 }).catch(async (cause) => {
+    ask(page, test).catch(async (cause) => {
       throw new Error(`${test} did not happen; ${await textOf("#progress-text")} ${errors.join("; ")}`, { cause });
     });
   const loaded = () => until(() => document.querySelector("#progress-text").textContent.endsWith("is ready."));
@@ -99,7 +99,7 @@ async function walk(browser, url, screenshots) {
   });
   await until(() => document.querySelector("#progress-text").textContent === "mine.gguf is ready.");
   await page.reload();
-  await until(() => document.querySelector("#kept button"));
+  await until(() => document.querySelector("#kept button") !== null);
   expect((await textOf("#kept")).includes(`mine.gguf, ${(bytes / 1e6).toFixed(1)} MB`), "kept file");
   await page.click("#kept button");
   await loaded();
@@ -157,7 +157,7 @@ async function walk(browser, url, screenshots) {
     transfer.items.add(new File(["no model"], "wrong.gguf"));
     dispatchEvent(Object.assign(new Event("drop", { cancelable: true }), { dataTransfer: transfer }));
   });
-  await until(() => document.querySelector("#progress-text.error"));
+  await until(() => document.querySelector("#progress-text.error") !== null);
   expect((await textOf("#progress-text")).includes("not a GGUF file"), "error");
   expect(!(await page.$("#kept button")), "a wrong file is kept");
   await shot("phone-error");
