@@ -1,5 +1,5 @@
 import { expF32 } from "../ops/exp";
-import { blockOf, max4, RANGE, TILE } from "./layout";
+import { blockOf, max4, RANGE, TILE, touchParts } from "./layout";
 import {
   cutoffOf, farBlocks, groupOf, headDimOf, keyBlocks, sinkOf, valueBlocks, windowStart,
 } from "./parameters";
@@ -114,6 +114,7 @@ export function attention_range_int8(
   const delta = farBlocks(parameters) != 0;
   const keys = keyBlocks(parameters);
   const values = valueBlocks(parameters);
+  const tableAt = <usize>(start >> 6) << 2;
   if (delta) {
     const last = position + (rows - 1) / group;
     farTiles(
@@ -127,6 +128,7 @@ export function attention_range_int8(
     const most = min(RANGE, position + (first + some - 1) / group + 1 - start);
     if (most <= 0) continue;
     const query = queries + <usize>first * querySize;
+    if (first == 0 && !delta) touchParts(keys + tableAt, (most + TILE - 1) >> 6, offset, scalesAt + 256, work + LIST);
     keysMultiplied += integerScores(
       work, parameters, offset, query, position, first, some, start, most, work + TILES, work + NEAR);
     for (let r = 0; r < some; r++) {
@@ -158,7 +160,7 @@ export function attention_range_int8(
         scores,
         top,
         scale * 1.4426950408889634,
-        values + (<usize>(start >> 6) << 2),
+        values + tableAt,
         offset + scalesAt,
         count,
         cut,
@@ -168,6 +170,8 @@ export function attention_range_int8(
       const state = fresh ? states + <usize>row * stateSize : part + <usize>r * stateSize;
       storeState(state, headDim, top * scale, sum);
     }
+    if (first == 0 && cutoff == 0)
+      touchParts(values + tableAt, (most + TILE - 1) >> 6, offset, scalesAt + 256, work + LIST);
     for (let k = 0; k < most; k += TILE) {
       const codes = blockOf(values, start + k) + offset;
       const groups = min(16, (most - k + 3) >> 2);

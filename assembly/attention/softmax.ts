@@ -73,11 +73,10 @@ export function rowWeights(
   let sum = f32x4.splat(0);
   for (let tile = 0; tile < keys; tile += 64, scores += 256, tileScales += 4, valueBlocks += 4) {
     const count = min(64, keys - tile);
-    const lowest = f32x4.splat(tile == sinkTile || tile + 63 > newest ? 0 : cut);
+    const values = <usize>load<u32>(valueBlocks) + valueScales - scores;
     let largest = f32x4.splat(0);
-    let at = scores;
-    let values = <usize>load<u32>(valueBlocks) + valueScales;
-    for (let k = 0; k < count; k += 4, at += 16, values += 16) {
+    const end = scores + <usize>((count + 3) << 2 & ~15);
+    for (let at = scores; at < end; at += 16) {
       const x = f32x4.pmax(least, f32x4.mul(f32x4.sub(v128.load(at), shift), factor));
       const bits = f32x4.add(x, magic);
       const r = f32x4.sub(x, f32x4.sub(bits, magic));
@@ -88,24 +87,30 @@ export function rowWeights(
       p = f32x4.add(f32x4.mul(p, r), c1);
       p = f32x4.add(f32x4.mul(p, r), one);
       p = i32x4.add(p, i32x4.shl(bits, 23));
-      p = v128.and(p, f32x4.ge(p, lowest));
-      let v = v128.load(values);
-      if (k + 4 > count) {
-        const mask = below(k, count);
-        p = v128.and(p, mask);
-        v = v128.and(v, mask);
+      v128.store(at, p);
+    }
+    for (let at = end; at < scores + 256; at += 16) v128.store(at, f32x4.splat(0));
+    if (count & 3) v128.store(end - 16, v128.and(v128.load(end - 16), below(0, count & 3)));
+    if (cut > 0 && tile != sinkTile && tile + 63 <= newest) {
+      const lowest = f32x4.splat(cut);
+      for (let at = scores; at < end; at += 16) {
+        const p = v128.load(at);
+        v128.store(at, v128.and(p, f32x4.ge(p, lowest)));
       }
+    }
+    for (let at = scores; at < end; at += 16) {
+      const p = v128.load(at);
       sum = f32x4.add(sum, p);
-      const w = f32x4.mul(p, v);
+      const w = f32x4.mul(p, v128.load(at + values));
       v128.store(at, w);
       largest = f32x4.pmax(largest, w);
     }
-    for (; at < scores + 256; at += 16) v128.store(at, f32x4.splat(0));
+    if (count & 3) v128.store(end - 16, v128.and(v128.load(end - 16), below(0, count & 3)));
     const top = max4(largest);
     store<f32>(tileScales, top / 127.0);
     const inverse = f32x4.splat(top > 1e-36 ? 127.0 / top : 0);
     // x + 1.5·2²³ has x, rounded half to even, in its low bits.
-    for (at = scores; at < scores + 256; at += 64) {
+    for (let at = scores; at < scores + 256; at += 64) {
       const a = f32x4.add(f32x4.mul(v128.load(at), inverse), magic);
       const b = f32x4.add(f32x4.mul(v128.load(at, 16), inverse), magic);
       const c = f32x4.add(f32x4.mul(v128.load(at, 32), inverse), magic);

@@ -24,7 +24,9 @@ export function stateBytes(headDim: number): number {
   return headDim * 4 + 16;
 }
 
-/** Query rows of one unit: as many whole tokens as fit. */
+/** Query tokens of one unit: as many as fit, and of those numbers one whose rows fill the kernels' tiles of four. */
 export function unitTokens(group: number): number {
-  return Math.max(1, Math.floor(ROWS / group));
+  const most = Math.max(1, Math.floor(ROWS / group));
+  for (let tokens = most; tokens > most / 2; tokens--) if ((tokens * group) % 4 === 0) return tokens;
+  return most;
 }
