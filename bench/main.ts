@@ -98,7 +98,7 @@ if (flags.json) {
   console.log(`figures: ${flags.json}`);
 }
 if (size !== "smoke") {
-  const files = await writePlots(run, flags.results);
+  const files = writePlots(run, flags.results);
   if (files.length) console.log(`plots: ${files.length} files in ${join(flags.results, "")}`);
 }
 process.exit(0);

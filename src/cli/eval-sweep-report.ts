@@ -2,6 +2,7 @@ import { compare } from "../eval/compare.js";
 import type { EvalLog } from "../eval/log.js";
 import { joinRuns } from "../eval/merge.js";
 import { summarise } from "../eval/summary.js";
+import type { SweepRow } from "../eval/sweep.js";
 import type { TaskName } from "../eval/tasks.js";
 
 /** The one measure by which a task is judged in a table of many runs. */
@@ -19,12 +20,6 @@ const mainMeasure: Record<TaskName, string> = {
 
 /** Resampling fewer examples than this says nothing about chance. */
 const ENOUGH = 10;
-
-/** One run of a sweep. */
-export interface SweepRow {
-  name: string;
-  log: EvalLog;
-}
 
 /** What the runs of a sweep come to, as a Markdown table; `full` is what the others are compared with. */
 export function sweepReport(full: EvalLog, rows: readonly SweepRow[], options: { seed: number }): string {

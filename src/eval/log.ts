@@ -34,6 +34,8 @@ export interface RunLine {
   /** Tokens computed. */
   computed: number;
   attention: AttentionSummary;
+  /** Tokens and milliseconds; absent in older logs. */
+  speed?: Record<"prefill" | "decode", { tokens: number; ms: number }> | undefined;
 }
 
 export interface EvalLog {

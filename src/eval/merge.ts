@@ -54,6 +54,10 @@ export function joinRuns(runs: readonly RunLine[]): RunLine[] {
     if (computed === 0 || low === Math.max(...sorted.map(read))) return low;
     return sorted.reduce((sum, run) => sum + read(run) * run.computed, 0) / computed;
   };
+  const speed = (work: "prefill" | "decode") => {
+    const add = (what: "tokens" | "ms") => sorted.reduce((sum, run) => sum + (run.speed?.[work][what] ?? 0), 0);
+    return { tokens: add("tokens"), ms: add("ms") };
+  };
   return [
     {
       examples: sorted.reduce((sum, run) => sum + run.examples, 0),
@@ -67,6 +71,7 @@ export function joinRuns(runs: readonly RunLine[]): RunLine[] {
         kvBytes: Math.max(...sorted.map(({ attention }) => attention.kvBytes)),
         kvBytesFull: Math.max(...sorted.map(({ attention }) => attention.kvBytesFull)),
       },
+      ...(sorted.every((run) => run.speed) && { speed: { prefill: speed("prefill"), decode: speed("decode") } }),
     },
   ];
 }

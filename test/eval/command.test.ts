@@ -154,7 +154,15 @@ test("a sweep compares every setting with full attention, and goes on where it w
   const again = await deltallm(...args, ...sweep);
   assert.is(again.stdout, stdout);
   assert.match(again.stderr, /full\.jsonl: \d examples are done already/);
-  assert.is((await deltallm(...args, ...sweep, "--json")).code, 2);
+  const json = JSON.parse((await deltallm(...args, ...sweep, "--json")).stdout);
+  assert.equal(json, JSON.parse(readFileSync(path("sweep/sweep.json"), "utf8")));
+  assert.equal(
+    json.points.map(({ name }: { name: string }) => name),
+    ["full", "threshold=0", "threshold=1000"],
+  );
+  assert.ok(json.points[2].speed.prefill.tokens > 0 && json.points[2].stats.deltaSparsity > 0.9);
+  assert.ok(json.points[1].comparison.length > 0 && json.points[0].comparison === undefined);
+  assert.is((await deltallm(...args, ...sweep, "--compare", path("sweep/full.jsonl"))).code, 2);
 });
 
 test("a log of other settings is refused", async () => {

@@ -6,6 +6,7 @@ import { LogFile } from "../../eval/log-file.js";
 import { sortRecords } from "../../eval/merge.js";
 import type { EvalRecord } from "../../eval/records.js";
 import { runTasks } from "../../eval/run.js";
+import { summariseSweep } from "../../eval/sweep.js";
 import { fingerprint } from "../../formats/fingerprint.js";
 import type { Model } from "../../types.js";
 import { readTaskData, selectExamples, type TaskData } from "../eval-data.js";
@@ -28,10 +29,10 @@ export async function evaluateModel(terminal: Terminal, flags: EvalFlags): Promi
   else await report(terminal, await runOnce(terminal, flags, data), flags);
 }
 
-/** Runs full attention and every point; `--out` is a folder with one log each and the report. */
+/** Runs full attention and every point; `--out` is a folder with one log each, the report, and the same as JSON. */
 async function runSweep(terminal: Terminal, flags: EvalFlags, sweep: Sweep, data: readonly TaskData[]): Promise<void> {
-  if (flags.compare !== undefined || flags.json || flags.shard)
-    throw new OptionError("--sweep goes with none of --compare, --json, --shard", { key: "--sweep" });
+  if (flags.compare !== undefined || flags.shard)
+    throw new OptionError("--sweep goes with neither --compare nor --shard", { key: "--sweep" });
   const { out: folder } = flags;
   if (folder !== undefined) mkdirSync(folder, { recursive: true });
   const run = async (name: string, more: Partial<EvalFlags>) => {
@@ -48,8 +49,13 @@ async function runSweep(terminal: Terminal, flags: EvalFlags, sweep: Sweep, data
   const rows = [];
   for (const point of sweepPoints(sweep)) rows.push(await run(point.name, point.flags));
   const text = sweepReport(full.log, rows, { seed: flags.seed });
-  if (folder !== undefined) writeFileSync(join(folder, "report.md"), text);
-  await terminal.write(text);
+  const summary = summariseSweep(full.log, rows, { seed: flags.seed });
+  if (folder !== undefined) {
+    writeFileSync(join(folder, "report.md"), text);
+    writeFileSync(join(folder, "sweep.json"), `${JSON.stringify(summary, undefined, 1)}\n`);
+  }
+  if (flags.json) await terminal.json(summary);
+  else await terminal.write(text);
 }
 
 /** Loads the model, runs what is not done yet, and returns everything that is. */
@@ -118,7 +124,11 @@ async function run(
     if (examples > 0) {
       const { prefill, decode, attention: stats } = model.stats();
       const { heads: _, ...attention } = stats;
-      const run: RunLine = { examples, computed: prefill.tokens + decode.tokens, attention };
+      const speed = {
+        prefill: { tokens: prefill.tokens, ms: Math.round(prefill.ms) },
+        decode: { tokens: decode.tokens, ms: Math.round(decode.ms) },
+      };
+      const run: RunLine = { examples, computed: prefill.tokens + decode.tokens, attention, speed };
       runs.push(run);
       log?.add({ run });
     }

@@ -1,0 +1,167 @@
+import { pairedRatio, spread } from "../harness/statistics.js";
+import type { Result, Run } from "../harness/suite.js";
+import { rateOf, rateUnit } from "../harness/table.js";
+import type { Chart, DotChart } from "./chart.js";
+
+const IQR = "Bars: the middle half of the rounds.";
+
+/** The plots of a run, by file name. */
+export function chartsOf(run: Run): Map<string, Chart> {
+  const where = `${run.machine.processor}, ${run.runtime}, ${run.date.slice(0, 10)}.`;
+  const charts = new Map<string, Chart>();
+  const of = (suite: string) => run.results.filter((result) => result.suite === suite);
+  const add = (name: string, chart: Chart) => {
+    if (chart.points.length) charts.set(name, { ...chart, subtitle: `${chart.subtitle} ${where}` });
+  };
+  add("ternary", ternary(of("ternary")));
+  add("matmul", {
+    kind: "dots",
+    title: "Matrix products by weight layout",
+    subtitle: `One thread, weights from memory; to the right is faster. ${IQR}`,
+    valueLabel: "10⁹ multiply–adds per second",
+    zero: true,
+    points: of("matmul").map((result) => ({
+      ...rate(result),
+      name: String(result.labels.layout),
+      series: `${result.labels.kernel} kernels`,
+      column: String(result.labels.product),
+    })),
+  });
+  add("attention-parts", parts(of("attention-parts")));
+  for (const stage of ["decode", "prefill"])
+    add(`attention-${stage}`, {
+      ...ratios(`Attention with a delta cache against full attention: ${stage}`),
+      subtitle: `One KV head with 4 query heads, one thread. Left of the dashed line is faster than full attention. ${IQR}`,
+      points: ratioPoints(of("attention").filter(({ labels }) => labels.stage === stage)).map(
+        ({ result, ...point }) => ({
+          ...point,
+          series: `${result.labels.kernel} kernels`,
+          column: `${keyCount(result)}, ${result.labels.where}`,
+          row: `d = ${result.labels.headDim}`,
+        }),
+      ),
+    });
+  add("bandwidth", {
+    ...ratios("Where memory is the limit: decode over keys that fit no cache"),
+    subtitle: `SmolLM2's heads; all layers' keys and values are read for every token. Left of the dashed line is faster than full attention. ${IQR}`,
+    points: ratioPoints(of("bandwidth")).map(({ result, ...point }) => ({
+      ...point,
+      series: `${result.labels.threads} ${result.labels.threads === 1 ? "thread" : "threads"}`,
+      column: keyCount(result),
+    })),
+  });
+  for (const stage of ["prefill", "decode"])
+    add(`model-${stage}`, {
+      kind: "dots",
+      title: `Whole models: ${stage}`,
+      subtitle: `To the right is faster. ${IQR}`,
+      valueLabel: "tokens per second",
+      zero: true,
+      points: of("model")
+        .filter(({ labels }) => labels.stage === stage)
+        .map((result) => ({ ...rate(result), name: `${modelName(result)}: ${result.name}`, series: stage })),
+    });
+  add("tokenizer", {
+    kind: "dots",
+    title: "Tokenizers",
+    subtitle: `Text to ids and back; to the right is faster. ${IQR}`,
+    valueLabel: "tokens per second",
+    zero: true,
+    points: of("tokenizer").map((result) => ({
+      ...rate(result),
+      name: String(result.labels.text),
+      series: String(result.labels.way),
+      column: String(result.labels.model),
+    })),
+  });
+  add("load", {
+    kind: "dots",
+    title: "Loading a matrix, by type in the file",
+    subtitle: `Copied and repacked by one thread; to the right is faster. ${IQR}`,
+    valueLabel: "GB of the file per second",
+    zero: true,
+    points: of("load").map((result) => ({
+      ...rate(result),
+      name: String(result.labels.type),
+      series: `${result.labels.kernel} kernels`,
+    })),
+  });
+  return charts;
+}
+
+function rate(result: Result) {
+  const { q1, median, q3 } = spread(result.samples);
+  return { value: rateOf(result, median), low: rateOf(result, q3), high: rateOf(result, q1) };
+}
+
+function ternary(results: readonly Result[]): Chart {
+  const unit = results[0] ? rateUnit(results[0].unit) : "";
+  const common = {
+    title: "Ternary matrix products by share of zero weights",
+    subtitle: `Weights from memory, one thread; GEMV: one token, GEMM: 64 tokens. Higher is faster. ${IQR}`,
+    valueLabel: unit,
+    zero: true,
+  };
+  const points = results.map((result) => ({
+    ...rate(result),
+    series: String(result.labels.kernel),
+    column: String(result.labels.shape),
+    row: String(result.labels.product),
+  }));
+  return {
+    kind: "lines",
+    ...common,
+    xLabel: "zero weights, %",
+    points: points.map((point, i) => ({ ...point, x: Number(results[i]?.labels.zeros) * 100 })),
+  };
+}
+
+function parts(results: readonly Result[]): DotChart {
+  return {
+    kind: "dots",
+    title: "Decode attention, part by part",
+    subtitle: `One KV head with 4 query heads, one thread; delta caches drop 60 % of the differences. To the left is faster. ${IQR}`,
+    valueLabel: "nanoseconds per key, for 4 query heads",
+    zero: true,
+    points: results.map((result) => {
+      const { q1, median, q3 } = spread(result.samples);
+      const perKey = (ms: number) => (ms * 1e6) / Number(result.labels.keys);
+      return {
+        value: perKey(median),
+        low: perKey(q1),
+        high: perKey(q3),
+        name: result.name,
+        series: `${result.labels.kernel} kernels`,
+        column: `${keyCount(result)}, ${result.labels.where}`,
+        row: `d = ${result.labels.headDim}`,
+      };
+    }),
+  };
+}
+
+const keyCount = ({ labels: { keys } }: Result) => {
+  const count = Number(keys);
+  return count % 1024 === 0 ? `${count / 1024}k keys` : `${count} keys`;
+};
+
+const modelName = ({ labels: { model, depth } }: Result) =>
+  `${String(model).replace("random:", "")}${depth ? ` after ${depth}` : ""}`;
+
+function ratios(title: string): Omit<DotChart, "subtitle" | "points"> {
+  return {
+    kind: "dots",
+    title,
+    valueLabel: "time ÷ time of full attention",
+    reference: { value: 1, label: "full attention" },
+  };
+}
+
+/** Time of each delta setting against full attention in the same group and round. */
+function ratioPoints(results: readonly Result[]) {
+  return results.flatMap((result) => {
+    const full = results.find(({ group, labels }) => group === result.group && labels.grain === "full");
+    if (!full || full === result) return [];
+    const { q1, median, q3 } = pairedRatio(result.samples, full.samples);
+    return [{ result, name: result.name, value: median, low: q1, high: q3 }];
+  });
+}
