@@ -27,6 +27,8 @@ export interface DotChart extends Common {
   valueLabel: string;
   /** Begins the value axis at 0. */
   zero?: boolean | undefined;
+  /** Equal factors are equal distances on the value axis. */
+  logarithmic?: boolean | undefined;
   points: readonly (Point & { name: string })[];
 }
 
@@ -34,6 +36,8 @@ export interface DotChart extends Common {
 export interface LineChart extends Common {
   kind: "lines";
   xLabel: string;
+  /** Ends of the horizontal axis; default those of the points. */
+  xDomain?: [number, number] | undefined;
   valueLabel: string;
   zero?: boolean | undefined;
   points: readonly (Point & { x: number })[];
@@ -106,12 +110,25 @@ ${legend}
 }
 
 /** The value axis must hold every interval and the reference. */
-function domainOf({ points, zero, reference }: Chart): [number, number] {
+function domainOf(chart: Chart): [number, number] {
+  const { points, zero, reference } = chart;
   const values = points.flatMap(({ low, high }) => [low, high]).concat(reference?.value ?? []);
   const [least, most] = [Math.min(...values), Math.max(...values)];
+  if (chart.kind === "dots" && chart.logarithmic) return [least / 1.15, most * 1.15];
   const room = (most - (zero ? 0 : least)) * 0.06 || Math.abs(most) * 0.05 || 1;
   return [zero ? 0 : least - room, most + room];
 }
+
+/** 1, 2 and 5 times powers of ten. */
+function roundNumbers([low, high]: [number, number]): number[] {
+  const list: number[] = [];
+  for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10)
+    list.push(...[1, 2, 5].map((x) => x * power).filter((x) => x >= low && x <= high));
+  return list;
+}
+
+/** Whether numbers are so large that they need prefixes. */
+const large = ({ points }: Chart) => points.some(({ high }) => high >= 20_000);
 
 const axis = { stroke: "var(--ink)", color: "var(--ink)" };
 
@@ -122,19 +139,21 @@ function dotHeight({ points }: DotChart, series: readonly string[]): number {
 function dotOptions(chart: DotChart, series: readonly string[]): Plot.PlotOptions {
   const names = unique(chart.points.map(({ name }) => name));
   const { reference } = chart;
+  const ticks = chart.logarithmic ? roundNumbers(domainOf(chart)) : 5;
   const facet = { fx: "column", fy: "row" } as const;
   const hasColumns = chart.points.some(({ column }) => column !== undefined);
   const hasRows = chart.points.some(({ row }) => row !== undefined);
   const panel = { ...(hasColumns && { fx: facet.fx }), ...(hasRows && { fy: facet.fy }) };
   return {
     marginLeft: 14 + LETTER * Math.max(...names.map((name) => name.length)),
-    x: { domain: domainOf(chart), label: null },
+    x: { domain: domainOf(chart), label: null, type: chart.logarithmic ? "log" : "linear" },
     y: { domain: names, label: null, type: "band", padding: 0.1 },
     marks: [
-      Plot.gridX({ stroke: "var(--line)", strokeOpacity: 1, ticks: 5 }),
+      Plot.gridX({ stroke: "var(--line)", strokeOpacity: 1, ticks }),
       Plot.axisX({
         ...axis,
-        ticks: 5,
+        ticks,
+        tickFormat: large(chart) ? "~s" : ",~g",
         label: chart.valueLabel,
         labelAnchor: "center",
         labelArrow: "none",
@@ -179,8 +198,8 @@ function lineOptions(chart: LineChart, series: readonly string[]): Plot.PlotOpti
   const hasRows = chart.points.some(({ row }) => row !== undefined);
   const panel = { ...(hasColumns && { fx: "column" }), ...(hasRows && { fy: "row" }) };
   return {
-    marginLeft: 60,
-    x: { label: null, inset: 8 },
+    marginLeft: 72,
+    x: { domain: chart.xDomain, label: null, inset: 8 },
     y: { domain: domainOf(chart), label: null },
     marks: [
       Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1, ticks: 5 }),
@@ -198,7 +217,7 @@ function lineOptions(chart: LineChart, series: readonly string[]): Plot.PlotOpti
         label: chart.valueLabel,
         labelAnchor: "center",
         labelArrow: "none",
-        labelOffset: 50,
+        labelOffset: 62,
       }),
       ...(hasRows ? [Plot.axisFy({ ...axis })] : []),
       ...(hasColumns ? [Plot.axisFx({ ...axis, anchor: "top" })] : []),

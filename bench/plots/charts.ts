@@ -56,7 +56,7 @@ export function chartsOf(run: Run): Map<string, Chart> {
       title: `Whole models: ${stage}`,
       subtitle: `To the right is faster. ${IQR}`,
       valueLabel: "tokens per second",
-      zero: true,
+      logarithmic: true,
       points: of("model")
         .filter(({ labels }) => labels.stage === stage)
         .map((result) => ({ ...rate(result), name: `${modelName(result)}: ${result.name}`, series: stage })),
@@ -112,6 +112,7 @@ function ternary(results: readonly Result[]): Chart {
     kind: "lines",
     ...common,
     xLabel: "zero weights, %",
+    xDomain: [0, 100],
     points: points.map((point, i) => ({ ...point, x: Number(results[i]?.labels.zeros) * 100 })),
   };
 }

@@ -6,7 +6,7 @@ import type { SweepRow } from "../eval/sweep.js";
 import type { TaskName } from "../eval/tasks.js";
 
 /** The one measure by which a task is judged in a table of many runs. */
-const mainMeasure: Record<TaskName, string> = {
+export const mainMeasure: Record<TaskName, string> = {
   winogrande: "acc",
   arc_easy: "acc_norm",
   arc_challenge: "acc_norm",
@@ -19,7 +19,7 @@ const mainMeasure: Record<TaskName, string> = {
 };
 
 /** Resampling fewer examples than this says nothing about chance. */
-const ENOUGH = 10;
+export const ENOUGH = 10;
 
 /** What the runs of a sweep come to, as a Markdown table; `full` is what the others are compared with. */
 export function sweepReport(full: EvalLog, rows: readonly SweepRow[], options: { seed: number }): string {

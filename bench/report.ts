@@ -1,0 +1,29 @@
+// npm run sweep:report -- SWEEP.json|FOLDER REPORT.md [--note TEXT]
+// Writes the report of a sweep (`deltallm eval --sweep … --out FOLDER`), with its plots as SVG files beside it.
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import type { SweepSummary } from "#src/eval/sweep.js";
+import { drawChart } from "./plots/chart.js";
+import { sweepReport } from "./report/sweep.js";
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { note: { type: "string", default: "" } },
+});
+const [input, output] = positionals;
+if (!input || !output) {
+  console.error("Give the JSON or the folder of a sweep, and the name of the report");
+  process.exit(2);
+}
+const file = statSync(input).isDirectory() ? join(input, "sweep.json") : input;
+const sweep = JSON.parse(readFileSync(file, "utf8")) as SweepSummary;
+if (sweep.format !== "deltallm-sweep" || sweep.version !== 1) {
+  console.error(`${file} is no sweep: deltallm eval --sweep … --out FOLDER writes FOLDER/sweep.json`);
+  process.exit(2);
+}
+const { markdown, charts } = sweepReport(sweep, basename(output, ".md"), flags.note);
+mkdirSync(dirname(output), { recursive: true });
+writeFileSync(output, markdown);
+for (const [name, chart] of charts) writeFileSync(join(dirname(output), name), drawChart(chart));
+console.log(`${output}, ${charts.size} plots beside it`);
