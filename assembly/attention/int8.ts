@@ -22,6 +22,31 @@ export function attention_work_bytes(headDim: i32): i32 {
   return <i32>(SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim) + (<usize>headDim << 9) + <usize>headDim * 2);
 }
 
+/** `largest`, and the scores of one query at `at` with the whole keys among those from `tile` on (0 or its newest tile). */
+export function newestPeak(
+  largest: v128,
+  tile: i32,
+  query: usize,
+  at: i32,
+  work: usize,
+  parameters: usize,
+  index: i32,
+): v128 {
+  const headDim = headDimOf(parameters);
+  const keyOffset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const unfolded = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
+  const newest = max(0, at - TILE + 1) & ~(TILE - 1);
+  for (; tile <= at; tile = tile < newest ? newest : tile + TILE) {
+    const count = min(TILE, at + 1 - tile);
+    if (farBlocks(parameters))
+      farTiles(work + TILES, unfolded, parameters, index, tile, tile + count, windowStart(parameters, at));
+    integerScores(work, parameters, keyOffset, query, at, 0, 1, tile, count, work + TILES, work + NEAR);
+    const scales = farBlocks(parameters) ? 0 : blockOf(keyBlocks(parameters), tile) + keyOffset + (<usize>headDim << 6);
+    largest = scaleScores(work, load<i32>(query + (<usize>headDim << 1), 4), scales, count, largest);
+  }
+  return largest;
+}
+
 /**
  * For value skipping: the largest score (times its scale) of each query row with the first tile of keys and with the whole
  * keys among its newest 64. f32 [rows].
@@ -36,31 +61,16 @@ export function attention_peaks_int8(
   parameters: usize,
   index: i32,
 ): void {
-  const headDim = headDimOf(parameters);
   const group = groupOf(parameters);
-  const querySize = queryBytes(headDim);
-  const keyOffset = (<usize>index * (<usize>headDim + 4)) << 6;
-  const unfolded = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
-  for (let row = 0; row < rows; row++) {
-    const at = position + row / group;
-    const query = queries + <usize>row * querySize;
-    let largest = f32x4.splat(-Infinity);
-    const newest = max(0, at - TILE + 1) & ~(TILE - 1);
-    for (let tile = 0; tile <= at; tile = tile < newest ? newest : tile + TILE) {
-      const count = min(TILE, at + 1 - tile);
-      if (farBlocks(parameters))
-        farTiles(work + TILES, unfolded, parameters, index, tile, tile + count, windowStart(parameters, at));
-      integerScores(
-        work, parameters, keyOffset, query, position, row, 1, tile, count, work + TILES, work + NEAR);
-      const scales = farBlocks(parameters) ? 0 : blockOf(keyBlocks(parameters), tile) + keyOffset + (<usize>headDim << 6);
-      largest = scaleScores(work, load<i32>(query + (<usize>headDim << 1), 4), scales, count, largest);
-    }
-    store<f32>(peaks + (<usize>row << 2), max4(largest) * load<f32>(query + (<usize>headDim << 1)));
+  const headDim = headDimOf(parameters);
+  for (let row = 0; row < rows; row++, peaks += 4, queries += queryBytes(headDim)) {
+    const largest = newestPeak(f32x4.splat(-Infinity), 0, queries, position + row / group, work, parameters, index);
+    store<f32>(peaks, max4(largest) * load<f32>(queries + (<usize>headDim << 1)));
   }
 }
 
 /** Groups of 4 keys of a tile in which any of the rows has a weight: indices as u8, returns how many. */
-function neededGroups(list: usize, weights: usize, rows: i32, groups: i32): i32 {
+export function neededGroups(list: usize, weights: usize, rows: i32, groups: i32): i32 {
   let count = 0;
   for (let g = 0; g < groups; g++, weights += STEP) {
     let any: u64 = 0;

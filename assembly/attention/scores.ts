@@ -61,7 +61,7 @@ function repeatScores(out: usize, outStride: usize, kept: usize, rows: i32, bits
 /** QKᵀ of a tile; the rows are from `attention_queries_int8` with the same `long`. */
 // @ts-ignore: decorator
 @inline
-function tileScores(
+export function tileScores(
   out: usize,
   outStride: usize,
   query: usize,

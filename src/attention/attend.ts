@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../model/config.js";
 import { share, type Thread } from "../runtime/thread.js";
 import { keyCounters, productCounters } from "./counters.js";
-import type { CacheDescriptor } from "./descriptor.js";
+import type { CacheDescriptor, DeltaDescriptor } from "./descriptor.js";
 import { partBytes, RANGE, ROWS, stateBytes, unitTokens } from "./layout.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
@@ -46,7 +46,7 @@ export function storeKeysValues(
   const storeValues = cache.kind === "f32" ? kernels.cache_store_f32 : kernels.cache_store_values_int8;
   const stride = kvHeads * headDim * 4;
   const work = scratch + thread.index * threadBytes(headDim);
-  const [start, end] = share(thread, kvHeads * tokens);
+  const [start, end] = share(thread, kvHeads * tokens, delta?.merges ? tokens : 1);
   for (let head = Math.floor(start / tokens); head * tokens < end; head++) {
     const first = Math.max(start - head * tokens, 0);
     const count = Math.min(end - head * tokens, tokens) - first;
@@ -58,8 +58,25 @@ export function storeKeysValues(
   if (!delta) return;
   // A key's reference depends on the one before it: one thread walks all tokens of a head.
   const [firstHead, endHead] = share(thread, kvHeads);
-  for (let head = firstHead; head < endHead; head++)
+  for (let head = firstHead; head < endHead; head++) {
     storeKeys(thread, cache, layer, head, keys + head * headDim * 4, stride, tokens, position, work);
+    if (delta.merges) mergeRanges(thread, cache, delta, layer * kvHeads + head, tokens, position, work);
+  }
+}
+
+/** Merges the ranges that a query among these tokens is the first to take merged; this thread has stored all of the head. */
+function mergeRanges(
+  { kernels }: Thread,
+  { parameters }: CacheDescriptor,
+  { limits }: DeltaDescriptor,
+  index: number,
+  tokens: number,
+  position: number,
+  work: number,
+): void {
+  const end = kernels.merged_ranges(parameters, position + tokens - 1);
+  for (let range = kernels.merged_ranges(parameters, position - 1); range < end; range++)
+    kernels.cache_merge_range(parameters, index, range, (limits[index] as number) > 0 ? 1 : 0, work);
 }
 
 function storeKeys(
@@ -214,7 +231,8 @@ function prepare(
   } else kernels.attention_queries_int8(quantised, from, stride, rows, group, headDim, 0);
   if (cache.valueCutoff > 0) {
     const peaks = mapped + mappedBytes(headDim);
-    kernels.attention_peaks_int8(peaks, quantised, rows, position, peaks + PEAKS, cache.parameters, index);
+    const kernel = cache.delta?.merges ? kernels.attention_peaks_runs : kernels.attention_peaks_int8;
+    kernel(peaks, quantised, rows, position, peaks + PEAKS, cache.parameters, index);
   }
 }
 
@@ -242,7 +260,8 @@ function range(
   const work = peaks + PEAKS;
   if (cache.kind === "int8") {
     const counters = cache.counters + productCounters(cache.layers * kvHeads, stage, index, thread.index);
-    thread.kernels.attention_range_int8(
+    const { attention_range_int8, attention_range_runs } = thread.kernels;
+    (cache.delta?.merges ? attention_range_runs : attention_range_int8)(
       states,
       quantised,
       peaks,

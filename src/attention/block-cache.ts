@@ -7,7 +7,8 @@ import type { SharedConstants } from "./constants.js";
 import { type AttentionStats, counterBytes } from "./counters.js";
 import type { CacheDescriptor } from "./descriptor.js";
 import { foldBlock } from "./fold.js";
-import { BLOCK, blockBytes, type CacheKind } from "./layout.js";
+import { BLOCK, blockBytes, type CacheKind, RANGE } from "./layout.js";
+import { growMerged, looseBytes, mergedRuns, merges, packMerged, rangesMergedAt } from "./merge.js";
 import type { AttentionPolicy } from "./policy.js";
 import { restoreCache, saveCache } from "./saved.js";
 import { attentionStats } from "./stats.js";
@@ -26,17 +27,25 @@ export interface CacheParts {
   record: boolean;
 }
 
-/** A cache of blocks of 64 tokens. Delta caches have a third table, of references, and fold what has left the window. */
+/**
+ * A cache of blocks of 64 tokens. Delta caches have a third table, of references, and fold what has left the window. In row
+ * grain ranges of 512 tokens are then merged: the runs replace keys, values and references.
+ */
 export class BlockCache implements KeyValueCache {
   readonly descriptor: CacheDescriptor;
   readonly parts: CacheParts;
   readonly keys: BlockTable;
   readonly values: BlockTable;
   readonly far: BlockTable | undefined;
+  /** Merged ranges. The forward pass in which a query first needs one fills it; `commit` packs it. */
+  readonly merged: BlockTable | undefined;
   readonly #owned: number;
   readonly #record: number | undefined;
   #length = 0;
   #folded = 0;
+  #packed = 0;
+  /** Ranges of which only the runs are left. */
+  #freed = 0;
   #disposed = false;
 
   constructor(parts: CacheParts) {
@@ -47,8 +56,8 @@ export class BlockCache implements KeyValueCache {
     const heads = config.layers * config.kvHeads;
     const made: BlockTable[] = [];
     const owned: number[] = [];
-    const table = (size: number) => {
-      const result = new BlockTable(pool, blocks, size);
+    const table = (size: number, capacity = blocks) => {
+      const result = new BlockTable(pool, capacity, size);
       made.push(result);
       return result;
     };
@@ -56,6 +65,9 @@ export class BlockCache implements KeyValueCache {
       this.keys = table(bytes);
       this.values = table(bytes);
       this.far = policy.delta ? table(heads * config.headDim * BLOCK) : undefined;
+      this.merged = merges(policy)
+        ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / RANGE))
+        : undefined;
       this.#owned = pool.take(64 + counterBytes(heads));
       owned.push(this.#owned);
       this.#record = parts.record ? pool.take(heads * config.headDim ** 2 * 4) : undefined;
@@ -78,6 +90,7 @@ export class BlockCache implements KeyValueCache {
       config.headDim,
       config.heads / config.kvHeads,
       policy.grid && policy.basis === "raw" ? 1 : 0,
+      this.merged?.address ?? 0,
     ]);
     pool.memory.f32(this.#owned, 16)[7] = policy.valueCutoff;
     const { layers, kvHeads, headDim } = config;
@@ -98,6 +111,7 @@ export class BlockCache implements KeyValueCache {
         grain: policy.grain,
         sink: policy.sink,
         limits: policy.thresholds.map((theta) => theta * theta),
+        merges: this.merged !== undefined,
       },
       valueCutoff: policy.valueCutoff,
       record: this.#record,
@@ -108,11 +122,19 @@ export class BlockCache implements KeyValueCache {
     return this.#length;
   }
   get keyBytes(): number {
-    return this.keys.bytes + (this.far?.bytes ?? 0);
+    return this.keys.bytes + (this.far?.bytes ?? 0) + this.#mergedKeyBytes;
   }
   get valueBytes(): number {
-    return this.values.bytes;
+    return this.values.bytes + (this.merged?.bytes ?? 0) - this.#mergedKeyBytes;
   }
+  get #mergedKeyBytes(): number {
+    return mergedRuns(this, this.#packed) * this.parts.config.headDim;
+  }
+  /** Ranges of which keys, values and references are gone. */
+  get freedRanges(): number {
+    return this.#freed;
+  }
+  /** Tables of one block per 64 tokens. */
   get tables(): BlockTable[] {
     return this.far ? [this.keys, this.values, this.far] : [this.keys, this.values];
   }
@@ -128,13 +150,16 @@ export class BlockCache implements KeyValueCache {
         "Start a new session, truncate this one, or load the model with a longer contextLength",
       );
     const before = this.values.count;
+    const ranges = this.merged?.count ?? 0;
     try {
+      this.#growMerged(length);
       for (const table of this.tables) {
         if (tokens > 0 && this.#length % BLOCK) table.own(before - 1);
         table.grow(Math.ceil(length / BLOCK));
       }
     } catch (error) {
       for (const table of this.tables) table.shrink(before);
+      this.merged?.shrink(ranges);
       throw error;
     }
   }
@@ -145,6 +170,7 @@ export class BlockCache implements KeyValueCache {
       throw new SessionError(`${tokens} tokens were committed without room for them`, {}, "Reserve them first");
     this.#length += tokens;
     this.#fold();
+    this.#pack();
   }
 
   truncate(length: number): number {
@@ -154,10 +180,16 @@ export class BlockCache implements KeyValueCache {
     const kept = Math.min(length, this.#length);
     // Whole keys exist from block #folded on: what comes next needs them in its window, and the last key's reference.
     const folded = this.#folded * BLOCK;
-    const usable = kept === this.#length || (kept > folded && this.parts.policy.windowStart(kept) >= folded);
+    const { policy } = this.parts;
+    const usable =
+      kept === this.#length ||
+      (kept > folded && policy.windowStart(kept) >= folded && rangesMergedAt(policy, kept) >= this.#freed);
     this.#length = usable || folded === 0 ? kept : 0;
-    if (this.#length === 0) this.#folded = 0;
+    if (this.#length === 0) this.#folded = this.#freed = 0;
     for (const table of this.tables) table.shrink(Math.ceil(this.#length / BLOCK));
+    const ranges = rangesMergedAt(policy, this.#length);
+    this.merged?.shrink(ranges);
+    this.#packed = Math.min(this.#packed, ranges);
     return this.#length;
   }
 
@@ -167,8 +199,11 @@ export class BlockCache implements KeyValueCache {
     this.tables.forEach((table, i) => {
       (copy.tables[i] as BlockTable).shareWith(table);
     });
+    if (this.merged) copy.merged?.shareWith(this.merged);
     copy.#length = this.#length;
     copy.#folded = this.#folded;
+    copy.#packed = this.#packed;
+    copy.#freed = this.#freed;
     try {
       copy.truncate(this.#length);
       const last = Math.ceil(this.#length / BLOCK) - 1;
@@ -189,13 +224,15 @@ export class BlockCache implements KeyValueCache {
     this.#alive();
     let changed = false;
     try {
-      restoreCache(this, bytes, (length, folded) => {
+      restoreCache(this, bytes, (length, folded, freed) => {
         changed = true;
         this.truncate(0);
         this.reserve(length);
         this.#length = length;
         this.#folded = folded;
+        this.#freed = freed;
       });
+      this.#mergeAgain();
     } catch (error) {
       if (changed) this.truncate(0);
       throw error;
@@ -211,6 +248,7 @@ export class BlockCache implements KeyValueCache {
     if (this.#disposed) return;
     this.#disposed = true;
     for (const table of this.tables) table.dispose();
+    this.merged?.dispose();
     this.parts.pool.release(this.#owned);
     if (this.#record !== undefined) this.parts.pool.release(this.#record);
     this.parts.pool.release(this.parts.constants.block.address);
@@ -228,6 +266,51 @@ export class BlockCache implements KeyValueCache {
       // Folding only saves memory: without room for it the block stays whole for now.
       if (!(error instanceof MemoryError)) throw error;
     }
+  }
+
+  #growMerged(length: number): void {
+    const { pool, config, policy } = this.parts;
+    if (!this.merged) return;
+    growMerged(this.merged, pool, config.layers * config.kvHeads, config.headDim, rangesMergedAt(policy, length));
+  }
+
+  /** Gives back the room merged ranges did not need, then all of the ranges no coming query needs key by key. */
+  #pack(): void {
+    const { merged } = this;
+    if (!merged) return;
+    const { pool, config, policy } = this.parts;
+    try {
+      for (const end = rangesMergedAt(policy, this.#length); this.#packed < end; this.#packed++) {
+        const packed = packMerged(merged.view(this.#packed), config.layers * config.kvHeads, config.headDim);
+        const address = pool.take(packed.length);
+        pool.memory.u8(address, packed.length).set(packed);
+        merged.set(this.#packed, { address, bytes: packed.length, tag: 0 });
+      }
+    } catch (error) {
+      if (!(error instanceof MemoryError)) throw error;
+    }
+    const end = Math.min(this.#packed, rangesMergedAt(policy, this.#length - SLACK));
+    for (; this.#freed < end && (this.#freed + 1) * RANGE <= this.#folded * BLOCK; this.#freed++)
+      for (let block = (this.#freed * RANGE) / BLOCK; block * BLOCK < (this.#freed + 1) * RANGE; block++)
+        for (const table of this.tables) table.set(block, undefined);
+  }
+
+  /** After `restore`: merges the ranges that the saved session had key by key. @throws MemoryError */
+  #mergeAgain(): void {
+    const { merged } = this;
+    if (!merged) return;
+    const { kernels, config, policy, pool } = this.parts;
+    const heads = config.layers * config.kvHeads;
+    const work = pool.memory.alloc(6 * config.headDim + 64, "merging keys");
+    try {
+      for (let range = this.#freed; range < rangesMergedAt(policy, this.#length); range++)
+        for (let head = 0; head < heads; head++)
+          kernels.cache_merge_range(this.#owned, head, range, (policy.thresholds[head] as number) > 0 ? 1 : 0, work);
+    } finally {
+      pool.memory.free(work);
+    }
+    this.#packed = this.#freed;
+    this.#pack();
   }
 
   #alive(): void {

@@ -27,28 +27,12 @@ export interface AttentionKernels {
     long: number,
   ): void;
   attention_work_bytes(headDim: number): number;
-  attention_peaks_int8(
-    peaks: number,
-    queries: number,
-    rows: number,
-    position: number,
-    work: number,
-    parameters: number,
-    index: number,
-  ): void;
-  attention_range_int8(
-    states: number,
-    queries: number,
-    peaks: number,
-    rows: number,
-    position: number,
-    work: number,
-    parameters: number,
-    index: number,
-    start: number,
-    fresh: number,
-    counters: number,
-  ): void;
+  attention_peaks_int8: PeaksKernel;
+  attention_peaks_runs: PeaksKernel;
+  attention_range_int8: RangeKernel;
+  attention_range_runs: RangeKernel;
+  merged_ranges(parameters: number, position: number): number;
+  cache_merge_range(parameters: number, index: number, range: number, merge: number, work: number): void;
   map_rows(
     y: number,
     x: number,
@@ -123,4 +107,28 @@ type StoreKernel = (
   tokens: number,
   position: number,
   headDim: number,
+) => void;
+
+type PeaksKernel = (
+  peaks: number,
+  queries: number,
+  rows: number,
+  position: number,
+  work: number,
+  parameters: number,
+  index: number,
+) => void;
+
+type RangeKernel = (
+  states: number,
+  queries: number,
+  peaks: number,
+  rows: number,
+  position: number,
+  work: number,
+  parameters: number,
+  index: number,
+  start: number,
+  fresh: number,
+  counters: number,
 ) => void;

@@ -1,18 +1,21 @@
 import { SessionError } from "../errors.js";
 import type { BlockCache } from "./block-cache.js";
+import type { BlockTable } from "./blocks.js";
 import type { CalibratedHead } from "./calibration.js";
 import { isFoldedBlock } from "./fold.js";
-import { BLOCK } from "./layout.js";
+import { BLOCK, RANGE } from "./layout.js";
+import { isMergedBlock, rangesMergedAt } from "./merge.js";
 
 const MAGIC = 0x564b4c44; // "DLKV"
-const VERSION = 2;
-const WORDS = 12;
+const VERSION = 3;
+const WORDS = 13;
 const HEADER = WORDS * 4;
 const LENGTH = 10;
 const FOLDED = 11;
+const FREED = 12;
 
 /** What must be equal for the bytes of one cache to mean the same in another. */
-function header(cache: BlockCache, length: number, folded: number): number[] {
+function header(cache: BlockCache, length: number, folded: number, freed: number): number[] {
   const { config, kind, policy } = cache.parts;
   const { layers, kvHeads, headDim } = config;
   return [
@@ -28,6 +31,7 @@ function header(cache: BlockCache, length: number, folded: number): number[] {
     fingerprint((policy.grid ?? []).flatMap((head) => (policy.basis === "score" ? basisDigits(head) : head.rawSteps))),
     length,
     folded,
+    freed,
   ];
 }
 
@@ -57,12 +61,21 @@ function fingerprint(numbers: readonly number[]): number {
   return hash >>> 0;
 }
 
-/** Header, then for each block its keys (if still whole), values and references; folded references after their length. */
+/**
+ * Header, the merged ranges of which nothing else is left, each after its length, then for each further block its keys (if
+ * still whole), values and references; folded references after their length.
+ */
 export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
   const blocks = Math.ceil(cache.length / BLOCK);
+  const freed = cache.freedRanges;
   const pieces: Uint8Array[] = [];
-  let folded = 0;
-  for (let block = 0; block < blocks; block++) {
+  for (let range = 0; range < freed; range++) {
+    const piece = cache.merged?.view(range) ?? new Uint8Array(0);
+    pieces.push(new Uint8Array(Uint32Array.of(piece.length).buffer), piece);
+  }
+  const first = (freed * RANGE) / BLOCK;
+  let folded = first;
+  for (let block = first; block < blocks; block++) {
     if (!cache.keys.block(block)) folded++;
     for (const table of cache.tables) {
       const view = table.view(block);
@@ -72,7 +85,7 @@ export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
   }
   const bytes = new Uint8Array(HEADER + pieces.reduce((sum, piece) => sum + piece.length, 0));
   const view = new DataView(bytes.buffer);
-  header(cache, cache.length, folded).forEach((word, i) => {
+  header(cache, cache.length, folded, freed).forEach((word, i) => {
     view.setUint32(i * 4, word, true);
   });
   let at = HEADER;
@@ -90,7 +103,7 @@ export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
 export function restoreCache(
   cache: BlockCache,
   bytes: Uint8Array,
-  reset: (length: number, folded: number) => void,
+  reset: (length: number, folded: number, freed: number) => void,
 ): void {
   const foreign = (what: string) =>
     new SessionError(
@@ -100,16 +113,19 @@ export function restoreCache(
     );
   if (bytes.length < HEADER) throw foreign("it is cut off");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  header(cache, 0, 0).forEach((word, i) => {
+  header(cache, 0, 0, 0).forEach((word, i) => {
     if (i < LENGTH && view.getUint32(i * 4, true) !== word) throw foreign(names[i] as string);
   });
   const length = view.getUint32(LENGTH * 4, true);
   const folded = view.getUint32(FOLDED * 4, true);
+  const freed = view.getUint32(FREED * 4, true);
   const { contextLength, config, policy, pool } = cache.parts;
   if (length > contextLength) throw foreign(`it has ${length} tokens, the context length is ${contextLength}`);
   const blocks = Math.ceil(length / BLOCK);
   const mostFolded = length && cache.far ? Math.min(blocks - 1, Math.floor(windowEnd(cache, length) / BLOCK)) : 0;
-  if (folded > mostFolded) throw foreign("keys are missing");
+  const mostFreed = cache.merged ? rangesMergedAt(policy, length) : 0;
+  const first = (freed * RANGE) / BLOCK;
+  if (folded > mostFolded || freed > mostFreed || folded < first) throw foreign("keys are missing");
   const heads = config.layers * config.kvHeads;
   const parts: Uint8Array[][] = [];
   let at = HEADER;
@@ -118,30 +134,42 @@ export function restoreCache(
     at += count;
     return bytes.subarray(at - count, at);
   };
-  for (let block = 0; block < blocks; block++) {
+  const takeSized = () => take(new DataView(take(4).slice().buffer).getUint32(0, true));
+  const merged = Array.from({ length: freed }, () => {
+    // A copy, so that its numbers are aligned.
+    const piece = takeSized().slice();
+    if (!isMergedBlock(piece, heads, config.headDim)) throw foreign("merged keys are damaged");
+    return piece;
+  });
+  for (let block = first; block < blocks; block++) {
     const whole = block >= folded;
     const part = [whole ? take(cache.keys.bytesPerBlock) : new Uint8Array(0), take(cache.values.bytesPerBlock)];
     if (cache.far && whole) part.push(take(cache.far.bytesPerBlock));
     else if (cache.far) {
-      const size = new DataView(take(4).slice().buffer).getUint32(0, true);
-      const piece = take(size);
+      const piece = takeSized();
       if (!isFoldedBlock(piece, heads, config.headDim, policy.grain)) throw foreign("folded keys are damaged");
       part.push(piece);
     }
     parts.push(part);
   }
   if (at !== bytes.length) throw foreign("it is too long");
-  reset(length, folded);
-  parts.forEach((part, block) => {
+  reset(length, folded, freed);
+  const put = (table: BlockTable | undefined, index: number, piece: Uint8Array, tag: 0 | 1) => {
+    const address = pool.take(piece.length);
+    pool.memory.u8(address, piece.length).set(piece);
+    table?.set(index, { address, bytes: piece.length, tag });
+  };
+  for (let block = 0; block < first; block++) for (const table of cache.tables) table.set(block, undefined);
+  merged.forEach((piece, range) => {
+    put(cache.merged, range, piece, 0);
+  });
+  parts.forEach((part, i) => {
+    const block = first + i;
     cache.tables.forEach((table, i) => {
       const piece = part[i] as Uint8Array;
       if (block >= folded || table === cache.values) table.view(block).set(piece);
       else if (table === cache.keys) table.set(block, undefined);
-      else {
-        const address = pool.take(piece.length);
-        pool.memory.u8(address, piece.length).set(piece);
-        table.set(block, { address, bytes: piece.length, tag: 1 });
-      }
+      else put(table, block, piece, 1);
     });
   });
 }

@@ -1,6 +1,7 @@
 import type { BlockCache } from "./block-cache.js";
 import { type AttentionStats, COUNTED_THREADS, type HeadStats, keyCounters, productCounters } from "./counters.js";
-import { BLOCK, partBytes } from "./layout.js";
+import { BLOCK, partBytes, RANGE } from "./layout.js";
+import { mergedRuns, rangesMergedAt } from "./merge.js";
 
 const GRAINS = ["element", "chunk", "row"] as const;
 
@@ -68,15 +69,16 @@ export function attentionStats(cache: BlockCache): AttentionStats {
   };
 }
 
-/** Bytes of keys the next query reads: far blocks folded or not, whole keys where its window is. */
+/** Bytes of keys the next query reads: runs with their counts, far blocks folded or not, whole keys where its window is. */
 function keyBytesRead(cache: BlockCache): number {
   const { config, policy, contextLength } = cache.parts;
   const perKey = config.layers * config.kvHeads * config.headDim;
   const { length } = cache;
   if (!cache.far) return length * (perKey + (policy.grid ? 0 : config.layers * config.kvHeads * 4));
   const window = policy.windowStart(Math.min(length, contextLength - 1));
-  let bytes = 0;
-  for (let block = 0; block * BLOCK < length; block++) {
+  const ranges = cache.merged ? rangesMergedAt(policy, length) : 0;
+  let bytes = mergedRuns(cache, ranges) * (config.headDim + 4);
+  for (let block = (ranges * RANGE) / BLOCK; block * BLOCK < length; block++) {
     const keys = Math.min(BLOCK, length - block * BLOCK);
     const start = block * BLOCK;
     if (start < window) bytes += cache.far.block(block)?.tag ? (cache.far.block(block)?.bytes ?? 0) : keys * perKey;

@@ -1,0 +1,81 @@
+import type { BlockCache } from "./block-cache.js";
+import type { BlockPool, BlockTable } from "./blocks.js";
+import { BLOCK, RANGE } from "./layout.js";
+import type { AttentionPolicy } from "./policy.js";
+
+// Blocks of merged ranges, see assembly/attention/merge.ts: u32 offsets [layers · kvHeads], then the parts.
+
+const round16 = (bytes: number) => Math.ceil(bytes / 16) * 16;
+const padded = (runs: number) => (runs + 7) & ~7;
+
+/** Bytes of the part of one layer and KV head. */
+function partBytes(headDim: number, runs: number): number {
+  return 16 + padded(runs) * (2 * headDim + 8);
+}
+
+/** Whether a cache ever merges: row grain that drops something. */
+export function merges(policy: AttentionPolicy): boolean {
+  return policy.delta && policy.grain === 2 && policy.thresholds.some((theta) => theta > 0);
+}
+
+/** Ranges that the last of `length` tokens, as a query, takes merged; as `merged_ranges` of the kernels. */
+export function rangesMergedAt(policy: AttentionPolicy, length: number): number {
+  return length < RANGE + BLOCK ? 0 : Math.floor(Math.min(policy.windowStart(length - 1), length - BLOCK) / RANGE);
+}
+
+/** Bytes of a block before its ranges are merged, when every key may be a run. */
+export function looseBytes(heads: number, headDim: number): number {
+  return round16(heads * 4) + heads * partBytes(headDim, RANGE);
+}
+
+/** Makes room for the ranges up to `count`, for the forward pass to merge. @throws MemoryError with some of it made */
+export function growMerged(table: BlockTable, pool: BlockPool, heads: number, headDim: number, count: number): void {
+  for (let range = table.count; range < count; range++) {
+    table.grow(range + 1);
+    const offsets = pool.memory.u32(table.block(range)?.address ?? 0, heads);
+    for (let head = 0; head < heads; head++) offsets[head] = round16(heads * 4) + head * partBytes(headDim, RANGE);
+  }
+}
+
+/** A merged block without the room its parts did not need. */
+export function packMerged(block: Uint8Array, heads: number, headDim: number): Uint8Array {
+  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
+  const offsets = Array.from({ length: heads }, (_, head) => view.getUint32(head * 4, true));
+  const parts = offsets.map((at) => block.subarray(at, at + partBytes(headDim, view.getUint32(at, true))));
+  const packed = new Uint8Array(parts.reduce((sum, part) => sum + part.length, round16(heads * 4)));
+  const to = new DataView(packed.buffer);
+  let end = round16(heads * 4);
+  parts.forEach((part, head) => {
+    to.setUint32(head * 4, end, true);
+    packed.set(part, end);
+    end += part.length;
+  });
+  return packed;
+}
+
+/** Whether bytes are a well-formed packed block: kernels may follow its offsets and counts without leaving it. */
+export function isMergedBlock(bytes: Uint8Array, heads: number, headDim: number): boolean {
+  let end = round16(heads * 4);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let head = 0; head < heads; head++) {
+    if (end + 16 > bytes.length || view.getUint32(head * 4, true) !== end) return false;
+    const runs = view.getUint32(end, true);
+    if (runs < 1 || runs > RANGE) return false;
+    end += partBytes(headDim, runs);
+  }
+  return end === bytes.length;
+}
+
+/** Runs, rounded up, in the merged blocks of a cache, all layers and KV heads together; they take d + 4 bytes as keys. */
+export function mergedRuns(cache: BlockCache, ranges: number): number {
+  const { config, pool } = cache.parts;
+  const heads = config.layers * config.kvHeads;
+  let runs = 0;
+  for (let range = 0; range < ranges; range++) {
+    const { address = 0, bytes = 0 } = cache.merged?.block(range) ?? {};
+    if (!bytes) continue;
+    const words = pool.memory.u32(address, bytes / 4);
+    for (let head = 0; head < heads; head++) runs += padded(words[(words[head] as number) / 4] as number);
+  }
+  return runs;
+}
