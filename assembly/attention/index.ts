@@ -3,7 +3,7 @@ export { attention_range_f32 } from "./full-f32";
 export { delta_fold, delta_unfold, expand_table } from "./fold";
 export { map_rows } from "./grid";
 export { attention_peaks_int8, attention_range_int8, attention_work_bytes } from "./int8";
-export { cache_merge_range, merged_ranges } from "./merge";
+export { cache_merge_span, merged_spans } from "./merge";
 export { attention_queries_int8 } from "./queries";
 export { record_moments } from "./record";
 export { rope_rotate, rope_table } from "./rope";

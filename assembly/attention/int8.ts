@@ -10,12 +10,12 @@ import { mergeState, rowWeights, scaleScores, stateBytes, storeState } from "./s
 
 // The work area of a thread: scores [4][512] (f32 or i32), codes of weights [4][512] (u16 at most), tile scales [4][8],
 // near scores, far tile addresses, list of value groups, sums i32 [4][headDim], states [4], unfolded tiles [8], a key.
-const CODES: usize = 4 * 512 * 4;
-const TILE_SCALES: usize = CODES + 4 * 512 * 2;
-const NEAR: usize = TILE_SCALES + 128;
-const TILES: usize = NEAR + NEAR_BYTES;
-const LIST: usize = TILES + 64;
-const SUMS: usize = LIST + 64;
+export const CODES: usize = 4 * 512 * 4;
+export const TILE_SCALES: usize = CODES + 4 * 512 * 2;
+export const NEAR: usize = TILE_SCALES + 128;
+export const TILES: usize = NEAR + NEAR_BYTES;
+export const LIST: usize = TILES + 64;
+export const SUMS: usize = LIST + 64;
 
 /** Bytes of the work area `attention_range_int8` and `attention_peaks_int8` need. */
 export function attention_work_bytes(headDim: i32): i32 {
@@ -165,6 +165,7 @@ export function attention_range_int8(
         cut = cutoff * (above > 0 ? expF32(above) : 1);
       }
       const sum = rowWeights(
+        f32x4.splat(0),
         weights + <usize>r * (RANGE << 1),
         tileScales + (<usize>r << 5),
         scores,

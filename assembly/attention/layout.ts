@@ -2,6 +2,8 @@
 export const TILE: i32 = 64;
 /** Keys per range: softmax is computed range by range, and the results are merged in the order of the ranges. */
 export const RANGE: i32 = 512;
+/** Keys per span, half a range: what row grain merges at once. */
+export const SPAN: i32 = 256;
 
 /** Address of the block that holds `position`. */
 // @ts-ignore: decorator

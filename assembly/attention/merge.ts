@@ -1,13 +1,13 @@
 import { gatherKey, scatterKey } from "./delta-store";
-import { blockOf, RANGE, TILE } from "./layout";
+import { blockOf, SPAN, TILE } from "./layout";
 import { farPart } from "./scores";
-import { headDimOf, mergedRangesTable, valueBlocks, windowStart } from "./parameters";
+import { headDimOf, mergedSpansTable, valueBlocks, windowStart } from "./parameters";
 import { absMax } from "./store";
 
-// Row grain: a range that is far for every coming query is kept as its runs, keys in a row whose references are equal. All
+// Row grain: a span that is far for every coming query is kept as its runs, keys in a row whose references are equal. All
 // keys of a run have the same score, so a run counts as one key with the mean of its values and n times the weight.
 //
-// A merged part, one layer and KV head of a range; `m` runs, rounded up to M, a multiple of 8, by runs that count nothing:
+// A merged part, one layer and KV head of a span; `m` runs, rounded up to M, a multiple of 8, by runs that count nothing:
 //   u32 m, 12 unused
 //   f32 n [M]                keys of the run
 //   f32 n·scale [M]          scale of the run's mean value
@@ -15,11 +15,11 @@ import { absMax } from "./store";
 //   i8  values [M / 4][headDim / 4][4 elements][4 runs]
 // A merged block: u32 offsets of the parts [layers · kvHeads], then the parts.
 
-/** Address of a merged part; `start` is the first key of its range, `index` layer · kvHeads + KV head. */
+/** Address of a merged part; `start` is the first key of its span, `index` layer · kvHeads + KV head. */
 // @ts-ignore: decorator
 @inline
 export function mergedPart(parameters: usize, start: i32, index: i32): usize {
-  const base = <usize>load<u32>(mergedRangesTable(parameters) + (<usize>(start >> 9) << 2));
+  const base = <usize>load<u32>(mergedSpansTable(parameters) + (<usize>(start >> 8) << 2));
   return base + <usize>load<u32>(base + (<usize>index << 2));
 }
 
@@ -30,9 +30,9 @@ export function paddedRuns(part: usize): usize {
   return (<usize>load<u32>(part) + 7) & ~7;
 }
 
-/** Whole ranges that a query at `position` takes merged: before its window, and without its newest 64 keys. */
-export function merged_ranges(parameters: usize, position: i32): i32 {
-  return position < RANGE + TILE - 1 ? 0 : min(windowStart(parameters, position), position - (TILE - 1)) >> 9;
+/** Whole spans that a query at `position` takes merged: before its window, and without its newest 64 keys. */
+export function merged_spans(parameters: usize, position: i32): i32 {
+  return position < SPAN + TILE - 1 ? 0 : min(windowStart(parameters, position), position - (TILE - 1)) >> 8;
 }
 
 /** Bit k of u64 b: key 64·b + k begins a run. Returns how many do. `work`: 2·headDim bytes. */
@@ -42,7 +42,7 @@ function runStarts(starts: usize, parameters: usize, index: i32, start: i32, mer
   let now = work;
   let before = work + size;
   let runs = 0;
-  for (let k = 0; k < RANGE; k += TILE, starts += 8) {
+  for (let k = 0; k < SPAN; k += TILE, starts += 8) {
     const far = farPart(parameters, start + k, index);
     let bits: u64 = 0;
     if (far & 1) {
@@ -96,17 +96,17 @@ function storeValues(to: usize, code: v128): void {
 }
 
 /**
- * Merges a range, whose keys and values are stored, into its part; the block must have room for 512 runs. A run of one key
+ * Merges a span, whose keys and values are stored, into its part; the block must have room for 256 runs. A run of one key
  * keeps the codes of its value. The value of a longer one is the mean, f32 sums in the order of the keys, rounded to 8
  * bits (half to even) with a scale of its own: wrong by half a step at most.
  * @param merge 0: every key is a run
  * @param work 6·headDim + 64 bytes
  */
-export function cache_merge_range(parameters: usize, index: i32, range: i32, merge: i32, work: usize): void {
+export function cache_merge_span(parameters: usize, index: i32, span: i32, merge: i32, work: usize): void {
   const headDim = headDimOf(parameters);
   const size = <usize>headDim;
   const row = size << 2;
-  const start = range << 9;
+  const start = span << 8;
   const part = mergedPart(parameters, start, index);
   const sum = work;
   const codes = sum + row;
@@ -126,7 +126,7 @@ export function cache_merge_range(parameters: usize, index: i32, range: i32, mer
   const valueOffset = (<usize>index * (size + 4)) << 6;
   let run = -1;
   let count = 0;
-  for (let k = 0; k < RANGE; k++) {
+  for (let k = 0; k < SPAN; k++) {
     const slot = k & (TILE - 1);
     const far = farPart(parameters, start + k, index);
     const tile = blockOf(valueBlocks(parameters), start + k) + valueOffset;
@@ -144,7 +144,7 @@ export function cache_merge_range(parameters: usize, index: i32, range: i32, mer
     addValue(sum, tile, slot, headDim, begins != 0);
     count++;
     const next = k + 1;
-    if (next < RANGE && !((load<u64>(starts + (<usize>(next >> 6) << 3)) >> (next & (TILE - 1))) & 1)) continue;
+    if (next < SPAN && !((load<u64>(starts + (<usize>(next >> 6) << 3)) >> (next & (TILE - 1))) & 1)) continue;
     const n = <f32>count;
     let to = values + <usize>(run >> 2) * row + <usize>(run & 3);
     let scale: f32;

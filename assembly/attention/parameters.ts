@@ -2,7 +2,7 @@
 //   0 table of key blocks          4 table of value blocks     8 table of far blocks, 0 for full attention
 //  12 i32 [positions]: first key of the window of a query there
 //  16 grain   20 table of `expand_table`   24 sink   28 f32 value cutoff   32 headDim   36 query heads per KV head
-//  40 1: queries have 15 bits (keys on a grid in the raw basis)   44 table of merged ranges, 0 when none are ever merged
+//  40 1: queries have 15 bits (keys on a grid in the raw basis)   44 table of merged spans, 0 when none are ever merged
 // An address in the table of far blocks is odd when the block is folded.
 
 // @ts-ignore: decorator
@@ -63,6 +63,6 @@ export function longQueries(parameters: usize): bool {
 }
 // @ts-ignore: decorator
 @inline
-export function mergedRangesTable(parameters: usize): usize {
+export function mergedSpansTable(parameters: usize): usize {
   return <usize>load<u32>(parameters, 44);
 }

@@ -1,23 +1,15 @@
 import { expF32 } from "../ops/exp";
-import { attention_peaks_int8, attention_range_int8, neededGroups, newestPeak } from "./int8";
-import { hoisted, max4, opaqueZero, RANGE, TILE } from "./layout";
-import { merged_ranges, mergedPart, paddedRuns } from "./merge";
-import { cutoffOf, groupOf, headDimOf, longQueries, sinkOf } from "./parameters";
+import { attention_peaks_int8, attention_range_int8, CODES, LIST, NEAR, neededGroups, newestPeak, SUMS, TILE_SCALES, TILES } from "./int8";
+import { blockOf, hoisted, max4, opaqueZero, RANGE, SPAN, TILE } from "./layout";
+import { merged_spans, mergedPart, paddedRuns } from "./merge";
+import { cutoffOf, groupOf, headDimOf, longQueries, sinkOf, valueBlocks, windowStart } from "./parameters";
 import { STEP, storeSteps, valueProduct, valueProductSome } from "./product";
 import { queryBytes } from "./queries";
-import { tileScores } from "./scores";
-import { mergeState, scaleScores, stateBytes, storeState } from "./softmax";
+import { farTiles, integerScores, tileScores } from "./scores";
+import { mergeState, rowWeights, scaleScores, stateBytes, storeState } from "./softmax";
 
-// Attention over merged ranges, see merge.ts. The steps are those of `attention_range_int8` with runs for keys, so that a
-// range in which every key is a run gives the same bits.
-
-// The work area: scores [4][512] (i32 or f32), codes of weights [4][512] (u16 at most), tile scales [4][8], scores with the
-// low parts of queries [4][64], list of value groups, sums i32 [4][headDim], states [4].
-const CODES: usize = 4 * 512 * 4;
-const TILE_SCALES: usize = CODES + 4 * 512 * 2;
-const LOW: usize = TILE_SCALES + 128;
-const LIST: usize = LOW + 1024;
-const SUMS: usize = LIST + 64;
+// Attention over merged spans, see merge.ts. The steps are those of `attention_range_int8` with runs for keys, so that
+// spans in which every key is a run give the same bits.
 
 /** QKᵀ of 1–4 query rows with the runs of a part: i32 [rows][512]. */
 function runScores(out: usize, query: usize, some: i32, part: usize, parameters: usize, low: usize, most: i32): void {
@@ -27,7 +19,7 @@ function runScores(out: usize, query: usize, some: i32, part: usize, parameters:
   const keys = part + 16 + (room << 3);
   const padded = min(<i32>room, most);
   // The low parts are multiplied tile by tile; everything else at once.
-  const piece = long ? TILE : RANGE;
+  const piece = long ? TILE : SPAN;
   for (let k = 0; k < padded; k += piece)
     tileScores(
       out + (<usize>k << 2), RANGE << 2, query, some, keys + <usize>(k * headDim), headDim, min(piece, padded - k) >> 2, long, low);
@@ -48,12 +40,12 @@ export function attention_peaks_runs(
   const querySize = queryBytes(headDim);
   for (let row = 0; row < rows; row++, peaks += 4, queries += querySize) {
     const at = position + row / group;
-    if (!merged_ranges(parameters, at)) {
+    if (!merged_spans(parameters, at)) {
       attention_peaks_int8(peaks, queries, 1, at, work, parameters, index);
       continue;
     }
     const part = mergedPart(parameters, 0, index);
-    runScores(work, queries, 1, part, parameters, work + LOW, TILE);
+    runScores(work, queries, 1, part, parameters, work + NEAR, TILE);
     const constants = queries + (<usize>headDim << 1);
     const first = scaleScores(
       work, load<i32>(constants, 4), 0, min(TILE, <i32>load<u32>(part)), f32x4.splat(-Infinity));
@@ -67,6 +59,7 @@ export function attention_peaks_runs(
  * n·p < `cut`, but not in the tile `sinkTile`.
  */
 function runWeights(
+  sum: v128,
   codes: usize,
   tileScales: usize,
   scores: usize,
@@ -90,7 +83,6 @@ function runWeights(
   const one = hoisted(f32x4.splat(1.0), zero);
   const shift = f32x4.splat(most);
   const factor = f32x4.splat(scale);
-  let sum = f32x4.splat(0);
   for (let tile = 0; tile < runs; tile += TILE, tileScales += 4) {
     const lowest = f32x4.splat(tile == sinkTile ? 0 : cut);
     let largest = f32x4.splat(0);
@@ -135,102 +127,197 @@ function runWeights(
   return sum;
 }
 
-/** `attention_range_int8` over a merged range; every row takes the whole of it. */
-function rangeOfRuns(
+/**
+ * PV of 1–4 rows with a tile, added to the states of those from `from` on or, with `fresh`, put there. Returns the groups of
+ * 4 keys multiplied.
+ */
+function tileValues(
+  work: usize,
+  states: usize,
+  some: i32,
+  tile: i32,
+  codes: usize,
+  groups: i32,
+  headDim: i32,
+  skip: bool,
+  fresh: bool,
+  from: i32,
+): i32 {
+  const bytes = <usize>headDim << 2;
+  const sums = work + SUMS;
+  const weights = work + CODES + <usize>(tile << 4) * STEP;
+  if (skip) {
+    groups = neededGroups(work + LIST, weights, some, groups);
+    valueProductSome(sums, bytes, weights, RANGE << 1, some, codes, headDim, groups, work + LIST);
+  } else valueProduct(sums, bytes, weights, RANGE << 1, some, codes, headDim, groups);
+  for (let r = from; r < some; r++) {
+    const scale = v128.load32_splat(work + TILE_SCALES + (<usize>r << 5) + (<usize>tile << 2));
+    const state = states + <usize>r * stateBytes(headDim);
+    const add = sums + <usize>r * bytes;
+    for (let i: usize = 0; i < bytes; i += 16) {
+      const x = f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale);
+      v128.store(state + i, fresh ? x : f32x4.add(v128.load(state + i), x));
+    }
+  }
+  return groups;
+}
+
+/**
+ * `attention_range_int8` for queries that take the first `spans` (1 or 2) spans of the range merged, and the rest key by
+ * key.
+ */
+function mixedRange(
   states: usize,
   queries: usize,
   peaks: usize,
   rows: i32,
+  position: i32,
   work: usize,
   parameters: usize,
   index: i32,
   start: i32,
+  spans: i32,
   fresh: i32,
   counters: usize,
 ): void {
   const headDim = headDimOf(parameters);
+  const group = groupOf(parameters);
   const cutoff = cutoffOf(parameters);
-  const weights = work + CODES;
-  const tileScales = work + TILE_SCALES;
-  const sums = work + SUMS;
-  const bytes = <usize>headDim << 2;
-  const states4 = sums + (bytes << 2);
   const stateSize = stateBytes(headDim);
   const querySize = queryBytes(headDim);
-  const part = mergedPart(parameters, start, index);
-  const runs = <i32>load<u32>(part);
-  const room = paddedRuns(part);
-  const counts = part + 16;
-  const valueScales = counts + (room << 2);
-  const values = valueScales + (room << 2) + room * <usize>headDim;
+  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const own = work + SUMS + (<usize>headDim << 4);
   const sinkTile = start == 0 && sinkOf(parameters) > 0 ? 0 : -1;
+  // Each span begins a tile, and so do the keys after them.
+  const plainStart = start + spans * SPAN;
+  let plainTile = 0;
+  for (let span = 0; span < spans; span++)
+    plainTile += <i32>((load<u32>(mergedPart(parameters, start + span * SPAN, index)) + TILE - 1) >> 6);
+  const plainKeys = spans == 1 ? SPAN : 0;
+  if (plainKeys) {
+    const last = position + (rows - 1) / group;
+    const end = min(start + RANGE, last + 1);
+    farTiles(work + TILES, 0, parameters, index, plainStart, end, windowStart(parameters, last));
+  }
   let multiplied: u64 = 0;
-  let batches: u64 = 0;
-  for (let first = 0; first < rows; first += 4, batches++) {
+  let keysMultiplied: u64 = 0;
+  let all: u64 = 0;
+  for (let first = 0; first < rows; first += 4) {
     const some = min(4, rows - first);
     const query = queries + <usize>first * querySize;
-    const state4 = fresh ? states + <usize>first * stateSize : states4;
-    runScores(work, query, some, part, parameters, work + LOW, RANGE);
+    const state4 = fresh ? states + <usize>first * stateSize : own;
+    const most = min(plainKeys, position + (first + some - 1) / group + 1 - plainStart);
+    let tile = 0;
+    for (let span = 0; span < spans; span++) {
+      const part = mergedPart(parameters, start + span * SPAN, index);
+      runScores(work + (<usize>tile << 8), query, some, part, parameters, work + NEAR, SPAN);
+      keysMultiplied += paddedRuns(part) >> 2;
+      tile += <i32>((load<u32>(part) + TILE - 1) >> 6);
+    }
+    if (plainKeys)
+      keysMultiplied += integerScores(
+        work + (<usize>tile << 8), parameters, offset, query, position, first, some, plainStart, most, work + TILES, work + NEAR);
     for (let r = 0; r < some; r++) {
+      const row = first + r;
+      const at = position + row / group;
+      const count = min(plainKeys, at + 1 - plainStart);
       const scores = work + <usize>r * (RANGE << 2);
+      const weights = work + CODES + <usize>r * (RANGE << 1);
+      const tileScales = work + TILE_SCALES + (<usize>r << 5);
       const constants = query + <usize>r * querySize + (<usize>headDim << 1);
-      const top = max4(scaleScores(scores, load<i32>(constants, 4), 0, runs, f32x4.splat(-Infinity)));
+      const correction = load<i32>(constants, 4);
+      let largest = f32x4.splat(-Infinity);
+      tile = 0;
+      for (let span = 0; span < spans; span++) {
+        const runs = <i32>load<u32>(mergedPart(parameters, start + span * SPAN, index));
+        largest = scaleScores(scores + (<usize>tile << 8), correction, 0, runs, largest);
+        tile += (runs + TILE - 1) >> 6;
+      }
+      if (plainKeys) {
+        largest = scaleScores(scores + (<usize>tile << 8), correction, 0, count, largest);
+        // Codes after the row's last tile are read together with those of later rows.
+        const end = <usize>((plainTile << 4) + (((count + TILE - 1) & ~(TILE - 1)) >> 2)) * STEP;
+        memory.fill(weights + end, 0, (RANGE << 1) - end);
+      }
+      const top = max4(largest);
       const scale = load<f32>(constants);
       let cut: f32 = 0;
       if (cutoff > 0) {
-        const above = load<f32>(peaks + (<usize>(first + r) << 2)) - top * scale;
+        const above = load<f32>(peaks + (<usize>row << 2)) - top * scale;
         cut = cutoff * (above > 0 ? expF32(above) : 1);
       }
-      const sum = runWeights(
-        weights + <usize>r * (RANGE << 1),
-        tileScales + (<usize>r << 5),
-        scores,
-        top,
-        scale * 1.4426950408889634,
-        counts,
-        valueScales,
-        runs,
-        cut,
-        sinkTile,
-      );
+      let sum = f32x4.splat(0);
+      tile = 0;
+      for (let span = 0; span < spans; span++) {
+        const part = mergedPart(parameters, start + span * SPAN, index);
+        const runs = <i32>load<u32>(part);
+        sum = runWeights(
+          sum,
+          weights + <usize>(tile << 4) * STEP,
+          tileScales + (<usize>tile << 2),
+          scores + (<usize>tile << 8),
+          top,
+          scale * 1.4426950408889634,
+          part + 16,
+          part + 16 + (paddedRuns(part) << 2),
+          runs,
+          cut,
+          span ? -1 : sinkTile,
+        );
+        tile += (runs + TILE - 1) >> 6;
+      }
+      if (plainKeys)
+        sum = rowWeights(
+          sum,
+          weights + <usize>(tile << 4) * STEP,
+          tileScales + (<usize>tile << 2),
+          scores + (<usize>tile << 8),
+          top,
+          scale * 1.4426950408889634,
+          valueBlocks(parameters) + (<usize>(plainStart >> 6) << 2),
+          offset + (<usize>headDim << 6),
+          count,
+          cut,
+          -1,
+          at - plainStart - TILE,
+        );
       storeState(state4 + <usize>r * stateSize, headDim, top * scale, sum);
     }
-    for (let k = 0; k < runs; k += TILE) {
-      const codes = values + <usize>(k * headDim);
-      const groups = min(16, (runs - k + 3) >> 2);
-      const from = weights + <usize>(k >> 2) * STEP;
-      if (cutoff > 0) {
-        const needed = neededGroups(work + LIST, from, some, groups);
-        multiplied += needed;
-        valueProductSome(sums, bytes, from, RANGE << 1, some, codes, headDim, needed, work + LIST);
-      } else {
-        multiplied += groups;
-        valueProduct(sums, bytes, from, RANGE << 1, some, codes, headDim, groups);
+    tile = 0;
+    for (let span = 0; span < spans; span++) {
+      const part = mergedPart(parameters, start + span * SPAN, index);
+      const runs = <i32>load<u32>(part);
+      const room = paddedRuns(part);
+      const values = part + 16 + (room << 3) + room * <usize>headDim;
+      for (let k = 0; k < runs; k += TILE, tile++) {
+        const groups = min(16, (runs - k + 3) >> 2);
+        multiplied += tileValues(
+          work, state4, some, tile, values + <usize>(k * headDim), groups, headDim, cutoff > 0, tile == 0, 0);
       }
-      for (let r = 0; r < some; r++) {
-        const state = state4 + <usize>r * stateSize;
-        const scale = f32x4.splat(load<f32>(tileScales + (<usize>r << 5) + (<usize>(k >> 6) << 2)));
-        const add = sums + <usize>r * bytes;
-        for (let i: usize = 0; i < bytes; i += 16) {
-          const x = f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale);
-          v128.store(state + i, k ? f32x4.add(v128.load(state + i), x) : x);
-        }
-      }
+    }
+    all += spans * (SPAN >> 2);
+    for (let k = 0; k < most; k += TILE, tile++) {
+      const groups = min(16, (most - k + 3) >> 2);
+      all += groups;
+      // Earlier rows may end before the tile.
+      let from = 0;
+      while (position + (first + from) / group < plainStart + k) from++;
+      const codes = blockOf(valueBlocks(parameters), plainStart + k) + offset;
+      multiplied += tileValues(work, state4, some, tile, codes, groups, headDim, cutoff > 0, false, from);
     }
     if (!fresh)
       for (let r = 0; r < some; r++)
-        mergeState(states + <usize>(first + r) * stateSize, states4 + <usize>r * stateSize, headDim);
+        mergeState(states + <usize>(first + r) * stateSize, own + <usize>r * stateSize, headDim);
   }
-  const all = batches * (RANGE >> 2);
   store<u64>(counters, load<u64>(counters) + multiplied);
   store<u64>(counters, load<u64>(counters, 8) + all, 8);
-  store<u64>(counters, load<u64>(counters, 16) + batches * (room >> 2), 16);
+  store<u64>(counters, load<u64>(counters, 16) + keysMultiplied, 16);
   store<u64>(counters, load<u64>(counters, 24) + all, 24);
 }
 
 /**
- * `attention_range_int8` where ranges are merged: a query for which the whole range is far takes its runs, others its
- * keys. The choice depends on the query's position alone.
+ * `attention_range_int8` where spans are merged: a query for which a whole span is far takes its runs, others its keys.
+ * The choice depends on the query's position alone.
  */
 export function attention_range_runs(
   states: usize,
@@ -247,23 +334,25 @@ export function attention_range_runs(
 ): void {
   const group = groupOf(parameters);
   const headDim = headDimOf(parameters);
-  const range = start >> 9;
-  // Windows never move back.
-  let row = 0;
-  while (row < rows && merged_ranges(parameters, position + row / group) <= range) row += group;
-  if (row > 0)
-    attention_range_int8(states, queries, peaks, row, position, work, parameters, index, start, fresh, counters);
-  if (row < rows)
-    rangeOfRuns(
-      states + <usize>row * stateBytes(headDim),
-      queries + <usize>row * queryBytes(headDim),
-      peaks + (<usize>row << 2),
-      rows - row,
-      work,
-      parameters,
-      index,
-      start,
-      fresh,
-      counters,
-    );
+  for (let row = 0; row < rows; ) {
+    const at = position + row / group;
+    const spans = spansOf(parameters, at, start);
+    // Windows never move back: rows of equal number follow each other.
+    let end = row + group;
+    while (end < rows && spansOf(parameters, position + end / group, start) == spans) end += group;
+    const state = states + <usize>row * stateBytes(headDim);
+    const query = queries + <usize>row * queryBytes(headDim);
+    const peak = peaks + (<usize>row << 2);
+    if (spans)
+      mixedRange(state, query, peak, end - row, at, work, parameters, index, start, spans, fresh, counters);
+    else attention_range_int8(state, query, peak, end - row, at, work, parameters, index, start, fresh, counters);
+    row = end;
+  }
+}
+
+/** Spans of the range from `start` that a query takes merged. */
+// @ts-ignore: decorator
+@inline
+function spansOf(parameters: usize, position: i32, start: i32): i32 {
+  return max(0, min(RANGE / SPAN, merged_spans(parameters, position) - (start >> 8)));
 }

@@ -38,7 +38,7 @@ export function scaleScores(scores: usize, correction: i32, scales: usize, count
 }
 
 /**
- * Weights of a row of `keys` scores, tile by tile: p = 2^((score − most)·scale), its sum per lane is returned;
+ * Weights of a row of `keys` scores, tile by tile: p = 2^((score − most)·scale), added to `sum` per lane, which is returned;
  * w = p·(scale of the value), rounded to 7 bits with one scale per tile. Codes after the last key of a tile are 0.
  * Overwrites the scores. 2^x as in Cephes `exp2f` (S. Moshier, public domain), x clamped to −80.
  * Where p < `cut` it becomes 0, but not in the tile `sinkTile` and not in tiles that reach beyond key `newest`.
@@ -46,6 +46,7 @@ export function scaleScores(scores: usize, correction: i32, scales: usize, count
  * @param valueBlocks, valueScales table of block addresses from the first tile on, and where a block has its scales
  */
 export function rowWeights(
+  sum: v128,
   codes: usize,
   tileScales: usize,
   scores: usize,
@@ -70,7 +71,6 @@ export function rowWeights(
   const one = hoisted(f32x4.splat(1.0), zero);
   const shift = f32x4.splat(most);
   const factor = f32x4.splat(scale);
-  let sum = f32x4.splat(0);
   for (let tile = 0; tile < keys; tile += 64, scores += 256, tileScales += 4, valueBlocks += 4) {
     const count = min(64, keys - tile);
     const values = <usize>load<u32>(valueBlocks) + valueScales - scores;

@@ -60,12 +60,12 @@ export function storeKeysValues(
   const [firstHead, endHead] = share(thread, kvHeads);
   for (let head = firstHead; head < endHead; head++) {
     storeKeys(thread, cache, layer, head, keys + head * headDim * 4, stride, tokens, position, work);
-    if (delta.merges) mergeRanges(thread, cache, delta, layer * kvHeads + head, tokens, position, work);
+    if (delta.merges) mergeSpans(thread, cache, delta, layer * kvHeads + head, tokens, position, work);
   }
 }
 
-/** Merges the ranges that a query among these tokens is the first to take merged; this thread has stored all of the head. */
-function mergeRanges(
+/** Merges the spans that a query among these tokens is the first to take merged; this thread has stored all of the head. */
+function mergeSpans(
   { kernels }: Thread,
   { parameters }: CacheDescriptor,
   { limits }: DeltaDescriptor,
@@ -74,9 +74,9 @@ function mergeRanges(
   position: number,
   work: number,
 ): void {
-  const end = kernels.merged_ranges(parameters, position + tokens - 1);
-  for (let range = kernels.merged_ranges(parameters, position - 1); range < end; range++)
-    kernels.cache_merge_range(parameters, index, range, (limits[index] as number) > 0 ? 1 : 0, work);
+  const end = kernels.merged_spans(parameters, position + tokens - 1);
+  for (let span = kernels.merged_spans(parameters, position - 1); span < end; span++)
+    kernels.cache_merge_span(parameters, index, span, (limits[index] as number) > 0 ? 1 : 0, work);
 }
 
 function storeKeys(

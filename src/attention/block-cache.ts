@@ -7,8 +7,8 @@ import type { SharedConstants } from "./constants.js";
 import { type AttentionStats, counterBytes } from "./counters.js";
 import type { CacheDescriptor } from "./descriptor.js";
 import { foldBlock } from "./fold.js";
-import { BLOCK, blockBytes, type CacheKind, RANGE } from "./layout.js";
-import { growMerged, looseBytes, mergedRuns, merges, packMerged, rangesMergedAt } from "./merge.js";
+import { BLOCK, blockBytes, type CacheKind, SPAN } from "./layout.js";
+import { growMerged, looseBytes, mergedRuns, merges, packMerged, spansMergedAt } from "./merge.js";
 import type { AttentionPolicy } from "./policy.js";
 import { restoreCache, saveCache } from "./saved.js";
 import { attentionStats } from "./stats.js";
@@ -29,7 +29,7 @@ export interface CacheParts {
 
 /**
  * A cache of blocks of 64 tokens. Delta caches have a third table, of references, and fold what has left the window. In row
- * grain ranges of 512 tokens are then merged: the runs replace keys, values and references.
+ * grain spans of 512 tokens are then merged: the runs replace keys, values and references.
  */
 export class BlockCache implements KeyValueCache {
   readonly descriptor: CacheDescriptor;
@@ -37,14 +37,14 @@ export class BlockCache implements KeyValueCache {
   readonly keys: BlockTable;
   readonly values: BlockTable;
   readonly far: BlockTable | undefined;
-  /** Merged ranges. The forward pass in which a query first needs one fills it; `commit` packs it. */
+  /** Merged spans. The forward pass in which a query first needs one fills it; `commit` packs it. */
   readonly merged: BlockTable | undefined;
   readonly #owned: number;
   readonly #record: number | undefined;
   #length = 0;
   #folded = 0;
   #packed = 0;
-  /** Ranges of which only the runs are left. */
+  /** Spans of which only the runs are left. */
   #freed = 0;
   #disposed = false;
 
@@ -66,7 +66,7 @@ export class BlockCache implements KeyValueCache {
       this.values = table(bytes);
       this.far = policy.delta ? table(heads * config.headDim * BLOCK) : undefined;
       this.merged = merges(policy)
-        ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / RANGE))
+        ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN))
         : undefined;
       this.#owned = pool.take(64 + counterBytes(heads));
       owned.push(this.#owned);
@@ -130,8 +130,8 @@ export class BlockCache implements KeyValueCache {
   get #mergedKeyBytes(): number {
     return mergedRuns(this, this.#packed) * this.parts.config.headDim;
   }
-  /** Ranges of which keys, values and references are gone. */
-  get freedRanges(): number {
+  /** Spans of which keys, values and references are gone. */
+  get freedSpans(): number {
     return this.#freed;
   }
   /** Tables of one block per 64 tokens. */
@@ -150,7 +150,7 @@ export class BlockCache implements KeyValueCache {
         "Start a new session, truncate this one, or load the model with a longer contextLength",
       );
     const before = this.values.count;
-    const ranges = this.merged?.count ?? 0;
+    const spans = this.merged?.count ?? 0;
     try {
       this.#growMerged(length);
       for (const table of this.tables) {
@@ -159,7 +159,7 @@ export class BlockCache implements KeyValueCache {
       }
     } catch (error) {
       for (const table of this.tables) table.shrink(before);
-      this.merged?.shrink(ranges);
+      this.merged?.shrink(spans);
       throw error;
     }
   }
@@ -183,13 +183,13 @@ export class BlockCache implements KeyValueCache {
     const { policy } = this.parts;
     const usable =
       kept === this.#length ||
-      (kept > folded && policy.windowStart(kept) >= folded && rangesMergedAt(policy, kept) >= this.#freed);
+      (kept > folded && policy.windowStart(kept) >= folded && spansMergedAt(policy, kept) >= this.#freed);
     this.#length = usable || folded === 0 ? kept : 0;
     if (this.#length === 0) this.#folded = this.#freed = 0;
     for (const table of this.tables) table.shrink(Math.ceil(this.#length / BLOCK));
-    const ranges = rangesMergedAt(policy, this.#length);
-    this.merged?.shrink(ranges);
-    this.#packed = Math.min(this.#packed, ranges);
+    const spans = spansMergedAt(policy, this.#length);
+    this.merged?.shrink(spans);
+    this.#packed = Math.min(this.#packed, spans);
     return this.#length;
   }
 
@@ -271,16 +271,16 @@ export class BlockCache implements KeyValueCache {
   #growMerged(length: number): void {
     const { pool, config, policy } = this.parts;
     if (!this.merged) return;
-    growMerged(this.merged, pool, config.layers * config.kvHeads, config.headDim, rangesMergedAt(policy, length));
+    growMerged(this.merged, pool, config.layers * config.kvHeads, config.headDim, spansMergedAt(policy, length));
   }
 
-  /** Gives back the room merged ranges did not need, then all of the ranges no coming query needs key by key. */
+  /** Gives back the room merged spans did not need, then all of the spans no coming query needs key by key. */
   #pack(): void {
     const { merged } = this;
     if (!merged) return;
     const { pool, config, policy } = this.parts;
     try {
-      for (const end = rangesMergedAt(policy, this.#length); this.#packed < end; this.#packed++) {
+      for (const end = spansMergedAt(policy, this.#length); this.#packed < end; this.#packed++) {
         const packed = packMerged(merged.view(this.#packed), config.layers * config.kvHeads, config.headDim);
         const address = pool.take(packed.length);
         pool.memory.u8(address, packed.length).set(packed);
@@ -289,13 +289,13 @@ export class BlockCache implements KeyValueCache {
     } catch (error) {
       if (!(error instanceof MemoryError)) throw error;
     }
-    const end = Math.min(this.#packed, rangesMergedAt(policy, this.#length - SLACK));
-    for (; this.#freed < end && (this.#freed + 1) * RANGE <= this.#folded * BLOCK; this.#freed++)
-      for (let block = (this.#freed * RANGE) / BLOCK; block * BLOCK < (this.#freed + 1) * RANGE; block++)
+    const end = Math.min(this.#packed, spansMergedAt(policy, this.#length - SLACK));
+    for (; this.#freed < end && (this.#freed + 1) * SPAN <= this.#folded * BLOCK; this.#freed++)
+      for (let block = (this.#freed * SPAN) / BLOCK; block * BLOCK < (this.#freed + 1) * SPAN; block++)
         for (const table of this.tables) table.set(block, undefined);
   }
 
-  /** After `restore`: merges the ranges that the saved session had key by key. @throws MemoryError */
+  /** After `restore`: merges the spans that the saved session had key by key. @throws MemoryError */
   #mergeAgain(): void {
     const { merged } = this;
     if (!merged) return;
@@ -303,9 +303,9 @@ export class BlockCache implements KeyValueCache {
     const heads = config.layers * config.kvHeads;
     const work = pool.memory.alloc(6 * config.headDim + 64, "merging keys");
     try {
-      for (let range = this.#freed; range < rangesMergedAt(policy, this.#length); range++)
+      for (let span = this.#freed; span < spansMergedAt(policy, this.#length); span++)
         for (let head = 0; head < heads; head++)
-          kernels.cache_merge_range(this.#owned, head, range, (policy.thresholds[head] as number) > 0 ? 1 : 0, work);
+          kernels.cache_merge_span(this.#owned, head, span, (policy.thresholds[head] as number) > 0 ? 1 : 0, work);
     } finally {
       pool.memory.free(work);
     }

@@ -33,6 +33,6 @@ export interface DeltaDescriptor {
   readonly sink: number;
   /** θ² per layer and KV head. */
   readonly limits: readonly number[];
-  /** Row grain: far ranges are merged, see merge.ts. */
+  /** Row grain: far spans are merged, see merge.ts. */
   readonly merges: boolean;
 }

@@ -31,8 +31,8 @@ export interface AttentionKernels {
   attention_peaks_runs: PeaksKernel;
   attention_range_int8: RangeKernel;
   attention_range_runs: RangeKernel;
-  merged_ranges(parameters: number, position: number): number;
-  cache_merge_range(parameters: number, index: number, range: number, merge: number, work: number): void;
+  merged_spans(parameters: number, position: number): number;
+  cache_merge_span(parameters: number, index: number, span: number, merge: number, work: number): void;
   map_rows(
     y: number,
     x: number,

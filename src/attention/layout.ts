@@ -4,6 +4,8 @@ import type { ModelConfig } from "../model/config.js";
 export const BLOCK = 64;
 /** Keys per softmax range; must be `RANGE` there. */
 export const RANGE = 512;
+/** Keys row grain merges at once; must be `SPAN` there. */
+export const SPAN = 256;
 /** Most query rows (token × head of a group) one unit of work takes together. */
 export const ROWS = 32;
 

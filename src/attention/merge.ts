@@ -1,9 +1,9 @@
 import type { BlockCache } from "./block-cache.js";
 import type { BlockPool, BlockTable } from "./blocks.js";
-import { BLOCK, RANGE } from "./layout.js";
+import { BLOCK, SPAN } from "./layout.js";
 import type { AttentionPolicy } from "./policy.js";
 
-// Blocks of merged ranges, see assembly/attention/merge.ts: u32 offsets [layers · kvHeads], then the parts.
+// Blocks of merged spans, see assembly/attention/merge.ts: u32 offsets [layers · kvHeads], then the parts.
 
 const round16 = (bytes: number) => Math.ceil(bytes / 16) * 16;
 const padded = (runs: number) => (runs + 7) & ~7;
@@ -18,22 +18,22 @@ export function merges(policy: AttentionPolicy): boolean {
   return policy.delta && policy.grain === 2 && policy.thresholds.some((theta) => theta > 0);
 }
 
-/** Ranges that the last of `length` tokens, as a query, takes merged; as `merged_ranges` of the kernels. */
-export function rangesMergedAt(policy: AttentionPolicy, length: number): number {
-  return length < RANGE + BLOCK ? 0 : Math.floor(Math.min(policy.windowStart(length - 1), length - BLOCK) / RANGE);
+/** Spans that the last of `length` tokens, as a query, takes merged; as `merged_spans` of the kernels. */
+export function spansMergedAt(policy: AttentionPolicy, length: number): number {
+  return length < SPAN + BLOCK ? 0 : Math.floor(Math.min(policy.windowStart(length - 1), length - BLOCK) / SPAN);
 }
 
-/** Bytes of a block before its ranges are merged, when every key may be a run. */
+/** Bytes of a block before its spans are merged, when every key may be a run. */
 export function looseBytes(heads: number, headDim: number): number {
-  return round16(heads * 4) + heads * partBytes(headDim, RANGE);
+  return round16(heads * 4) + heads * partBytes(headDim, SPAN);
 }
 
-/** Makes room for the ranges up to `count`, for the forward pass to merge. @throws MemoryError with some of it made */
+/** Makes room for the spans up to `count`, for the forward pass to merge. @throws MemoryError with some of it made */
 export function growMerged(table: BlockTable, pool: BlockPool, heads: number, headDim: number, count: number): void {
-  for (let range = table.count; range < count; range++) {
-    table.grow(range + 1);
-    const offsets = pool.memory.u32(table.block(range)?.address ?? 0, heads);
-    for (let head = 0; head < heads; head++) offsets[head] = round16(heads * 4) + head * partBytes(headDim, RANGE);
+  for (let span = table.count; span < count; span++) {
+    table.grow(span + 1);
+    const offsets = pool.memory.u32(table.block(span)?.address ?? 0, heads);
+    for (let head = 0; head < heads; head++) offsets[head] = round16(heads * 4) + head * partBytes(headDim, SPAN);
   }
 }
 
@@ -60,19 +60,19 @@ export function isMergedBlock(bytes: Uint8Array, heads: number, headDim: number)
   for (let head = 0; head < heads; head++) {
     if (end + 16 > bytes.length || view.getUint32(head * 4, true) !== end) return false;
     const runs = view.getUint32(end, true);
-    if (runs < 1 || runs > RANGE) return false;
+    if (runs < 1 || runs > SPAN) return false;
     end += partBytes(headDim, runs);
   }
   return end === bytes.length;
 }
 
 /** Runs, rounded up, in the merged blocks of a cache, all layers and KV heads together; they take d + 4 bytes as keys. */
-export function mergedRuns(cache: BlockCache, ranges: number): number {
+export function mergedRuns(cache: BlockCache, spans: number): number {
   const { config, pool } = cache.parts;
   const heads = config.layers * config.kvHeads;
   let runs = 0;
-  for (let range = 0; range < ranges; range++) {
-    const { address = 0, bytes = 0 } = cache.merged?.block(range) ?? {};
+  for (let span = 0; span < spans; span++) {
+    const { address = 0, bytes = 0 } = cache.merged?.block(span) ?? {};
     if (!bytes) continue;
     const words = pool.memory.u32(address, bytes / 4);
     for (let head = 0; head < heads; head++) runs += padded(words[(words[head] as number) / 4] as number);

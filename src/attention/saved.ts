@@ -3,8 +3,8 @@ import type { BlockCache } from "./block-cache.js";
 import type { BlockTable } from "./blocks.js";
 import type { CalibratedHead } from "./calibration.js";
 import { isFoldedBlock } from "./fold.js";
-import { BLOCK, RANGE } from "./layout.js";
-import { isMergedBlock, rangesMergedAt } from "./merge.js";
+import { BLOCK, SPAN } from "./layout.js";
+import { isMergedBlock, spansMergedAt } from "./merge.js";
 
 const MAGIC = 0x564b4c44; // "DLKV"
 const VERSION = 3;
@@ -62,18 +62,18 @@ function fingerprint(numbers: readonly number[]): number {
 }
 
 /**
- * Header, the merged ranges of which nothing else is left, each after its length, then for each further block its keys (if
+ * Header, the merged spans of which nothing else is left, each after its length, then for each further block its keys (if
  * still whole), values and references; folded references after their length.
  */
 export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
   const blocks = Math.ceil(cache.length / BLOCK);
-  const freed = cache.freedRanges;
+  const freed = cache.freedSpans;
   const pieces: Uint8Array[] = [];
-  for (let range = 0; range < freed; range++) {
-    const piece = cache.merged?.view(range) ?? new Uint8Array(0);
+  for (let span = 0; span < freed; span++) {
+    const piece = cache.merged?.view(span) ?? new Uint8Array(0);
     pieces.push(new Uint8Array(Uint32Array.of(piece.length).buffer), piece);
   }
-  const first = (freed * RANGE) / BLOCK;
+  const first = (freed * SPAN) / BLOCK;
   let folded = first;
   for (let block = first; block < blocks; block++) {
     if (!cache.keys.block(block)) folded++;
@@ -123,8 +123,8 @@ export function restoreCache(
   if (length > contextLength) throw foreign(`it has ${length} tokens, the context length is ${contextLength}`);
   const blocks = Math.ceil(length / BLOCK);
   const mostFolded = length && cache.far ? Math.min(blocks - 1, Math.floor(windowEnd(cache, length) / BLOCK)) : 0;
-  const mostFreed = cache.merged ? rangesMergedAt(policy, length) : 0;
-  const first = (freed * RANGE) / BLOCK;
+  const mostFreed = cache.merged ? spansMergedAt(policy, length) : 0;
+  const first = (freed * SPAN) / BLOCK;
   if (folded > mostFolded || freed > mostFreed || folded < first) throw foreign("keys are missing");
   const heads = config.layers * config.kvHeads;
   const parts: Uint8Array[][] = [];
@@ -160,8 +160,8 @@ export function restoreCache(
     table?.set(index, { address, bytes: piece.length, tag });
   };
   for (let block = 0; block < first; block++) for (const table of cache.tables) table.set(block, undefined);
-  merged.forEach((piece, range) => {
-    put(cache.merged, range, piece, 0);
+  merged.forEach((piece, span) => {
+    put(cache.merged, span, piece, 0);
   });
   parts.forEach((part, i) => {
     const block = first + i;

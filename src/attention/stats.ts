@@ -1,7 +1,7 @@
 import type { BlockCache } from "./block-cache.js";
 import { type AttentionStats, COUNTED_THREADS, type HeadStats, keyCounters, productCounters } from "./counters.js";
-import { BLOCK, partBytes, RANGE } from "./layout.js";
-import { mergedRuns, rangesMergedAt } from "./merge.js";
+import { BLOCK, partBytes, SPAN } from "./layout.js";
+import { mergedRuns, spansMergedAt } from "./merge.js";
 
 const GRAINS = ["element", "chunk", "row"] as const;
 
@@ -76,9 +76,9 @@ function keyBytesRead(cache: BlockCache): number {
   const { length } = cache;
   if (!cache.far) return length * (perKey + (policy.grid ? 0 : config.layers * config.kvHeads * 4));
   const window = policy.windowStart(Math.min(length, contextLength - 1));
-  const ranges = cache.merged ? rangesMergedAt(policy, length) : 0;
-  let bytes = mergedRuns(cache, ranges) * (config.headDim + 4);
-  for (let block = (ranges * RANGE) / BLOCK; block * BLOCK < length; block++) {
+  const spans = cache.merged ? spansMergedAt(policy, length) : 0;
+  let bytes = mergedRuns(cache, spans) * (config.headDim + 4);
+  for (let block = (spans * SPAN) / BLOCK; block * BLOCK < length; block++) {
     const keys = Math.min(BLOCK, length - block * BLOCK);
     const start = block * BLOCK;
     if (start < window) bytes += cache.far.block(block)?.tag ? (cache.far.block(block)?.bytes ?? 0) : keys * perKey;

@@ -1,5 +1,7 @@
-import { type Calibration, encodeMatrix } from "#src/attention/calibration.js";
+import { type CalibratedHead, type Calibration, decodeBasis, encodeMatrix } from "#src/attention/calibration.js";
+import type { AttentionOptions } from "#src/attention/options.js";
 import type { Shape } from "../twins/attention.js";
+import { gridCodes, headRows, references } from "../twins/delta.js";
 import { random, randomArray } from "./harness.js";
 
 /** Queries, keys and values of which the keys change slowly from token to token, so that deltas are sparse. */
@@ -38,4 +40,23 @@ export function fakeCalibration(shape: Shape, seed: number, layers = 1): Calibra
     };
   });
   return { format: "deltallm-calibration", version: 1, model: "test", layers, kvHeads, headDim: d, heads };
+}
+
+/** The grid codes of every key of a KV head, and the reference walk over them. */
+export function expected(shape: Shape, options: AttentionOptions, keys: Float32Array, kvHead: number) {
+  const d = shape.headDim;
+  const head = options.calibration?.heads[kvHead] as CalibratedHead;
+  const matrix = options.basis === "score";
+  const basis = matrix ? decodeBasis(head.basis ?? "", d) : undefined;
+  const steps = (matrix ? head.scoreSteps : head.rawSteps) as number[];
+  const map = matrix
+    ? Float32Array.from({ length: (d + 1) * d }, (_, at) => {
+        const [row, i] = [Math.floor(at / d) - 1, at % d];
+        const x = row < 0 ? -(head.scoreCenters?.[i] as number) : (basis?.basis[i * d + row] as number);
+        return x / (steps[i] as number);
+      })
+    : Float32Array.from(steps, (step) => 1 / step);
+  const codes = headRows(keys, shape, kvHead).map((key) => gridCodes(key, map, matrix));
+  const walked = references(codes, steps, options.threshold ?? 0, options.grain ?? "element", options.sink ?? 4);
+  return { basis, matrix, steps, codes, ...walked };
 }

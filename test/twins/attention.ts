@@ -83,9 +83,44 @@ function quantise(x: Float32Array, most: number): { codes: number[]; scale: numb
 
 const sum4 = (x: number[]) => f(f((x[0] as number) + (x[2] as number)) + f((x[1] as number) + (x[3] as number)));
 
+interface Entry {
+  /** Score of the key, not yet scaled. */
+  score: number;
+  /** Keys of the run; 1 where nothing is merged. */
+  count: number;
+  value: { codes: number[]; scale: number };
+}
+
+/** Keys in a row with equal codes become one entry with the mean of their values, rounded to 8 bits. */
+function merge(entries: Entry[], codes: readonly (readonly number[])[], start: number): Entry[] {
+  const runs: { entry: Entry; sum: number[] }[] = [];
+  entries.forEach((entry, k) => {
+    const real = entry.value.codes.map((code) => f(code * entry.value.scale));
+    const last = runs.at(-1);
+    if (!last || codes[start + k]?.some((code, i) => code !== codes[start + k - 1]?.[i]))
+      runs.push({ entry: { ...entry }, sum: real });
+    else {
+      last.entry.count++;
+      last.sum = last.sum.map((x, i) => f(x + (real[i] as number)));
+    }
+  });
+  return runs.map(({ entry, sum }) =>
+    entry.count === 1
+      ? entry
+      : {
+          ...entry,
+          value: quantise(
+            Float32Array.from(sum, (x) => f(x / entry.count)),
+            127,
+          ),
+        },
+  );
+}
+
 /**
  * One query against keys and values of one head, step by step what the int8 kernels do; exact to the bit. With `codes`, the
- * keys on a grid, the query is in units of the grid's steps and `keys` are not read. `long`: queries of 15 bits.
+ * keys on a grid, the query is in units of the grid's steps and `keys` are not read. `long`: queries of 15 bits. The first
+ * `merged` spans of 256 keys are taken as runs.
  */
 export function attentionInt8(
   query: Float32Array,
@@ -93,6 +128,7 @@ export function attentionInt8(
   values: Float32Array[],
   codes?: readonly (readonly number[])[],
   long = false,
+  merged = 0,
 ): Float32Array {
   const d = query.length;
   const q = quantise(query, long ? 16319 : 127);
@@ -100,23 +136,27 @@ export function attentionInt8(
   let state: { m: number; l: number; acc: Float32Array } | undefined;
   for (let start = 0; start < values.length; start += 512) {
     const count = Math.min(512, values.length - start);
-    const scores: number[] = [];
-    for (let k = 0; k < count; k++) {
+    const entries = Array.from({ length: count }, (_, k): Entry => {
       const onGrid = codes?.[start + k];
       const key = onGrid ? { codes: onGrid, scale: 1 } : quantise(keys[start + k] as Float32Array, 63);
       let dot = 0;
       for (let i = 0; i < d; i++) dot += (q.codes[i] as number) * (key.codes[i] as number);
-      scores.push(f(dot * key.scale));
+      return { score: f(dot * key.scale), count: 1, value: quantise(values[start + k] as Float32Array, 127) };
+    });
+    const tiles: Entry[][] = [];
+    for (let span = 0; span < count; span += 256) {
+      let some = entries.slice(span, span + 256);
+      if ((start + span) / 256 < merged) some = merge(some, codes ?? [], start + span);
+      for (let k = 0; k < some.length; k += 64) tiles.push(some.slice(k, k + 64));
     }
-    const top = Math.max(...scores);
+    const top = Math.max(...entries.map((entry) => entry.score));
     const lanes = [0, 0, 0, 0];
     const acc = new Float32Array(d);
-    for (let tile = 0; tile < count; tile += 64) {
-      const coded = values.slice(start + tile, start + Math.min(count, tile + 64)).map((v) => quantise(v, 127));
-      const weights = coded.map((v, k) => {
-        const p = exp2F32(f(f((scores[tile + k] as number) - top) * f(scale * f(Math.LOG2E))));
-        lanes[k % 4] = f((lanes[k % 4] as number) + p);
-        return f(p * v.scale);
+    tiles.forEach((tile, t) => {
+      const weights = tile.map((entry, k) => {
+        const p = exp2F32(f(f(entry.score - top) * f(scale * f(Math.LOG2E))));
+        lanes[k % 4] = f((lanes[k % 4] as number) + f(p * entry.count));
+        return f(p * f(entry.count * entry.value.scale));
       });
       const largest = Math.max(...weights);
       const inverse = largest > 0 ? f(127 / largest) : 0;
@@ -124,13 +164,13 @@ export function attentionInt8(
       const parts = weights.map((w) => Math.min(127, nearest(f(w * inverse))));
       for (let i = 0; i < d; i++) {
         let sum = 0;
-        coded.forEach((v, k) => {
-          sum += (parts[k] as number) * (v.codes[i] as number);
+        tile.forEach((entry, k) => {
+          sum += (parts[k] as number) * (entry.value.codes[i] as number);
         });
         const x = f(sum * tileScale);
-        acc[i] = tile ? f((acc[i] as number) + x) : x;
+        acc[i] = t ? f((acc[i] as number) + x) : x;
       }
-    }
+    });
     const part = { m: f(top * scale), l: sum4(lanes), acc };
     if (!state) state = part;
     else {

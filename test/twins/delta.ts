@@ -71,6 +71,40 @@ export function deltaAttentionF64(
   );
 }
 
+/**
+ * Merged attention in f64, from its definition: keys j < `merged` with equal references form runs; a run of n keys counts
+ * once, with the mean of its values and n times the weight. The rest as `deltaAttentionF64`.
+ */
+export function runsAttentionF64(
+  query: readonly number[],
+  whole: readonly number[][],
+  reference: readonly number[][],
+  values: readonly Float32Array[],
+  windowStart: number,
+  sink: number,
+  merged: number,
+): number[] {
+  const d = query.length;
+  const runs: { key: readonly number[]; count: number; mean: number[] }[] = [];
+  values.forEach((value, j) => {
+    const key = (j < sink || j >= windowStart ? whole[j] : reference[j]) as readonly number[];
+    const last = runs.at(-1);
+    if (!last || j >= merged || key.some((code, i) => code !== last.key[i]))
+      runs.push({ key, count: 1, mean: Array.from(value) });
+    else {
+      last.count++;
+      last.mean = last.mean.map((x, i) => x + ((value[i] as number) - x) / last.count);
+    }
+  });
+  const scores = runs.map(({ key }) => query.reduce((sum, q, i) => sum + q * (key[i] as number), 0) / Math.sqrt(d));
+  const top = Math.max(...scores);
+  const weights = runs.map(({ count }, k) => count * Math.exp((scores[k] as number) - top));
+  const total = weights.reduce((a, b) => a + b, 0);
+  return Array.from({ length: d }, (_, i) =>
+    runs.reduce((sum, { mean }, k) => sum + ((weights[k] as number) / total) * (mean[i] as number), 0),
+  );
+}
+
 export function headRows(x: Float32Array, shape: Shape, kvHead: number): Float32Array[] {
   const { kvHeads, headDim } = shape;
   const tokens = x.length / (kvHeads * headDim);
