@@ -83,12 +83,12 @@ function runWeights(
   const one = hoisted(f32x4.splat(1.0), zero);
   const shift = f32x4.splat(most);
   const factor = f32x4.splat(scale);
+  counts -= scores;
+  valueScales -= scores;
   for (let tile = 0; tile < runs; tile += TILE, tileScales += 4) {
-    const lowest = f32x4.splat(tile == sinkTile ? 0 : cut);
-    let largest = f32x4.splat(0);
-    let at = scores + (<usize>tile << 2);
-    const end = at + (<usize>min(TILE, runs - tile) << 2);
-    for (; at < end; at += 16, counts += 16, valueScales += 16) {
+    const from = scores + (<usize>tile << 2);
+    const end = from + <usize>((min(TILE, runs - tile) + 3) << 2 & ~15);
+    for (let at = from; at < end; at += 16) {
       const x = f32x4.pmax(least, f32x4.mul(f32x4.sub(v128.load(at), shift), factor));
       const bits = f32x4.add(x, magic);
       const r = f32x4.sub(x, f32x4.sub(bits, magic));
@@ -98,25 +98,34 @@ function runWeights(
       p = f32x4.add(f32x4.mul(p, r), c2);
       p = f32x4.add(f32x4.mul(p, r), c1);
       p = f32x4.add(f32x4.mul(p, r), one);
-      p = i32x4.add(p, i32x4.shl(bits, 23));
-      // The runs that only fill up a group have n = 0.
-      const all = f32x4.mul(p, v128.load(counts));
-      const kept = f32x4.ge(all, lowest);
-      sum = f32x4.add(sum, v128.and(all, kept));
-      const w = f32x4.mul(v128.and(p, kept), v128.load(valueScales));
+      v128.store(at, i32x4.add(p, i32x4.shl(bits, 23)));
+    }
+    if (cut > 0 && tile != sinkTile) {
+      const lowest = f32x4.splat(cut);
+      for (let at = from; at < end; at += 16) {
+        const p = v128.load(at);
+        v128.store(at, v128.and(p, f32x4.ge(f32x4.mul(p, v128.load(at + counts)), lowest)));
+      }
+    }
+    // The runs that only fill up a group have n = 0.
+    let largest = f32x4.splat(0);
+    for (let at = from; at < end; at += 16) {
+      const p = v128.load(at);
+      sum = f32x4.add(sum, f32x4.mul(p, v128.load(at + counts)));
+      const w = f32x4.mul(p, v128.load(at + valueScales));
       v128.store(at, w);
       largest = f32x4.pmax(largest, w);
     }
-    const stop = scores + ((at + 63 - scores) & ~63);
-    for (; at < stop; at += 16) v128.store(at, f32x4.splat(0));
+    const stop = from + ((end - from + 63) & ~63);
+    for (let at = end; at < stop; at += 16) v128.store(at, f32x4.splat(0));
     const top = max4(largest);
     store<f32>(tileScales, top / 127.0);
     const inverse = f32x4.splat(top > 1e-36 ? 127.0 / top : 0);
-    for (let from = scores + (<usize>tile << 2); from < at; from += 64) {
-      const a = f32x4.add(f32x4.mul(v128.load(from), inverse), magic);
-      const b = f32x4.add(f32x4.mul(v128.load(from, 16), inverse), magic);
-      const c = f32x4.add(f32x4.mul(v128.load(from, 32), inverse), magic);
-      const d = f32x4.add(f32x4.mul(v128.load(from, 48), inverse), magic);
+    for (let at = from; at < stop; at += 64) {
+      const a = f32x4.add(f32x4.mul(v128.load(at), inverse), magic);
+      const b = f32x4.add(f32x4.mul(v128.load(at, 16), inverse), magic);
+      const c = f32x4.add(f32x4.mul(v128.load(at, 32), inverse), magic);
+      const d = f32x4.add(f32x4.mul(v128.load(at, 48), inverse), magic);
       codes = storeSteps(
         codes,
         i16x8.narrow_i32x4_s(i32x4.sub(a, magic), i32x4.sub(b, magic)),

@@ -64,6 +64,7 @@ export function softmax(queries: usize, rows: i32, position: i32, work: usize, p
           row + (<usize>k << 2), load<i32>(constants, 4), scales, min(TILE, count - k), largest);
       }
       const sum = rowWeights(
+        f32x4.splat(0),
         work + CODES + <usize>r * (RANGE << 1),
         work + TILE_SCALES + (<usize>r << 5),
         row,
