@@ -69,20 +69,33 @@ export function attention_peaks_int8(
   }
 }
 
+/** Whether any of the rows has a weight in a group of 4 keys. */
+// @ts-ignore: decorator
+@inline
+function isNeeded(weights: usize, rows: i32): bool {
+  let any: u64 = 0;
+  for (let row = 0; row < rows; row++) {
+    const at = weights + <usize>row * (RANGE << 1);
+    any |= ASC_FEATURE_RELAXED_SIMD ? <u64>load<u32>(at) : load<u64>(at);
+  }
+  return any != 0;
+}
+
+/** What `touchParts` is for, with the groups of 4 values of a tile in which any of the rows has a weight. */
+function touchGroups(codes: usize, weights: usize, rows: i32, groups: i32, headDim: i32): void {
+  const size = <usize>headDim << 2;
+  for (let g = 0; g < min(16, groups); g++, weights += STEP, codes += size)
+    if (isNeeded(weights, rows)) for (let at: usize = 0; at < size; at += 64) load<u8>(codes + at);
+}
+
 /** Groups of 4 keys of a tile in which any of the rows has a weight: indices as u8, returns how many. */
 export function neededGroups(list: usize, weights: usize, rows: i32, groups: i32): i32 {
   let count = 0;
-  for (let g = 0; g < groups; g++, weights += STEP) {
-    let any: u64 = 0;
-    for (let row = 0; row < rows; row++) {
-      const at = weights + <usize>row * (RANGE << 1);
-      any |= ASC_FEATURE_RELAXED_SIMD ? <u64>load<u32>(at) : load<u64>(at);
-    }
-    if (any) {
+  for (let g = 0; g < groups; g++, weights += STEP)
+    if (isNeeded(weights, rows)) {
       store<u8>(list + <usize>count, <u8>g);
       count++;
     }
-  }
   return count;
 }
 
@@ -138,7 +151,16 @@ export function attention_range_int8(
     const most = min(RANGE, position + (first + some - 1) / group + 1 - start);
     if (most <= 0) continue;
     const query = queries + <usize>first * querySize;
-    if (first == 0 && !delta) touchParts(keys + tableAt, (most + TILE - 1) >> 6, offset, scalesAt + 256, work + LIST);
+    if (first == 0) {
+      // Of what is read whole: folded keys and values that may be skipped are not.
+      const blocks = (most + TILE - 1) >> 6;
+      const size = scalesAt + 256;
+      if (!delta && cutoff == 0) touchParts(keys + tableAt, values + tableAt, blocks, offset, size);
+      else if (!delta || cutoff == 0) {
+        const table = (delta ? values : keys) + tableAt;
+        touchParts(table, table + (<usize>(blocks >> 1) << 2), blocks >> 1, offset, size);
+      }
+    }
     keysMultiplied += integerScores(
       work, parameters, offset, query, position, first, some, start, most, work + TILES, work + NEAR);
     for (let r = 0; r < some; r++) {
@@ -181,8 +203,9 @@ export function attention_range_int8(
       const state = fresh ? states + <usize>row * stateSize : part + <usize>r * stateSize;
       storeState(state, headDim, top * scale, sum);
     }
-    if (first == 0 && cutoff == 0)
-      touchParts(values + tableAt, (most + TILE - 1) >> 6, offset, scalesAt + 256, work + LIST);
+    if (first == 0 && cutoff > 0)
+      for (let k = 0; k < most; k += TILE)
+        touchGroups(blockOf(values, start + k) + offset, weights + <usize>(k >> 2) * STEP, some, (most - k + 3) >> 2, headDim);
     for (let k = 0; k < most; k += TILE) {
       const codes = blockOf(values, start + k) + offset;
       const groups = min(16, (most - k + 3) >> 2);

@@ -56,26 +56,24 @@ export function opaqueZero(): v128 {
 }
 
 /**
- * Reads one number of every cache line of the parts of up to 8 blocks, so that they are on their way together while
- * something else is computed: WebAssembly has no prefetch, a part is too short for the prefetcher of a CPU to notice it, and
- * four streams at once are read nearly twice as fast as one after the other (16 against 9 GB/s on an AMD EPYC).
- * @param blocks block table from the first block on; `count` of its blocks have keys
+ * Reads a byte of every cache line of one part of some blocks, so that they are on their way together: WebAssembly has no
+ * prefetch, a part is too short for the prefetcher of a CPU to notice it, and four streams at once are read nearly
+ * twice as fast as one after the other (16 against 9 GB/s on an AMD EPYC). No engine may leave a read out, as it could trap.
+ * @param some, others places in block tables; `count` blocks from each on are read
  * @param part where a block has the part, `bytes` long
- * @param sink 16 bytes that are written
  */
-export function touchParts(blocks: usize, count: i32, part: usize, bytes: usize, sink: usize): void {
-  let sum = i32x4.splat(0);
-  for (let k = 0; k < count; k += 4, blocks += 16) {
-    const a = <usize>load<u32>(blocks) + part;
-    const b = <usize>load<u32>(blocks + (<usize>min(1, count - 1 - k) << 2)) + part;
-    const c = <usize>load<u32>(blocks + (<usize>min(2, count - 1 - k) << 2)) + part;
-    const d = <usize>load<u32>(blocks + (<usize>min(3, count - 1 - k) << 2)) + part;
+export function touchParts(some: usize, others: usize, count: i32, part: usize, bytes: usize): void {
+  for (let k = 0; k < count; k += 2, some += 8, others += 8) {
+    const next: usize = k + 1 < count ? 4 : 0;
+    const a = <usize>load<u32>(some) + part;
+    const b = <usize>load<u32>(some + next) + part;
+    const c = <usize>load<u32>(others) + part;
+    const d = <usize>load<u32>(others + next) + part;
     for (let at: usize = 0; at < bytes; at += 64) {
-      sum = v128.or(sum, v128.load(a + at));
-      sum = v128.or(sum, v128.load(b + at));
-      sum = v128.or(sum, v128.load(c + at));
-      sum = v128.or(sum, v128.load(d + at));
+      load<u8>(a + at);
+      load<u8>(b + at);
+      load<u8>(c + at);
+      load<u8>(d + at);
     }
   }
-  v128.store(sink, sum);
 }
