@@ -1,8 +1,9 @@
-// npm run bench:compare -- BEFORE.json[,MORE.json] AFTER.json[,MORE.json] [--threshold 0.05] [--alpha 0.01] [--all]
+// npm run bench:compare -- BEFORE.json[,MORE.json] AFTER.json[,MORE.json] [--threshold 0.05] [--alpha 0.01]
+// [--relative] [--all]
 // Exit code: 0 nothing is slower, 1 something is, 2 the files cannot be compared.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { compareRuns, comparisonTable, joinRuns } from "./harness/compare.js";
+import { compareRuns, comparisonTable, joinRuns, relativeRun } from "./harness/compare.js";
 import type { Run } from "./harness/suite.js";
 
 class Unusable extends Error {}
@@ -28,15 +29,18 @@ try {
       threshold: { type: "string", default: "0.05" },
       alpha: { type: "string", default: "0.01" },
       all: { type: "boolean", default: false },
+      relative: { type: "boolean", default: false },
     },
   });
   if (positionals.length !== 2) throw new Unusable("Give two files, or two lists of files separated by commas");
   const [threshold, alpha] = [Number(flags.threshold), Number(flags.alpha)];
   if (!(threshold >= 0 && alpha > 0 && alpha < 1)) throw new Unusable("--threshold and --alpha must be shares");
-  const [before, after] = positionals.map(read) as [Run, Run];
+  const [before, after] = positionals.map(read).map((run) => (flags.relative ? relativeRun(run) : run)) as [Run, Run];
   const comparison = compareRuns(before, after, { threshold, alpha });
   if (comparison.cases.length === 0) throw new Unusable("The files have no case in common");
-  console.log(comparisonTable(before, after, comparison, { threshold, alpha, all: flags.all }));
+  console.log(
+    comparisonTable(before, after, comparison, { threshold, alpha, all: flags.all, relative: flags.relative }),
+  );
   process.exitCode = comparison.cases.some(({ verdict }) => verdict === "slower") ? 1 : 0;
 } catch (error) {
   console.error((error as Error).message);

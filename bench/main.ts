@@ -48,7 +48,7 @@ if (flags.list) {
   process.exit(0);
 }
 
-const globals = globalThis as { Deno?: { version: { deno: string } }; Bun?: { version: string } };
+const globals = globalThis as { Deno?: { version: { deno: string } }; Bun?: { version: string }; gc?: () => void };
 const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
 const run: Run = {
   format: "deltallm-bench",
@@ -84,6 +84,8 @@ let shown = "";
 for (const [i, each] of planned.entries()) {
   bar(`${i + 1}/${planned.length}  ${each.suite.name}: ${each.group.name}`);
   const results: Result[] = await measureGroup(each, size);
+  // Memories of the group are gigabytes that the collector does not see.
+  globals.gc?.();
   run.results.push(...results);
   bar("");
   if (shown !== each.suite.name) console.log(tableHead(each.suite));

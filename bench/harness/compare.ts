@@ -42,6 +42,22 @@ export function joinRuns(runs: readonly Run[]): Run {
 }
 
 /**
+ * Times in units of the time of the first case of the same group in the same round; the first cases are left out. Cancels
+ * what slows a whole run down, and sees only what changed between the cases of a group.
+ */
+export function relativeRun(run: Run): Run {
+  const first = new Map<string, Result>();
+  const results: Result[] = [];
+  for (const result of run.results) {
+    const group = `${result.suite}: ${result.group}`;
+    const base = first.get(group);
+    if (!base) first.set(group, result);
+    else results.push({ ...result, samples: result.samples.map((x, i) => x / (base.samples[i] as number)) });
+  }
+  return { ...run, results };
+}
+
+/**
  * What changed beyond noise: the medians differ by at least `threshold`, the bootstrap interval of their ratio does not
  * contain 1, and the Mann–Whitney test gives p ≤ `alpha`. The rounds of a run are the samples.
  */
@@ -79,9 +95,16 @@ export function comparisonTable(
   before: Run,
   after: Run,
   { cases, onlyBefore, onlyAfter }: Comparison,
-  { threshold, alpha, all }: Rule & { all: boolean },
+  { threshold, alpha, all, relative = false }: Rule & { all: boolean; relative?: boolean },
 ): string {
-  const median = (samples: readonly number[]) => formatTime(spread(samples).median);
+  const median = (samples: readonly number[]) =>
+    relative ? `× ${spread(samples).median.toFixed(2)}` : formatTime(spread(samples).median);
+  const missing = (where: string, names: readonly string[]) =>
+    names.length === 0
+      ? []
+      : all
+        ? [`${where}:`, ...names.map((name) => `  ${name}`)]
+        : [`${where}: ${names.length} cases`];
   const count = (verdict: Change["verdict"]) => cases.filter((each) => each.verdict === verdict).length;
   const shown = cases.filter(({ verdict }) => all || verdict !== "same").sort((a, b) => b.ratio - a.ratio);
   const width = Math.max(0, ...shown.map(({ after }) => keyOf(after).length));
@@ -106,8 +129,8 @@ export function comparisonTable(
     ...lines,
     ...(lines.length ? [""] : []),
     `${cases.length} cases: ${count("slower")} slower, ${count("faster")} faster, ${count("same")} the same`,
-    ...(onlyBefore.length ? [`only before: ${onlyBefore.join("; ")}`] : []),
-    ...(onlyAfter.length ? [`only after: ${onlyAfter.join("; ")}`] : []),
+    ...missing("only before", onlyBefore),
+    ...missing("only after", onlyAfter),
     `Changed means: medians differ by ${threshold * 100} % or more, the 95 % interval of their ratio excludes 1, and`,
     `Mann–Whitney p ≤ ${alpha} (of ${cases.length} unchanged cases ${chance} would pass that last test by chance).`,
   ].join("\n");

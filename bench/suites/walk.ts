@@ -14,10 +14,17 @@ export function normals(length: number, seed: number): Float32Array {
   return Float32Array.from({ length }, () => Math.sqrt(3) * (uniform() + uniform() + uniform() + uniform() - 2));
 }
 
-/** Keys that change slowly from token to token, f32 [tokens][width]: a random walk drawn back to 0. */
+/**
+ * Keys that change slowly from token to token, f32 [tokens][width]: a random walk drawn back to 0. Steps are long and short,
+ * as in texts; if they were alike, there would be no threshold at which a third of the rows are dropped.
+ */
 export function walk(tokens: number, width: number, seed: number): Float32Array {
   const keys = normals(tokens * width, seed);
-  for (let i = width; i < keys.length; i++) keys[i] = 0.9 * (keys[i - width] as number) + 0.436 * (keys[i] as number);
+  const lengths = normals(tokens, seed + 1);
+  for (let i = width; i < keys.length; i++) {
+    const step = 0.4 * Math.abs(lengths[Math.floor(i / width)] as number);
+    keys[i] = 0.9 * (keys[i - width] as number) + step * (keys[i] as number);
+  }
   return keys;
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { compareRuns, comparisonTable, joinRuns } from "../../bench/harness/compare.js";
+import { compareRuns, comparisonTable, joinRuns, relativeRun } from "../../bench/harness/compare.js";
 import { mannWhitney, medianRatio, pairedRatio, spread } from "../../bench/harness/statistics.js";
 import type { Run } from "../../bench/harness/suite.js";
 
@@ -110,6 +110,24 @@ test("compare: a run equals itself, and repeated runs are joined", () => {
   const one = run({ a: steady });
   assert.is(compareRuns(one, one, rule).cases[0]?.verdict, "same");
   assert.is(joinRuns([one, one]).results[0]?.samples.length, 14);
+});
+
+test("compare, relative to the first case: a slower machine cancels, a slower case does not", () => {
+  const wobbly = [100, 130, 80, 110, 95, 120, 105];
+  const before = run({ first: wobbly, same: wobbly.map((x) => x * 2), worse: wobbly.map((x) => x * 3) });
+  const after = run({
+    first: steady.map((x) => x * 4),
+    same: steady.map((x, i) => x * 8 * (1 + i / 1000)),
+    worse: steady.map((x) => x * 15),
+  });
+  const { cases } = compareRuns(relativeRun(before), relativeRun(after), rule);
+  assert.equal(
+    cases.map(({ before: { name }, verdict }) => [name, verdict]),
+    [
+      ["same", "same"],
+      ["worse", "slower"],
+    ],
+  );
 });
 
 test.run();
