@@ -85,7 +85,7 @@ async function runPage(address) {
 
 async function finish(run) {
   const { kernel, threads, runtime } = run;
-  console.log(`\n${runtime}, picked kernels: ${kernel.family}, ${threads} threads`);
+  console.log(`\n${runtime}, picked kernels: ${kernel.family}, ${threads} ${threads === 1 ? "thread" : "threads"}`);
   if (flags.json) {
     mkdirSync(dirname(flags.json), { recursive: true });
     writeFileSync(flags.json, `${JSON.stringify(run, undefined, 1)}\n`);
