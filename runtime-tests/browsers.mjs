@@ -56,7 +56,12 @@ export async function resultOf(browser, url, timeout = 300_000) {
     await page.goto(url);
     return { result: await until(page, () => globalThis.result, { timeout, every: 200 }), log };
   } catch (cause) {
-    throw new NoResult([`${url}: no result: ${causes(cause)}`, ...log].join("\n"), { cause });
+    const state = await page
+      ?.evaluate(() => `${location.href}, ${document.readyState}, in ${globalThis.stage}`)
+      .catch(causes);
+    throw new NoResult([`${url}: no result: ${causes(cause)}`, `the page is at ${state}`, ...log].join("\n"), {
+      cause,
+    });
   } finally {
     await page?.close().catch(() => {});
   }

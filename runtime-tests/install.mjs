@@ -33,6 +33,7 @@ export function installPackage() {
   run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", tarball], { cwd: folder });
   for (const name of ["suite.mjs", "run.mjs", "types.ts", "pages"])
     cpSync(join(root, "runtime-tests", name), join(folder, name), { recursive: true });
+  cpSync(join(root, "test/fixtures/calibration/smollm2.json"), join(folder, "smollm2.calibration.json"));
   mkdirSync(join(folder, "built"));
   writeFileSync(join(folder, "example.mjs"), exampleOfReadme());
   return { folder, tarball, tarballBytes: statSync(tarball).size };

@@ -162,10 +162,13 @@ export const checks = {
  * Runs the suite and returns what the table of runtimes shows.
  * @param source of the story model
  * @param options threads, workerUrl
+ * @param bytes the story model's, for the checks that read them themselves
+ * @param smollm2 `{ source, calibration }`: one more model to hash
  */
-export async function runSuite(deltallm, source, options = {}, bytes = undefined) {
+export async function runSuite(deltallm, source, options = {}, { bytes, smollm2 } = {}) {
   const failures = [];
   const progress = [];
+  globalThis.stage = "loading";
   const model = await deltallm.loadModel(source, {
     contextLength: 512,
     ...options,
@@ -173,20 +176,61 @@ export async function runSuite(deltallm, source, options = {}, bytes = undefined
   });
   if (!progress.some(([phase, fraction]) => phase === "weights" && fraction === 1))
     failures.push("progress of loading");
-  const hash = await hashOf(deltallm, source, options);
+  const hashes = await hashesOf(deltallm, "story", source, options);
+  if (smollm2) hashes.push(...(await hashesOf(deltallm, "SmolLM2", smollm2.source, options, smollm2.calibration)));
   for (const [name, check] of Object.entries(checks)) {
+    globalThis.stage = name; // for whoever has to find out where it hangs
     try {
       await check({ model, deltallm, source, bytes });
     } catch (error) {
       failures.push(`${name}: ${error?.stack ?? error}`);
     }
   }
-  const { threads, threadsReason, kernel, decode } = model.stats();
-  return { failures, hash, threads, threadsReason, kernel, tokensPerSecond: decode.tokensPerSecond };
+  for (const { model: name, attention, deltaSparsity } of hashes)
+    if (attention === "delta" && !(deltaSparsity > 0.2))
+      failures.push(`delta attention of ${name} dropped only ${deltaSparsity}`);
+  const { threads, threadsReason, kernel } = model.stats();
+  return { failures, hashes, threads, threadsReason, kernel };
+}
+
+/**
+ * What is hashed, by model: the settings as `deltallm verify` prints them and as `loadModel` takes them. The embedded
+ * model brings its calibration, the other one is given a small one.
+ */
+const hashed = {
+  story: [
+    { settings: "default", attention: {} },
+    {
+      settings: "attention=delta basis=score sparsity=0.6 window=16",
+      attention: { kind: "delta", basis: "score", targetSparsity: 0.6, window: 16 },
+    },
+  ],
+  SmolLM2: [
+    { settings: "default", attention: {} },
+    {
+      settings: "attention=delta basis=raw sparsity=0.6 thresholds=d8aad898f777d990 window=16",
+      attention: { kind: "delta", basis: "raw", targetSparsity: 0.6, window: 16 },
+    },
+  ],
+};
+
+/** The hashes of one model, with full and with delta attention. */
+export async function hashesOf(deltallm, name, source, options = {}, calibration = undefined) {
+  const hashes = [];
+  for (const { settings, attention } of hashed[name]) {
+    globalThis.stage = `hash of ${name}, ${settings}`;
+    const { kind = "full" } = attention;
+    const hash = await hashOf(deltallm, source, {
+      ...options,
+      attention: kind === "full" ? attention : { ...attention, calibration },
+    });
+    hashes.push({ model: name, attention: kind, settings, ...hash });
+  }
+  return hashes;
 }
 
 /** The hash that `deltallm verify` prints: SHA-256 over the SHA-256 of each row of logits of a fixed prompt. */
-export async function hashOf(deltallm, source, options) {
+async function hashOf(deltallm, source, options) {
   const model = await deltallm.loadModel(source, { ...options, contextLength: 256 });
   const { vocab } = model.config;
   const ids = Array.from({ length: 96 }, (_, i) => ((i * 7919 + 17) * 104729) % vocab);
@@ -205,9 +249,14 @@ export async function hashOf(deltallm, source, options) {
     last = await session.step(last.indexOf(Math.max(...last)));
     await add(last);
   }
+  const { attention, decode } = model.stats();
   await model.dispose();
   const hash = await crypto.subtle.digest("SHA-256", Uint8Array.from(digests));
-  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return {
+    hash: Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join(""),
+    deltaSparsity: attention.deltaSparsity,
+    tokensPerSecond: decode.tokensPerSecond,
+  };
 }
 
 async function textOf(pieces) {

@@ -1,9 +1,10 @@
 // Packs the package, installs it into an empty folder and runs one suite in every runtime that is here: Node 20, 22 and
 // 24, Deno, Bun, Chromium and Firefox (with and without threads, bundled, under a strict policy), Node on ARM64 under
-// emulation. Ends with a table and fails unless everything passed with one hash.
+// emulation. Ends with a table and fails unless everything passed and each model gives the published hash, with full and
+// with delta attention. SmolLM2 is hashed where its file is: in models/ of $DELTALLM_SHARED or ../shared.
 //   node scripts/verify-everywhere.mjs [word …]   only the rows that contain one of the words
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { arm64Node } from "../runtime-tests/arm64.mjs";
 import { installPackage, run } from "../runtime-tests/install.mjs";
 import { installTools } from "./build-browser.mjs";
@@ -22,6 +23,12 @@ const { browsers, causes, NoResult, resultOf, withBrowser } = await import("../r
 const { testDemo } = await import("../runtime-tests/demo.mjs");
 const { buildPages, viteServer } = await import("../runtime-tests/bundles.mjs");
 const { folder, tarballBytes } = installPackage();
+const smollm2 = [process.env.DELTALLM_SHARED, "../shared"]
+  .map((shared) => resolve(shared ?? "", "models/SmolLM2-135M-Instruct.Q4_1.gguf"))
+  .filter((path) => existsSync(path))
+  .slice(0, 1);
+if (!smollm2.length)
+  skipped.push("SmolLM2: models/SmolLM2-135M-Instruct.Q4_1.gguf is not in $DELTALLM_SHARED; only the embedded model");
 try {
   await bundles();
   commandLines();
@@ -72,7 +79,9 @@ function commandLines() {
       if (!/\d+ logits at \d+ tokens/.test(text)) throw new Error(text);
     });
     for (const threads of ["1", "2"])
-      row(`${name}`, process.arch, () => JSON.parse(run(binary, [...args, "run.mjs", threads], { cwd: folder, env })));
+      row(`${name}`, process.arch, () =>
+        JSON.parse(run(binary, [...args, "run.mjs", threads, ...smollm2], { cwd: folder, env })),
+      );
     if (name === "deno") check("deno check", () => run(binary, ["check", "types.ts"], { cwd: folder, env }));
   }
   if (Object.keys(runtimes).length === 1) skipped.push("Node 20, 22, 24, Deno and Bun: not packaged for this system");
@@ -85,7 +94,9 @@ function arm64() {
   else
     for (const threads of ["1", "2"])
       row(`node24 (${how})`, "arm64", () =>
-        JSON.parse(run(command, [...args, "run.mjs", threads], { cwd: folder, env: { ...process.env, ...env } })),
+        JSON.parse(
+          run(command, [...args, "run.mjs", threads, ...smollm2], { cwd: folder, env: { ...process.env, ...env } }),
+        ),
       );
 }
 
@@ -97,9 +108,12 @@ async function pages(name) {
   }
   const policy = { "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" };
   const mounts = { "/": folder, "/package/": join(folder, "node_modules/deltallm") };
+  // A download for each page would be slow: two pages, with and without threads, are enough for the second model.
+  const second = smollm2.map((path) => `&smollm2=/models/${basename(path)}`).join("");
+  for (const path of smollm2) mounts["/models/"] = dirname(path);
   const cases = [
-    ["page", "/pages/plain.html", isolation],
-    ["page, not isolated", "/pages/plain.html", {}],
+    ["page", "/pages/plain.html", isolation, second],
+    ["page, not isolated", "/pages/plain.html", {}, second],
     ["in a worker", "/pages/worker.html", isolation],
     ["with workerUrl", "/pages/worker-url.html", isolation],
     ["strict CSP", "/pages/csp.html", { ...isolation, ...policy }],
@@ -114,10 +128,10 @@ async function pages(name) {
       return withBrowser(name, (another) => resultOf(another, url));
     });
   await withBrowser(name, async (browser) => {
-    for (const [how, path, headers] of cases) {
+    for (const [how, path, headers, more = ""] of cases) {
       const { server, url } = await serve(mounts, { headers });
       await rowOf(`${name}, ${how}`, process.arch, async () => {
-        const { result, log } = await open(browser, `${url}${path}?source=/package/weights/story.gguf`);
+        const { result, log } = await open(browser, `${url}${path}?source=/package/weights/story.gguf${more}`);
         const errors = log.filter((line) => !line.includes("favicon") && /Content.Security.Policy/i.test(line));
         return { ...result, failures: [...result.failures, ...errors] };
       });
@@ -171,11 +185,11 @@ async function rowOf(runtime, architecture, test) {
 }
 
 function add(runtime, architecture, result) {
-  rows.push({ runtime, architecture, ...result });
-  console.log(
-    `${result.failures.length ? "FAIL" : "ok  "}  ${runtime}, ${architecture}, ${result.threads ?? "?"} threads`,
-  );
-  for (const failure of result.failures) {
+  const { failures, hashes = [], ...rest } = result;
+  for (const each of hashes) rows.push({ runtime, architecture, ...rest, ...each });
+  if (!hashes.length && !failures.length) failures.push("no hashes");
+  console.log(`${failures.length ? "FAIL" : "ok  "}  ${runtime}, ${architecture}, ${result.threads ?? "?"} threads`);
+  for (const failure of failures) {
     problems.push(`${runtime}: ${failure}`);
     console.log(`      ${failure}`);
   }
@@ -183,23 +197,40 @@ function add(runtime, architecture, result) {
 
 function report() {
   const table = [
-    ["runtime", "architecture", "kernels", "threads", "hash", "tokens/s", "longest pause"],
+    ["runtime", "architecture", "kernels", "threads", "model", "attention", "hash", "tokens/s", "longest pause"],
     ...rows.map((each) => [
       each.runtime,
       each.architecture,
-      each.kernel ?? "",
-      `${each.threads ?? ""}`,
-      each.hash?.slice(0, 16) ?? "none",
-      each.tokensPerSecond?.toFixed(0) ?? "",
+      each.kernel,
+      `${each.threads}`,
+      each.model,
+      each.attention,
+      each.hash.slice(0, 16),
+      each.tokensPerSecond.toFixed(0),
       each.longestPause === undefined ? "" : `${each.longestPause.toFixed(0)} ms`,
     ]),
   ];
   const widths = table[0].map((_, column) => Math.max(...table.map((line) => line[column].length)));
   console.log(`\n${table.map((line) => line.map((cell, i) => cell.padEnd(widths[i])).join("  ")).join("\n")}\n`);
-  const hashes = new Set(rows.map(({ hash }) => hash));
-  if (hashes.size > 1) problems.push(`${hashes.size} different hashes`);
+  const published = JSON.parse(readFileSync("weights/hashes.json", "utf8"));
+  const agreed = [];
+  for (const [key, group] of grouped(rows, ({ model, settings }) => `${model}, ${settings}`)) {
+    const hashes = new Set(group.map(({ hash }) => hash));
+    const [{ model, settings, hash }] = group;
+    const known = published.find((each) => each.name.startsWith(model) && each.settings === settings)?.hash;
+    if (hashes.size > 1) problems.push(`${key}: ${hashes.size} different hashes`);
+    else if (known !== hash) problems.push(`${key}: ${hash} instead of the published ${known}`);
+    else agreed.push(`${key}: one hash over ${group.length} runs, the published one`);
+  }
   for (const what of skipped) console.log(`SKIPPED: ${what}`);
+  for (const line of agreed) console.log(line);
   for (const problem of problems) console.log(`PROBLEM: ${problem}`);
-  console.log(problems.length ? `${problems.length} problems` : `one hash over ${rows.length} runs`);
-  process.exitCode = problems.length ? 1 : 0;
+  if (problems.length) console.log(`${problems.length} problems`);
+  process.exitCode = problems.length || !agreed.length ? 1 : 0;
+}
+
+function grouped(items, keyOf) {
+  const groups = new Map();
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  return groups;
 }

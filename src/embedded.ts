@@ -30,11 +30,31 @@ export async function openEmbedded(signal: AbortSignal | undefined): Promise<Mod
 }
 
 /** The calibration of the embedded model, for delta attention at any sparsity. */
-export async function embeddedCalibration(): Promise<Calibration> {
-  const where = await place("story.calibration.json");
-  if (where instanceof URL) return (await (await fetch(where)).json()) as Calibration;
+export function embeddedCalibration(): Promise<Calibration> {
+  return readJson("story.calibration.json");
+}
+
+/** A hash of logits that was published for a model; see `deltallm verify`. */
+export interface PublishedHash {
+  /** For people. */
+  name: string;
+  /** Fingerprint of the model's file, as `verify` prints it. */
+  model: string;
+  /** The options that change bits, as `verify` prints them. */
+  settings: string;
+  hash: string;
+}
+
+/** The same on every machine, engine, kernel build and number of threads. */
+export function publishedHashes(): Promise<PublishedHash[]> {
+  return readJson("hashes.json");
+}
+
+async function readJson<Content>(name: string): Promise<Content> {
+  const where = await place(name);
+  if (where instanceof URL) return (await (await fetch(where)).json()) as Content;
   const { readFile } = await nodeModules.fs();
-  return JSON.parse(await readFile(where, "utf8")) as Calibration;
+  return JSON.parse(await readFile(where, "utf8")) as Content;
 }
 
 /** A path where there are files, a URL in browsers. */

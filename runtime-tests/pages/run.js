@@ -25,6 +25,7 @@ async function longTasksOf(deltallm, source) {
 
 /** Runs the suite on a page, watches over its main thread meanwhile, and leaves the outcome in `window.result`. */
 export async function run(deltallm, source) {
+  globalThis.stage = "long tasks";
   const longTasks = await longTasksOf(deltallm, source);
   let longest = 0;
   let last = performance.now();
@@ -33,10 +34,14 @@ export async function run(deltallm, source) {
     last = performance.now();
   }, 5);
   try {
-    const asked = Number(new URLSearchParams(location.search).get("threads"));
-    const result = await runSuite(deltallm, source, {
-      threads: asked || (globalThis.crossOriginIsolated ? 2 : undefined),
-    });
+    const asked = new URLSearchParams(location.search);
+    const threads = Number(asked.get("threads")) || (globalThis.crossOriginIsolated ? 2 : undefined);
+    const address = asked.get("smollm2");
+    const smollm2 = address && {
+      source: address,
+      calibration: await (await fetch("/smollm2.calibration.json")).json(),
+    };
+    const result = await runSuite(deltallm, source, { threads }, { smollm2 });
     if (longTasks.length) result.failures.push(`the page was held up for ${longTasks.join(", ")} ms`);
     globalThis.result = { ...result, longestPause: longest, isolated: globalThis.crossOriginIsolated };
   } catch (error) {

@@ -1,10 +1,11 @@
+import { publishedHashes } from "../../embedded.js";
 import { fingerprint } from "../../formats/fingerprint.js";
-import type { Model } from "../../types.js";
+import type { LoadOptions, Model } from "../../types.js";
 import { formatTable } from "../format.js";
+import { readText } from "../input.js";
 import { loadOptions, withModel } from "../model.js";
 import type { ModelFlags } from "../options.js";
 import { ProgressBar } from "../progress.js";
-import { publishedHashes } from "../published-hashes.js";
 import type { Terminal } from "../terminal.js";
 
 export interface VerifyFlags extends ModelFlags {
@@ -29,8 +30,10 @@ export async function verify(terminal: Terminal, flags: VerifyFlags): Promise<bo
     bar.clear();
     const { kernel, threads, threadsReason } = model.stats();
     const modelId = await fingerprint(model.file);
-    const settings = settingsOf(flags);
-    const published = publishedHashes.find((entry) => entry.model === modelId && entry.settings === settings)?.hash;
+    const settings = await settingsOf(terminal, flags, options);
+    const published = (await publishedHashes()).find(
+      (entry) => entry.model === modelId && entry.settings === settings,
+    )?.hash;
     const expected = flags.expect ?? published;
     const equal = expected === undefined ? null : expected === hash;
     if (flags.json)
@@ -107,20 +110,26 @@ function argmax(row: Float32Array): number {
   return best;
 }
 
-/** The options that change numbers, in a fixed order; defaults are left out. */
-function settingsOf(flags: ModelFlags): string {
-  const { kvCache, head, attention, grain, basis, threshold, sparsity, thresholds } = flags;
-  const { windowScale, window, windowShape, sink, valueCutoff } = flags;
+/** The options that change numbers, in a fixed order; defaults are left out, a file of thresholds is named by its hash. */
+async function settingsOf(terminal: Terminal, flags: ModelFlags, options: LoadOptions): Promise<string> {
+  const { kvCache, head, grain, basis, threshold, sparsity, windowScale, window, windowShape, sink, valueCutoff } =
+    flags;
+  const delta = options.attention?.kind === "delta";
+  const thresholds = flags.thresholds && (await contentHash(await readText(terminal, flags.thresholds)));
   const far = { grain, basis, threshold, sparsity, thresholds, windowScale, window, windowShape, sink };
   const set = {
     kvCache: kvCache === "int8" ? undefined : kvCache,
     head,
-    attention: attention === "full" ? undefined : attention,
-    ...(attention === "delta" ? far : {}),
+    attention: delta ? "delta" : undefined,
+    ...(delta ? far : {}),
     valueCutoff: valueCutoff || undefined,
   };
   const parts = Object.entries(set).filter(([, value]) => value !== undefined);
   return parts.map(([key, value]) => `${key}=${value}`).join(" ") || "default";
+}
+
+async function contentHash(text: string): Promise<string> {
+  return hex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).slice(0, 16);
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
