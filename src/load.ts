@@ -8,6 +8,7 @@ import { openRandomModel } from "./formats/random-model.js";
 import { EngineModel } from "./generate/model.js";
 import { Engine } from "./model/engine.js";
 import { Profile } from "./model/profile.js";
+import { threadsAreRisky } from "./model/start-browser-worker.js";
 import { provideKernels } from "./runtime/instantiate.js";
 import { availableCores, noThreadsReason } from "./runtime/platform.js";
 import { createTokenizer } from "./tokenizer/tokenizer.js";
@@ -89,6 +90,8 @@ async function chooseThreads(wanted: number | undefined, file: ModelFile): Promi
   const obstacle = noThreadsReason();
   if (obstacle) return { count: 1, reason: wanted && wanted > 1 ? `1 instead of ${wanted}: ${obstacle}` : obstacle };
   if (wanted) return { count: wanted, reason: "as asked" };
+  const risk = threadsAreRisky();
+  if (risk) return { count: 1, reason: risk };
   const bytes = file.allTensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
   if (bytes < SMALL_MODEL_BYTES) return { count: 1, reason: "a small model: threads would mostly wait for each other" };
   const cores = await availableCores();

@@ -1,6 +1,7 @@
 import type { ModelFile, TensorInfo, TokenizerData } from "../formats/model-file.js";
 import type { ByteSource } from "../formats/source.js";
 import { loadModel } from "../load.js";
+import { startThreadsWith } from "../model/start-browser-worker.js";
 import type { LoadOptions, Model, ModelStats, Session } from "../types.js";
 import { Endpoint, type Port } from "./endpoint.js";
 import { mapTensors } from "./map-tensors.js";
@@ -33,9 +34,18 @@ const LONGEST_LIST = 1024;
 /** Pieces of a generation come with a note only so often, in milliseconds: statistics are longer than pieces. */
 const NOTE_MS = 100;
 
-/** Owns one model on behalf of a page that talks to it over `port`. */
-export function serveHost(port: Port): void {
+/**
+ * Owns one model on behalf of somebody who talks to it over `port`.
+ * @param ofPage a page is at the other end, and starts the threads
+ */
+export function serveHost(port: Port, { ofPage = false } = {}): void {
   const endpoint = new Endpoint(port);
+  if (ofPage)
+    startThreadsWith(async (start) => {
+      await endpoint.call("threads", "start", [start]);
+      // The page that went away in the meantime has taken the thread along.
+      return { terminate: () => endpoint.call<void>("threads", "terminate", [start.index]).catch(() => {}) };
+    });
   let model: Model | undefined;
   let noted = 0;
   endpoint.note = (object, value): Note | undefined => {

@@ -2,6 +2,7 @@ import type { Calibration } from "../attention/calibration.js";
 import { SessionError } from "../errors.js";
 import type { ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { GenerateOptions } from "../generate/options.js";
+import type { StartWorker, WorkerHandle, WorkerStart } from "../runtime/team.js";
 import { createPairMergeTokenizer, type ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type {
   CalibrateOptions,
@@ -32,6 +33,8 @@ export interface HostThread {
   port: Port;
   /** Calls back when the thread dies. */
   onFailure(report: (error: Error) => void): void;
+  /** Starts a thread for the engine, where the engine had better not do that itself. `terminate` ends it too. */
+  startThread?: StartWorker;
   terminate(): void;
 }
 
@@ -39,6 +42,7 @@ export interface HostThread {
 export async function loadRemoteModel(host: HostThread, source: ModelSource, options: LoadOptions): Promise<Model> {
   const endpoint = new Endpoint(host.port);
   host.onFailure((error) => endpoint.close(error));
+  exposeThreads(endpoint, host);
   try {
     const base = typeof document === "undefined" ? globalThis.location?.href : document.baseURI;
     const data = sourceToData(endpoint, source, base);
@@ -65,6 +69,20 @@ export async function loadRemoteModel(host: HostThread, source: ModelSource, opt
     host.terminate();
     throw error;
   }
+}
+
+/** Lets the engine start threads here; it names them by number. */
+function exposeThreads(endpoint: Endpoint, { startThread }: HostThread): void {
+  const threads = new Map<number, WorkerHandle>();
+  endpoint.expose("threads", {
+    async start(start: WorkerStart) {
+      if (!startThread) throw new Error("no threads from here");
+      threads.set(start.index, await startThread(start));
+    },
+    async terminate(index: number) {
+      await threads.get(index)?.terminate();
+    },
+  });
 }
 
 /** A model whose engine runs in another thread. */

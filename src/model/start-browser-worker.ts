@@ -1,8 +1,7 @@
+import { startThread } from "../browser/start-thread.js";
+import { platform } from "../runtime/platform.js";
 import { type StartWorker, serve, type WorkerStart } from "../runtime/team.js";
 import { makeExecute } from "./execute.js";
-
-/** Name of a worker that computes for an engine in another worker; tells the one script what it is to be. */
-export const THREAD_NAME = "deltallm thread";
 
 /** What a worker looks like from inside. */
 export interface WorkerScope {
@@ -11,25 +10,26 @@ export interface WorkerScope {
   onmessage: ((event: MessageEvent) => void) | null;
 }
 
+const ownThread: StartWorker = (start) => startThread(import.meta.url, start);
+let starter = ownThread;
+
 /** Starts a web worker that runs the same script as this one. */
-export const startBrowserWorker: StartWorker = async (start) => {
-  const worker = new Worker(import.meta.url, { type: "module", name: THREAD_NAME });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      worker.onmessage = () => resolve();
-      worker.onerror = (event) => reject(new Error(event.message || "the worker script could not be loaded"));
-      worker.postMessage(start);
-    });
-  } catch (error) {
-    worker.terminate();
-    throw error;
-  }
-  return {
-    async terminate() {
-      worker.terminate();
-    },
-  };
-};
+export const startBrowserWorker: StartWorker = (start) => starter(start);
+
+/**
+ * Has the threads started by somebody else from now on: by the page. In Firefox a worker that starts a worker can wait
+ * forever inside `new Worker` (the two sleep on one condition variable, and the wrong one may be woken).
+ */
+export function startThreadsWith(other: StartWorker): void {
+  starter = other;
+}
+
+/** Why threads had better be asked for in this worker, if so. */
+export function threadsAreRisky(): string | undefined {
+  const firefox = globalThis.navigator?.userAgent?.includes("Firefox/") && typeof document === "undefined";
+  if (platform !== "browser" || !firefox || starter !== ownThread) return undefined;
+  return "in Firefox a worker that starts workers may hang: load the model on the page, or ask for threads";
+}
 
 /** Makes this web worker a thread of the engine that started it. */
 export function serveBrowserThread(scope: WorkerScope): void {
