@@ -1,9 +1,10 @@
 // Compiles assembly/ into the two kernel builds and embeds them in src/runtime/binaries.ts, so that no .wasm file can go
-// missing. Both are compiled for shared memory; one byte tells the engine that, and without it they run on memory that is
+// missing: deflated, and the second as what differs from the first. Both are compiled for shared memory; one byte tells the engine that, and without it they run on memory that is
 // not shared. Skipped when nothing changed.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { deflateRawSync } from "node:zlib";
 import asc from "assemblyscript/asc";
 
 const targets = ["simd", "relaxed"];
@@ -24,6 +25,7 @@ if (existsSync(out) && readFileSync(out, "utf8").startsWith(stamp)) process.exit
 
 mkdirSync("build/kernels", { recursive: true });
 const lines = [stamp, "// Written by scripts/build-kernels.mjs from assembly/; not committed.", ""];
+let first;
 for (const target of targets) {
   const { error, stderr } = await asc.main(["--config", "asconfig.json", "--target", target]);
   if (error) {
@@ -31,22 +33,76 @@ for (const target of targets) {
     process.exit(1);
   }
   const bytes = readFileSync(`build/kernels/${target}.wasm`);
-  console.error(`kernels ${target}: ${bytes.length} bytes`);
   const at = bytes.indexOf(memoryImport);
   if (at < 0 || bytes.indexOf(memoryImport, at + 1) >= 0) throw new Error(`${target}: the memory import was not found`);
   const memoryFlags = at + memoryImport.length - 1;
-  lines.push(`const ${target}: Binary = { memoryFlags: ${memoryFlags}, base64: "${bytes.toString("base64")}" };`);
+  const content = first ? patch(first, bytes) : bytes;
+  first ??= bytes;
+  const packed = deflateRawSync(content, { level: 9 });
+  console.error(`kernels ${target}: ${bytes.length} bytes, ${packed.length} packed`);
+  lines.push(
+    `const ${target}: Binary = { memoryFlags: ${memoryFlags}, length: ${content.length}, deflated: "${packed.toString("base64")}" };`,
+  );
 }
 lines.push(
   "",
-  "/** The kernel builds, for shared memory. */",
+  "/** The kernel builds, for shared memory; `relaxed` as a patch of `simd`. */",
   "export const binaries = { simd, relaxed };",
   "",
   "interface Binary {",
   "  /** Where the byte is that makes the memory shared (3) or not (1). */",
   "  memoryFlags: number;",
-  "  base64: string;",
+  "  /** Bytes once inflated. */",
+  "  length: number;",
+  "  /** Raw deflate, in base64. */",
+  "  deflated: string;",
   "}",
   "",
 );
 writeFileSync(out, lines.join("\n"));
+
+/**
+ * What turns `from` into `to`: a sequence of (bytes to copy, where from, new bytes that follow), the numbers as LEB128,
+ * then the new bytes. Read by src/runtime/unpack.ts.
+ */
+function patch(from, to) {
+  const UNIT = 16;
+  const places = new Map();
+  for (let at = 0; at + UNIT <= from.length; at++) {
+    const key = from.latin1Slice(at, at + UNIT);
+    if (!places.has(key)) places.set(key, at);
+  }
+  const steps = [];
+  const fresh = [];
+  let step = { copied: 0, source: 0, inserted: 0 };
+  for (let at = 0; at < to.length; ) {
+    // What follows the last copy in the other build first: the two run side by side.
+    const aside = step.source + step.copied + step.inserted;
+    const known = to.latin1Slice(at, at + UNIT);
+    const source = from.latin1Slice(aside, aside + UNIT) === known ? aside : places.get(known);
+    if (source === undefined || known.length < UNIT) {
+      fresh.push(to[at++]);
+      step.inserted++;
+      continue;
+    }
+    steps.push(step);
+    step = { copied: 0, source, inserted: 0 };
+    while (at < to.length && to[at] === from[source + step.copied]) {
+      step.copied++;
+      at++;
+    }
+  }
+  steps.push(step);
+  const numbers = [
+    to.length,
+    steps.length,
+    ...steps.flatMap(({ copied, source, inserted }) => [copied, source, inserted]),
+  ];
+  return Buffer.from([...numbers.flatMap(leb128), ...fresh]);
+}
+
+function leb128(number) {
+  const bytes = [];
+  for (; number > 127; number >>>= 7) bytes.push((number & 127) | 128);
+  return [...bytes, number];
+}

@@ -2,6 +2,7 @@ import { instantiateSync } from "@assemblyscript/loader";
 import { KernelError } from "../errors.js";
 import { binaries } from "./binaries.js";
 import type { Kernels } from "./kernels.js";
+import { unpackKernels } from "./unpack.js";
 
 /** A build of the kernels. All give the same bits; `relaxed` needs relaxed SIMD, `-shared` needs shared memory. */
 export type KernelBuild = "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
@@ -33,15 +34,12 @@ export function givenModule(build: KernelBuild): WebAssembly.Module | undefined 
   return given.get(build);
 }
 
-/** The bytes of a build, decoded from the package itself. */
+/** The bytes of a build, from the package itself. */
 export function kernelBytes(build: KernelBuild): Uint8Array<ArrayBuffer> {
-  const shared = build.endsWith("-shared");
-  const { base64, memoryFlags } = binaries[build.replace("-shared", "") as keyof typeof binaries];
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  const family = build.replace("-shared", "") as "simd" | "relaxed";
+  const bytes = unpackKernels(family);
   // The same code for both kinds of memory: atomic instructions may be used on memory that is not shared.
-  if (!shared) bytes[memoryFlags] = 1;
+  if (!build.endsWith("-shared")) bytes[binaries[family].memoryFlags] = 1;
   return bytes;
 }
 
