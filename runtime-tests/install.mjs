@@ -1,6 +1,6 @@
 // The package as a user gets it: packed, installed into an empty folder, with the tests beside it.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,11 +20,12 @@ export function run(command, args, options = {}) {
   return stdout;
 }
 
-/** Builds, packs and installs; returns the folder and what the tarball weighs. */
+/** Builds, packs and installs; returns the folder, and what the tarball weighs with and without the embedded model. */
 export function installPackage() {
   run("npm", ["run", "--silent", "prepack"], { cwd: root });
   const folder = mkdtempSync(join(tmpdir(), "deltallm-"));
   const packed = run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", folder], { cwd: root });
+  run("npm", ["run", "--silent", "postpack"], { cwd: root });
   const answer = JSON.parse(packed);
   // npm 12 answers with an object of packages by name, npm 11 and earlier with a list of them.
   const [{ filename }] = Array.isArray(answer) ? answer : Object.values(answer);
@@ -36,7 +37,20 @@ export function installPackage() {
   cpSync(join(root, "test/fixtures/calibration/smollm2.json"), join(folder, "smollm2.calibration.json"));
   mkdirSync(join(folder, "built"));
   writeFileSync(join(folder, "example.mjs"), exampleOfReadme());
-  return { folder, tarball, tarballBytes: statSync(tarball).size };
+  return { folder, tarball, bytes: statSync(tarball).size, bytesWithoutModel: weightWithoutModel(tarball) };
+}
+
+/** What the tarball would weigh without the embedded model and its calibration. */
+function weightWithoutModel(tarball) {
+  const folder = mkdtempSync(join(tmpdir(), "deltallm-"));
+  try {
+    run("tar", ["xzf", tarball, "-C", folder]);
+    for (const name of ["story.gguf", "story.calibration.json"]) rmSync(join(folder, "package/weights", name));
+    run("tar", ["czf", join(folder, "rest.tgz"), "-C", folder, "package"], { env: { ...process.env, GZIP: "-9" } });
+    return statSync(join(folder, "rest.tgz")).size;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** The README's example; `await using` written out for runtimes that do not know it yet. */

@@ -11,10 +11,10 @@ const DISTANCE_BASE = bases(1, DISTANCE_EXTRA);
 /** The order in which the lengths of the code length codes are stored. */
 const ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/** A Huffman code: how many codes of each length there are, and the symbols in the order of their codes. */
+/** A Huffman code: for every next `bits` bits of the data, symbol × 16 + length of its code; 0 where there is none. */
 interface Code {
-  counts: Uint16Array;
-  symbols: Uint16Array;
+  bits: number;
+  table: Uint16Array;
 }
 
 /**
@@ -41,22 +41,23 @@ export function inflate(data: Uint8Array, length: number): Uint8Array<ArrayBuffe
     return value;
   };
 
-  const symbol = ({ counts, symbols }: Code): number => {
-    let code = 0;
-    let first = 0;
-    let index = 0;
-    for (let size = 1; size < 16; size++) {
-      code |= bits(1);
-      const count = counts[size]!;
-      if (code - count < first) return symbols[index + code - first]!;
-      index += count;
-      first = (first + count) << 1;
-      code <<= 1;
+  const symbol = ({ bits: width, table }: Code): number => {
+    // At the end of the data the bits after it count as 0.
+    while (heldBits < width && read < data.length) {
+      held |= data[read++]! << heldBits;
+      heldBits += 8;
     }
-    throw broken();
+    const entry = table[held & ((1 << width) - 1)]!;
+    const size = entry & 15;
+    if (size === 0 || size > heldBits) throw broken();
+    held >>>= size;
+    heldBits -= size;
+    return entry >> 4;
   };
 
   const stored = () => {
+    // Whole bytes that were taken in advance go back.
+    read -= heldBits >> 3;
     held = 0;
     heldBits = 0;
     const size = bits(16);
@@ -124,13 +125,21 @@ function makeCode(lengths: Uint8Array): Code {
   const counts = new Uint16Array(16);
   for (const length of lengths) counts[length]!++;
   counts[0] = 0;
-  const next = new Uint16Array(16);
-  for (let size = 1; size < 15; size++) next[size + 1] = next[size]! + counts[size]!;
-  const symbols = new Uint16Array(lengths.length);
-  lengths.forEach((length, i) => {
-    if (length) symbols[next[length]!++] = i;
+  let bits = 15;
+  while (bits > 1 && counts[bits] === 0) bits--;
+  const next = new Uint32Array(17);
+  for (let size = 1; size <= 15; size++) next[size + 1] = (next[size]! + counts[size]!) << 1;
+  if (next[bits + 1]! > 2 << bits) throw broken();
+  const table = new Uint16Array(1 << bits);
+  lengths.forEach((length, symbol) => {
+    if (length === 0) return;
+    // Codes are stored from their highest bit on.
+    let code = next[length]!++;
+    let reversed = 0;
+    for (let i = 0; i < length; i++, code >>= 1) reversed = (reversed << 1) | (code & 1);
+    for (let at = reversed; at < table.length; at += 1 << length) table[at] = (symbol << 4) | length;
   });
-  return { counts, symbols };
+  return { bits, table };
 }
 
 function bases(first: number, extra: readonly number[]): number[] {
