@@ -39,7 +39,7 @@ export async function withBrowser(name, use) {
 export class NoResult extends Error {}
 
 /** A page on its way to another document has no context to ask in for a moment. */
-const PASSING = /context|navigat|realm|no such frame|detached|destroyed|discarded|AbortError/i;
+const PASSING = /context|navigat|realm|no such frame|detached|destroyed|discarded|closed|AbortError/i;
 
 /**
  * Opens a page and waits until it has set `window.result`.
@@ -79,7 +79,7 @@ export async function until(page, question, { timeout = 60_000, every = 50 } = {
       const answer = await page.evaluate(question);
       if (answer) return answer;
     } catch (error) {
-      if (!PASSING.test(causes(error))) throw error;
+      if (!PASSING.test(causes(error)) || page.isClosed() || !page.browser().connected) throw error;
       interruption = error;
     }
     await new Promise((resolve) => setTimeout(resolve, every));

@@ -68,7 +68,7 @@ async function bundles() {
     if (!readFileSync("jsr/mod.ts", "utf8").includes(`npm:deltallm@${version}"`)) throw new Error("not in jsr/mod.ts");
   });
   const attw = join("runtime-tests", "node_modules", ".bin", "attw");
-  check("attw", () => run(attw, ["--profile", "esm-only", "--exclude-entrypoints", "story.gguf", tarball]));
+  check("attw", () => run(attw, [tarball, "--profile", "esm-only", "--exclude-entrypoints", "story.gguf"]));
 }
 
 function commandLines() {
