@@ -220,6 +220,8 @@ export async function hashesOf(deltallm, name, source, options = {}, calibration
   for (const { settings, attention } of hashed[name]) {
     globalThis.stage = `hash of ${name}, ${settings}`;
     const { kind = "full" } = attention;
+    // The embedded model brings its calibration only by that name.
+    if (kind === "delta" && !calibration && source !== "embedded") continue;
     const hash = await hashOf(deltallm, source, {
       ...options,
       attention: kind === "full" ? attention : { ...attention, calibration },
