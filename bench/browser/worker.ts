@@ -1,6 +1,8 @@
 // The suites in a web worker, and the threads of the engines they start: told apart by the name of the worker.
+
+import { THREAD_NAME } from "#src/browser/start-thread.js";
 import { setWeightsFolder } from "#src/embedded.js";
-import { serveBrowserThread, THREAD_NAME, type WorkerScope } from "#src/model/start-browser-worker.js";
+import { serveBrowserThread, type WorkerScope } from "#src/model/start-browser-worker.js";
 import { families, mostThreads, pickedKernel } from "../harness/environment.js";
 import { measureGroup, plan } from "../harness/measure.js";
 import type { Environment, Result, Run, Size } from "../harness/suite.js";
