@@ -1,16 +1,26 @@
 import { gatherKey, scatterKey, CHUNK, ELEMENT } from "./delta-store";
-import { TILE } from "./layout";
+import { opaqueZero, TILE } from "./layout";
 
 // A folded part: the 64 references of one layer and KV head without what repeats.
 //   element: u8 [headDim] of the first key, then per key u8 [headDim / 8] bits of what changed, then the changed codes
 //   chunk:   the same with one bit per 16 codes (u16), and whole chunks
 //   row:     u64 bits of the keys that changed (bit 0 set), then those keys, in groups of 4 as in a tile
 
-/** Entry m, 8 bytes: for each bit of m, how many ones are below it, or 128 where the bit is 0. 2,048 bytes. */
+/**
+ * Two tables for a byte m of a mask, 16 bytes per entry, 8,192 bytes. The sum of the entries of two bytes says for each of
+ * their 16 bits how many ones are below it, or 128 and more where the bit is 0.
+ * First: ranks of the bits of m, then 8 times how many ones m has. Second: 8 zeros, then ranks of the bits of m.
+ */
 export function expand_table(out: usize): void {
-  for (let m = 0; m < 256; m++) {
+  for (let m = 0; m < 256; m++, out += 16) {
     let rank: u8 = 0;
-    for (let bit = 0; bit < 8; bit++, out++) store<u8>(out, (m >> bit) & 1 ? rank++ : 128);
+    store<u64>(out + 4096, 0);
+    for (let bit: usize = 0; bit < 8; bit++) {
+      const code: u8 = (m >> <i32>bit) & 1 ? rank++ : 128;
+      store<u8>(out + bit, code);
+      store<u8>(out + bit, code, 4096 + 8);
+    }
+    for (let i: usize = 8; i < 16; i++) store<u8>(out + i, rank);
   }
 }
 
@@ -86,14 +96,11 @@ function skipOnes(address: usize, mask: usize, bytes: usize): usize {
 /** `codes` with the changed ones, whose bits are in the u16 at `mask`, taken from `values` in order. */
 // @ts-ignore: decorator
 @inline
-function patch(codes: v128, mask: usize, values: usize, table: usize): v128 {
-  const first = <usize>load<u8>(mask);
-  const ones = <i64>popcnt(<u32>first);
-  const low = load<i64>(table + (first << 3));
-  const high = load<i64>(table + (<usize>load<u8>(mask, 1) << 3)) + 0x0101010101010101 * ones;
-  const index = i64x2.replace_lane(i64x2.splat(low), 1, high);
-  const keep = i8x16.lt_s(index, i8x16.splat(0));
-  return v128.or(v128.and(codes, keep), i8x16.swizzle(v128.load(values), index));
+function patch(codes: v128, mask: usize, values: usize, table: usize, zero: v128): v128 {
+  const first = table + (<usize>load<u8>(mask) << 4);
+  const second = table + (<usize>load<u8>(mask, 1) << 4);
+  const index = i8x16.add(v128.load(first), v128.load(second, 4096));
+  return v128.or(v128.and(codes, i8x16.lt_s(index, zero)), i8x16.swizzle(v128.load(values), index));
 }
 
 /** Stores 16 codes of four keys in a row, as a tile has them: 4 codes of each key next to each other. */
@@ -124,9 +131,10 @@ export function delta_unfold(
   reference: usize,
 ): void {
   const size = <usize>headDim;
-  memory.copy(reference, folded, size);
   const masks = folded + size;
   if (grain == ELEMENT) {
+    memory.copy(reference, folded, size);
+    const zero = opaqueZero();
     const maskBytes = size >> 3;
     let values = masks + maskBytes * (TILE - 1);
     for (let key: usize = 0; key < <usize>TILE; key += 4) {
@@ -144,14 +152,14 @@ export function delta_unfold(
         const m = i >> 3;
         let a = v128.load(reference + i);
         if (key) {
-          a = patch(a, mask0 + m, values0, table);
+          a = patch(a, mask0 + m, values0, table, zero);
           values0 += <usize>popcnt(<u32>load<u16>(mask0 + m));
         }
-        const b = patch(a, mask1 + m, values1, table);
+        const b = patch(a, mask1 + m, values1, table, zero);
         values1 += <usize>popcnt(<u32>load<u16>(mask1 + m));
-        const c = patch(b, mask2 + m, values2, table);
+        const c = patch(b, mask2 + m, values2, table, zero);
         values2 += <usize>popcnt(<u32>load<u16>(mask2 + m));
-        const d = patch(c, mask3 + m, values3, table);
+        const d = patch(c, mask3 + m, values3, table, zero);
         values3 += <usize>popcnt(<u32>load<u16>(mask3 + m));
         v128.store(reference + i, d);
         storeFour(tile, a, b, c, d);
@@ -159,6 +167,9 @@ export function delta_unfold(
     }
     return;
   }
+  // Whether a chunk changed is close to random: choosing an address costs less than a branch guessed wrong. Chunks are read
+  // where they were stored last; `reference` has the addresses.
+  for (let i: usize = 0; i < size; i += 16) store<u32>(reference + (i >> 2), <u32>(folded + i));
   let values = masks + 2 * (TILE - 1);
   for (let key: usize = 0; key < <usize>TILE; key += 4) {
     const mask = masks + 2 * key;
@@ -172,17 +183,16 @@ export function delta_unfold(
     let values3 = values2 + (<usize>popcnt(bits2) << 4);
     values = values3 + (<usize>popcnt(bits3) << 4);
     for (let i: usize = 0; i < size; i += 16, tile += 64) {
-      // Whether a chunk changed is close to random: choosing an address costs less than a branch guessed wrong.
-      const a = v128.load(bits0 & 1 ? values0 : reference + i);
+      const a = bits0 & 1 ? values0 : <usize>load<u32>(reference + (i >> 2));
       values0 += <usize>(bits0 & 1) << 4;
-      const b = v128.bitselect(v128.load(values1), a, i32x4.splat(-(<i32>bits1 & 1)));
+      const b = bits1 & 1 ? values1 : a;
       values1 += <usize>(bits1 & 1) << 4;
-      const c = v128.bitselect(v128.load(values2), b, i32x4.splat(-(<i32>bits2 & 1)));
+      const c = bits2 & 1 ? values2 : b;
       values2 += <usize>(bits2 & 1) << 4;
-      const d = v128.bitselect(v128.load(values3), c, i32x4.splat(-(<i32>bits3 & 1)));
+      const d = bits3 & 1 ? values3 : c;
       values3 += <usize>(bits3 & 1) << 4;
-      v128.store(reference + i, d);
-      storeFour(tile, a, b, c, d);
+      store<u32>(reference + (i >> 2), <u32>d);
+      storeFour(tile, v128.load(a), v128.load(b), v128.load(c), v128.load(d));
       bits0 >>= 1;
       bits1 >>= 1;
       bits2 >>= 1;
