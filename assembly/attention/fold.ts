@@ -1,15 +1,21 @@
 import { gatherKey, scatterKey, CHUNK, ELEMENT } from "./delta-store";
-import { opaqueZero, TILE } from "./layout";
+import { TILE } from "./layout";
 
 // A folded part: the 64 references of one layer and KV head without what repeats.
-//   element: u8 [headDim] of the first key, then per key u8 [headDim / 8] bits of what changed, then the changed codes
-//   chunk:   the same with one bit per 16 codes (u16), and whole chunks
+//   element: u8 [headDim] of the first key, then per further key u8 [headDim / 8] bits of what changed, then for each
+//            changed code its exclusive or with the one before
+//   chunk:   u8 [headDim] of the first key, then per further key a u16, one bit per 16 codes, 2 bytes unused, then the changed
+//            chunks
 //   row:     u64 bits of the keys that changed (bit 0 set), then those keys, in groups of 4 as in a tile
+
+/** Where `expand_table` has the table for four bits. */
+const FOUR_BITS: usize = 8192;
 
 /**
  * Two tables for a byte m of a mask, 16 bytes per entry, 8,192 bytes. The sum of the entries of two bytes says for each of
  * their 16 bits how many ones are below it, or 128 and more where the bit is 0.
  * First: ranks of the bits of m, then 8 times how many ones m has. Second: 8 zeros, then ranks of the bits of m.
+ * Then 16 entries of 32 bytes for four bits m: u32 16·(ones below it) for each bit, and u32 −1 for each one, 0 for each zero.
  */
 export function expand_table(out: usize): void {
   for (let m = 0; m < 256; m++, out += 16) {
@@ -22,6 +28,21 @@ export function expand_table(out: usize): void {
     }
     for (let i: usize = 8; i < 16; i++) store<u8>(out + i, rank);
   }
+  out += FOUR_BITS - 4096;
+  for (let m = 0; m < 16; m++, out += 32)
+    for (let bit = 0, at = out; bit < 4; bit++, at += 4) {
+      store<u32>(at, popcnt(m & ((1 << bit) - 1)) << 4);
+      store<i32>(at, -((m >> bit) & 1), 16);
+    }
+}
+
+/** Addresses of four chunks of a key: of those whose bit is set in `values`, in order; of the others as before. */
+// @ts-ignore: decorator
+@inline
+function sources(before: v128, values: usize, bits: u32, table: usize): v128 {
+  const entry = table + <usize>((bits & 15) << 5);
+  return v128.bitselect(
+    i32x4.add(i32x4.splat(<i32>values), v128.load(entry, FOUR_BITS)), before, v128.load(entry, FOUR_BITS + 16));
 }
 
 /**
@@ -54,19 +75,23 @@ export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, wo
   const maskBytes: usize = grain == ELEMENT ? size >> 3 : 2;
   gatherKey(before, tile, 0, headDim);
   if (out) memory.copy(out, before, size);
-  let at = size + maskBytes * (TILE - 1);
+  let at = size + maskBytes * (TILE - 1) + (grain == CHUNK ? 2 : 0);
   for (let key = 1; key < TILE; key++) {
     gatherKey(now, tile, key, headDim);
     const masks = out + size + maskBytes * <usize>(key - 1);
     let chunks = 0;
     for (let i: usize = 0; i < size; i += 16) {
       const codes = v128.load(now + i);
-      const bits = i8x16.bitmask(i8x16.ne(codes, v128.load(before + i)));
+      const old = v128.load(before + i);
+      const bits = i8x16.bitmask(i8x16.ne(codes, old));
       if (grain == ELEMENT) {
         if (out) {
           store<u16>(masks + (i >> 3), <u16>bits);
           let to = out + at;
-          for (let rest = bits; rest; rest &= rest - 1) store<u8>(to++, load<u8>(now + i + <usize>ctz(rest)));
+          for (let rest = bits; rest; rest &= rest - 1) {
+            const from = i + <usize>ctz(rest);
+            store<u8>(to++, load<u8>(now + from) ^ load<u8>(before + from));
+          }
         }
         at += <usize>popcnt(bits);
       } else if (bits) {
@@ -93,14 +118,14 @@ function skipOnes(address: usize, mask: usize, bytes: usize): usize {
   return address;
 }
 
-/** `codes` with the changed ones, whose bits are in the u16 at `mask`, taken from `values` in order. */
+/** `codes` with what changed, where the u16 at `mask` has bits, taken from `values` in order. */
 // @ts-ignore: decorator
 @inline
-function patch(codes: v128, mask: usize, values: usize, table: usize, zero: v128): v128 {
-  const first = table + (<usize>load<u8>(mask) << 4);
-  const second = table + (<usize>load<u8>(mask, 1) << 4);
+function patch(codes: v128, bits: u32, values: usize, table: usize): v128 {
+  const first = table + <usize>((bits & 255) << 4);
+  const second = table + <usize>((bits >> 8) << 4);
   const index = i8x16.add(v128.load(first), v128.load(second, 4096));
-  return v128.or(v128.and(codes, i8x16.lt_s(index, zero)), i8x16.swizzle(v128.load(values), index));
+  return v128.xor(codes, i8x16.swizzle(v128.load(values), index));
 }
 
 /** Stores 16 codes of four keys in a row, as a tile has them: 4 codes of each key next to each other. */
@@ -120,7 +145,7 @@ function storeFour(to: usize, a: v128, b: v128, c: v128, d: v128): void {
 /**
  * Unfolds element or chunk grain into a tile (row grain is used as it is), four keys at a time.
  * @param table from `expand_table`
- * @param reference headDim bytes of work
+ * @param reference 256 bytes of work
  */
 export function delta_unfold(
   tile: usize,
@@ -134,7 +159,6 @@ export function delta_unfold(
   const masks = folded + size;
   if (grain == ELEMENT) {
     memory.copy(reference, folded, size);
-    const zero = opaqueZero();
     const maskBytes = size >> 3;
     let values = masks + maskBytes * (TILE - 1);
     for (let key: usize = 0; key < <usize>TILE; key += 4) {
@@ -152,15 +176,19 @@ export function delta_unfold(
         const m = i >> 3;
         let a = v128.load(reference + i);
         if (key) {
-          a = patch(a, mask0 + m, values0, table, zero);
-          values0 += <usize>popcnt(<u32>load<u16>(mask0 + m));
+          const bits0 = <u32>load<u16>(mask0 + m);
+          a = patch(a, bits0, values0, table);
+          values0 += <usize>popcnt(bits0);
         }
-        const b = patch(a, mask1 + m, values1, table, zero);
-        values1 += <usize>popcnt(<u32>load<u16>(mask1 + m));
-        const c = patch(b, mask2 + m, values2, table, zero);
-        values2 += <usize>popcnt(<u32>load<u16>(mask2 + m));
-        const d = patch(c, mask3 + m, values3, table, zero);
-        values3 += <usize>popcnt(<u32>load<u16>(mask3 + m));
+        const bits1 = <u32>load<u16>(mask1 + m);
+        const b = patch(a, bits1, values1, table);
+        values1 += <usize>popcnt(bits1);
+        const bits2 = <u32>load<u16>(mask2 + m);
+        const c = patch(b, bits2, values2, table);
+        values2 += <usize>popcnt(bits2);
+        const bits3 = <u32>load<u16>(mask3 + m);
+        const d = patch(c, bits3, values3, table);
+        values3 += <usize>popcnt(bits3);
         v128.store(reference + i, d);
         storeFour(tile, a, b, c, d);
       }
@@ -168,9 +196,11 @@ export function delta_unfold(
     return;
   }
   // Whether a chunk changed is close to random: choosing an address costs less than a branch guessed wrong. Chunks are read
-  // where they were stored last; `reference` has the addresses.
-  for (let i: usize = 0; i < size; i += 16) store<u32>(reference + (i >> 2), <u32>(folded + i));
-  let values = masks + 2 * (TILE - 1);
+  // where they were stored last: `now` has the addresses for four keys, and after it are those of the latest key.
+  const now = reference;
+  const latest = reference + 64;
+  for (let i: usize = 0; i < size; i += 16) store<u32>(latest + (i >> 2), <u32>(folded + i));
+  let values = masks + 2 * TILE;
   for (let key: usize = 0; key < <usize>TILE; key += 4) {
     const mask = masks + 2 * key;
     let bits0 = key ? <u32>load<u16>(mask - 2) : 0;
@@ -182,21 +212,34 @@ export function delta_unfold(
     let values2 = values1 + (<usize>popcnt(bits1) << 4);
     let values3 = values2 + (<usize>popcnt(bits2) << 4);
     values = values3 + (<usize>popcnt(bits3) << 4);
-    for (let i: usize = 0; i < size; i += 16, tile += 64) {
-      const a = bits0 & 1 ? values0 : <usize>load<u32>(reference + (i >> 2));
-      values0 += <usize>(bits0 & 1) << 4;
-      const b = bits1 & 1 ? values1 : a;
-      values1 += <usize>(bits1 & 1) << 4;
-      const c = bits2 & 1 ? values2 : b;
-      values2 += <usize>(bits2 & 1) << 4;
-      const d = bits3 & 1 ? values3 : c;
-      values3 += <usize>(bits3 & 1) << 4;
-      store<u32>(reference + (i >> 2), <u32>d);
-      storeFour(tile, v128.load(a), v128.load(b), v128.load(c), v128.load(d));
-      bits0 >>= 1;
-      bits1 >>= 1;
-      bits2 >>= 1;
-      bits3 >>= 1;
+    for (let i: usize = 0; i < size; i += 64) {
+      const a = sources(v128.load(latest + (i >> 2)), values0, bits0, table);
+      const b = sources(a, values1, bits1, table);
+      const c = sources(b, values2, bits2, table);
+      const d = sources(c, values3, bits3, table);
+      v128.store(now, a);
+      v128.store(now, b, 16);
+      v128.store(now, c, 32);
+      v128.store(now, d, 48);
+      v128.store(latest + (i >> 2), d);
+      const stop = now + min(64, size - i) / 4;
+      for (let at = now; at < stop; at += 4, tile += 64)
+        storeFour(
+          tile,
+          v128.load(<usize>load<u32>(at)),
+          v128.load(<usize>load<u32>(at, 16)),
+          v128.load(<usize>load<u32>(at, 32)),
+          v128.load(<usize>load<u32>(at, 48)),
+        );
+      if (i + 64 >= size) break;
+      values0 += <usize>popcnt(bits0 & 15) << 4;
+      values1 += <usize>popcnt(bits1 & 15) << 4;
+      values2 += <usize>popcnt(bits2 & 15) << 4;
+      values3 += <usize>popcnt(bits3 & 15) << 4;
+      bits0 >>= 4;
+      bits1 >>= 4;
+      bits2 >>= 4;
+      bits3 >>= 4;
     }
   }
 }

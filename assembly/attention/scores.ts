@@ -23,7 +23,7 @@ export function farPart(parameters: usize, position: i32, index: i32): usize {
 /**
  * Makes the far tiles of the keys `start` … `end` − 1 ready for products: writes one u32 address per tile, odd for folded
  * tiles of row grain. Tiles no query needs (the window of `position` begins before them) are left out.
- * @param unfolded room for 8 tiles, then headDim bytes
+ * @param unfolded room for 8 tiles, then 256 bytes
  */
 export function farTiles(
   tiles: usize,

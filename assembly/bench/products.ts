@@ -8,7 +8,7 @@ import { farTiles, integerScores, NEAR_BYTES } from "../attention/scores";
 import { rowWeights, scaleScores } from "../attention/softmax";
 
 // Work area: integer scores [4][512], codes of weights [4][512], tile scales [4][8], sums [4][headDim] and results
-// [4][headDim], near scores, addresses of far tiles, unfolded tiles [8] and a key.
+// [4][headDim], near scores, addresses of far tiles, unfolded tiles [8] and 256 bytes.
 const CODES: usize = 4 * 512 * 4;
 const TILE_SCALES: usize = CODES + 4 * 512 * 2;
 const SUMS: usize = TILE_SCALES + 128;
@@ -19,7 +19,7 @@ const UNFOLDED: usize = TILES + 64;
 
 /** Bytes of the work area of the functions below, for heads of up to 256 elements. */
 export function work_bytes(headDim: i32): i32 {
-  return <i32>UNFOLDED + (headDim << 9) + headDim * 2;
+  return <i32>UNFOLDED + (headDim << 9) + 256;
 }
 
 /** Fills the codes of weights with 0 … 127, so that `values` has something to multiply. */

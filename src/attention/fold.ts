@@ -51,7 +51,7 @@ export function isFoldedBlock(bytes: Uint8Array, heads: number, headDim: number,
     end +=
       grain === 2
         ? 32 + Math.ceil(ones / 8) * 8 * headDim
-        : (headDim + maskBytes + ones * (grain === 1 ? 16 : 1) + 31) & ~15;
+        : (headDim + maskBytes + (grain === 1 ? 2 + ones * 16 : ones) + 31) & ~15;
   }
   return end === bytes.length;
 }
