@@ -4,6 +4,8 @@ import type { Case, Environment, Group, Result, Size, Suite } from "./suite.js";
 export interface Effort {
   /** How often every case of a group is visited. */
   rounds: number;
+  /** Milliseconds per group after which there are only as many rounds as must be. */
+  budget: number;
   /** Milliseconds per case and round. */
   time: number;
   /** Milliseconds of running before the first round, so that the engine has optimised the kernels. */
@@ -11,10 +13,13 @@ export interface Effort {
 }
 
 export const efforts: Record<Size, Effort> = {
-  smoke: { rounds: 1, time: 0, warmup: 0 },
-  quick: { rounds: 7, time: 25, warmup: 60 },
-  full: { rounds: 15, time: 80, warmup: 200 },
+  smoke: { rounds: 1, budget: 0, time: 0, warmup: 0 },
+  quick: { rounds: 7, budget: 15_000, time: 25, warmup: 60 },
+  full: { rounds: 15, budget: 60_000, time: 80, warmup: 200 },
 };
+
+/** Fewer rounds would say nothing about the spread. */
+const FEWEST_ROUNDS = 5;
 
 /** Shortest timed piece, in milliseconds: clocks of browsers are coarse. Shorter calls are timed several at once. */
 const SHORTEST = 0.5;
@@ -32,7 +37,9 @@ export async function measureCases(
   const repeats: number[] = [];
   for (const { run } of cases) repeats.push(effort.time > 0 ? await warmUp(run, effort.warmup) : 1);
   const samples = cases.map((): number[] => []);
+  const start = performance.now();
   for (let round = 0; round < effort.rounds; round++) {
+    if (round >= FEWEST_ROUNDS && performance.now() - start > effort.budget) break;
     const order = cases.map((_, i) => i);
     if (round % 2) order.reverse();
     const bench = new Bench({ time: effort.time, iterations: 1, warmup: false, throws: true });
