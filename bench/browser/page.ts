@@ -1,6 +1,8 @@
 // The page of the suites: ?size=quick|full|smoke&only=WORD&threads=N. It leaves the whole run in `window.result`.
+import { startThread } from "#src/browser/start-thread.js";
+import type { WorkerHandle } from "#src/runtime/team.js";
 import type { Run, Size } from "../harness/suite.js";
-import type { News, Order } from "./worker.js";
+import type { News, Order, ThreadAnswer } from "./worker.js";
 
 const page = globalThis as unknown as { result?: Run | { error: string }; log: string[] };
 const asked = new URLSearchParams(location.search);
@@ -21,10 +23,23 @@ function browserName(): string {
       : navigator.userAgent;
 }
 
-const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: "bench" });
+const script = new URL("worker.js", import.meta.url);
+const threads: WorkerHandle[] = [];
+const worker = new Worker(script, { type: "module", name: "bench" });
 worker.onerror = ({ message }) => fail(message || "the worker could not be started");
 worker.onmessage = ({ data }: MessageEvent<News>) => {
-  if ("doing" in data) doing.textContent = data.doing;
+  if ("start" in data) {
+    const { thread, start } = data;
+    const answer = (error?: string) => worker.postMessage({ thread, error } satisfies ThreadAnswer);
+    startThread(script, start).then(
+      (handle) => {
+        threads[thread] = handle;
+        answer();
+      },
+      ({ message }: Error) => answer(message),
+    );
+  } else if ("ended" in data) threads[data.ended]?.terminate();
+  else if ("doing" in data) doing.textContent = data.doing;
   else if ("error" in data) fail(data.error);
   else if ("text" in data) {
     table.textContent += `${data.text}\n`;

@@ -1,8 +1,9 @@
-// The suites in a web worker, and the threads of the engines they start: told apart by the name of the worker.
-
+// The suites in a web worker, and the threads of the engines they start: told apart by the name of the worker. The page
+// starts the threads, because in Firefox a worker that starts workers may hang.
 import { THREAD_NAME } from "#src/browser/start-thread.js";
 import { setWeightsFolder } from "#src/embedded.js";
-import { serveBrowserThread, type WorkerScope } from "#src/model/start-browser-worker.js";
+import { serveBrowserThread, startThreadsWith, type WorkerScope } from "#src/model/start-browser-worker.js";
+import type { WorkerHandle, WorkerStart } from "#src/runtime/team.js";
 import { families, mostThreads, pickedKernel } from "../harness/environment.js";
 import { measureGroup, plan } from "../harness/measure.js";
 import type { Environment, Result, Run, Size } from "../harness/suite.js";
@@ -16,8 +17,16 @@ export interface Order {
   threads?: number | undefined;
 }
 
+/** What the page answers when a thread was asked for. */
+export interface ThreadAnswer {
+  thread: number;
+  error?: string | undefined;
+}
+
 /** What the page is told. */
 export type News =
+  | { thread: number; start: WorkerStart }
+  | { ended: number }
   | { doing: string }
   | { text: string }
   | { done: Pick<Run, "kernel" | "threads" | "results"> }
@@ -25,6 +34,18 @@ export type News =
 
 const scope = globalThis as unknown as WorkerScope;
 const tell = (news: News) => scope.postMessage(news);
+const asked: ((error: string | undefined) => void)[] = [];
+
+function startThread(start: WorkerStart): Promise<WorkerHandle> {
+  const thread = asked.length;
+  return new Promise((resolve, reject) => {
+    asked.push((error) => {
+      if (error === undefined) resolve({ terminate: async () => tell({ ended: thread }) });
+      else reject(new Error(error));
+    });
+    tell({ thread, start });
+  });
+}
 
 async function run({ size, only, threads }: Order): Promise<void> {
   const at = (path: string) => new URL(path, import.meta.url);
@@ -54,7 +75,10 @@ async function run({ size, only, threads }: Order): Promise<void> {
 }
 
 if (scope.name === THREAD_NAME) serveBrowserThread(scope);
-else
-  scope.onmessage = ({ data }) => {
-    run(data as Order).catch((error: Error) => tell({ error: `${error.message}\n${error.stack ?? ""}` }));
+else {
+  startThreadsWith(startThread);
+  scope.onmessage = ({ data }: MessageEvent<Order | ThreadAnswer>) => {
+    if ("thread" in data) asked[data.thread]?.(data.error);
+    else run(data).catch((error: Error) => tell({ error: `${error.message}\n${error.stack ?? ""}` }));
   };
+}
