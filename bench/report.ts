@@ -1,4 +1,4 @@
-// npm run sweep:report -- SWEEP.json|FOLDER REPORT.md [--note TEXT]
+// npm run sweep:report -- SWEEP.json|FOLDER REPORT.md [--note TEXT] [--name MODEL]
 // Writes the report of a sweep (`deltallm eval --sweep … --out FOLDER`), with its plots as SVG files beside it.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -9,7 +9,7 @@ import { sweepReport } from "./report/sweep.js";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { note: { type: "string", default: "" } },
+  options: { note: { type: "string", default: "" }, name: { type: "string" } },
 });
 const [input, output] = positionals;
 if (!input || !output) {
@@ -22,7 +22,7 @@ if (sweep.format !== "deltallm-sweep" || sweep.version !== 1) {
   console.error(`${file} is no sweep: deltallm eval --sweep … --out FOLDER writes FOLDER/sweep.json`);
   process.exit(2);
 }
-const { markdown, charts } = sweepReport(sweep, basename(output, ".md"), flags.note);
+const { markdown, charts } = sweepReport(sweep, basename(output, ".md"), flags);
 mkdirSync(dirname(output), { recursive: true });
 writeFileSync(output, markdown);
 for (const [name, chart] of charts) writeFileSync(join(dirname(output), name), drawChart(chart));

@@ -37,21 +37,26 @@ interface Difference {
 /**
  * Writes what a sweep came to: tables, charts, and which sparsities cost nothing.
  * @param prefix of the file names of the charts
- * @param note about where and on what it was measured
+ * @param about `note`: where and on what it was measured; `name` of the model, for people, instead of that in its file
  */
-export function sweepReport(sweep: SweepSummary, prefix: string, note: string): SweepReport {
+export function sweepReport(
+  sweep: SweepSummary,
+  prefix: string,
+  about: { note: string; name?: string | undefined },
+): SweepReport {
+  const { note, name = sweep.model.name } = about;
   const tasks = sweep.tasks.map(({ task }) => task as TaskName);
   const [full, ...points] = sweep.points as [SweepPoint, ...SweepPoint[]];
   const named = nameSeries(points);
   const charts = new Map<string, Chart>();
   const figures: string[] = [];
-  const figure = (name: string, chart: Chart, caption: string) => {
+  const figure = (file: string, chart: Chart, caption: string) => {
     const usable = chart.points.filter(({ value }) => Number.isFinite(value));
     if (usable.length === 0) return;
-    charts.set(`${prefix}-${name}.svg`, { ...chart, points: usable } as Chart);
-    figures.push(`![${chart.title}](${prefix}-${name}.svg)`, "", caption, "");
+    charts.set(`${prefix}-${file}.svg`, { ...chart, points: usable } as Chart);
+    figures.push(`![${chart.title}](${prefix}-${file}.svg)`, "", caption, "");
   };
-  const at = (point: SweepPoint) => (point.stats?.attentionSparsity ?? 0) * 100;
+  const at = (point: SweepPoint) => (point.stats?.deltaSparsity ?? 0) * 100;
   const over = (value: (point: SweepPoint) => Omit<Point, "series"> | undefined) =>
     named.flatMap(({ point, series, column }) => {
       const found = value(point);
@@ -60,14 +65,14 @@ export function sweepReport(sweep: SweepSummary, prefix: string, note: string): 
   const exact = (value: number | undefined) => value !== undefined && { value, low: value, high: value };
   const most = Math.max(0, ...points.map(at));
   const xDomain: [number, number] = [0, Math.ceil(most / 10) * 10];
-  const xLabel = "attention sparsity, % (the paper's figure)";
+  const xLabel = "delta sparsity: zeros among the key differences, %";
 
   for (const task of tasks)
     figure(
       task.replaceAll("_", "-"),
       {
         kind: "lines",
-        title: `${sweep.model.name}: ${titles[task]} by attention sparsity`,
+        title: `${name}: ${titles[task]} by delta sparsity`,
         subtitle: `Difference from full attention on the same examples; bars: 95 % interval of the difference. ${task === "perplexity" ? "Higher is worse." : "Lower is worse."}`,
         xLabel,
         xDomain,
@@ -81,7 +86,7 @@ export function sweepReport(sweep: SweepSummary, prefix: string, note: string): 
     "bytes",
     {
       kind: "lines",
-      title: `${sweep.model.name}: bytes by attention sparsity`,
+      title: `${name}: bytes by delta sparsity`,
       subtitle:
         "Keys and values a decode step reads, against those of full attention with an int8 cache, means over the run.",
       xLabel,
@@ -96,7 +101,7 @@ export function sweepReport(sweep: SweepSummary, prefix: string, note: string): 
     "speed",
     {
       kind: "lines",
-      title: `${sweep.model.name}: speed by attention sparsity`,
+      title: `${name}: speed by delta sparsity`,
       subtitle: "All tokens of the run, prefill and decode, with everything a token costs; each setting was run once.",
       xLabel,
       xDomain,
@@ -111,14 +116,15 @@ export function sweepReport(sweep: SweepSummary, prefix: string, note: string): 
   const unharmed = unharmedRows(named, tasks);
   const varied = named.some(({ column }) => column !== undefined);
   const markdown = [
-    `# ${sweep.model.name}: delta attention, quality against sparsity`,
+    `# ${name}: delta attention, quality against sparsity`,
     "",
     `Every setting of delta attention against full attention on the same examples: ${tasks
       .map((task) => `${titles[task]} (${countOf(sweep, task)})`)
       .join(", ")}. ${note}`.trim(),
     "",
     "- **delta sparsity**: zeros in the matrix of key differences; **attention sparsity**: delta sparsity × (1 − window ÷",
-    "  length), the figure of the [paper](https://arxiv.org/abs/2507.19608).",
+    "  length), the figure of the [paper](https://arxiv.org/abs/2507.19608), here the mean over all prompts of the run, short",
+    "  ones included.",
     "- **MACs skipped**: multiplications of QKᵀ and PV really left out; **bytes read**: bytes of keys and values a decode",
     "  step reads; **KV memory**: bytes the cache takes at the end; both against full attention with an int8 cache.",
     `- **\\***: the 95 % interval of the difference leaves out 0 (bootstrap over the examples; never marked below ${ENOUGH}).`,
@@ -271,7 +277,7 @@ function unharmedRows(named: readonly Named[], tasks: readonly TaskName[]): stri
           return task === "perplexity" ? difference.value < UNHARMED * 100 : !difference.sure || difference.value >= 0;
         }),
       )
-      .sort((a, b) => (b.point.stats?.attentionSparsity ?? 0) - (a.point.stats?.attentionSparsity ?? 0))[0];
+      .sort((a, b) => (b.point.stats?.deltaSparsity ?? 0) - (a.point.stats?.deltaSparsity ?? 0))[0];
     const stats = good?.point.stats;
     const differences = tasks.flatMap((task) => {
       const difference = good && differenceOf(good.point, task);
