@@ -69,34 +69,34 @@ export function attention_peaks_int8(
   }
 }
 
-/** Whether any of the rows has a weight in a group of 4 keys. */
+/** The groups of 4 keys of a tile in which any of the rows has a weight: bit g for group g. */
+export function neededGroups(weights: usize, rows: i32): i32 {
+  let mask = 0;
+  for (let g = 0; g < 16; g += ASC_FEATURE_RELAXED_SIMD ? 4 : 2, weights += 16) {
+    let any = v128.load(weights);
+    for (let row = 1; row < rows; row++) any = v128.or(any, v128.load(weights + <usize>row * (RANGE << 1)));
+    const bits = ASC_FEATURE_RELAXED_SIMD
+      ? i32x4.bitmask(i32x4.ne(any, i32x4.splat(0)))
+      : i64x2.bitmask(i64x2.ne(any, i64x2.splat(0)));
+    mask |= bits << g;
+  }
+  return mask;
+}
+
+/** What `touchParts` is for, with groups of 4 values of a tile. */
+function touchGroups(codes: usize, mask: i32, headDim: i32): void {
+  const size = <usize>headDim << 2;
+  for (; mask; mask &= mask - 1) {
+    const group = codes + <usize>ctz(mask) * size;
+    for (let at: usize = 0; at < size; at += 64) load<u8>(group + at);
+  }
+}
+
+/** The numbers of the bits of a mask, as u8. */
 // @ts-ignore: decorator
 @inline
-function isNeeded(weights: usize, rows: i32): bool {
-  let any: u64 = 0;
-  for (let row = 0; row < rows; row++) {
-    const at = weights + <usize>row * (RANGE << 1);
-    any |= ASC_FEATURE_RELAXED_SIMD ? <u64>load<u32>(at) : load<u64>(at);
-  }
-  return any != 0;
-}
-
-/** What `touchParts` is for, with the groups of 4 values of a tile in which any of the rows has a weight. */
-function touchGroups(codes: usize, weights: usize, rows: i32, groups: i32, headDim: i32): void {
-  const size = <usize>headDim << 2;
-  for (let g = 0; g < min(16, groups); g++, weights += STEP, codes += size)
-    if (isNeeded(weights, rows)) for (let at: usize = 0; at < size; at += 64) load<u8>(codes + at);
-}
-
-/** Groups of 4 keys of a tile in which any of the rows has a weight: indices as u8, returns how many. */
-export function neededGroups(list: usize, weights: usize, rows: i32, groups: i32): i32 {
-  let count = 0;
-  for (let g = 0; g < groups; g++, weights += STEP)
-    if (isNeeded(weights, rows)) {
-      store<u8>(list + <usize>count, <u8>g);
-      count++;
-    }
-  return count;
+export function listBits(list: usize, mask: i32): void {
+  for (; mask; mask &= mask - 1, list++) store<u8>(list, <u8>ctz(mask));
 }
 
 /**
@@ -160,6 +160,7 @@ export function attention_range_int8(
         const table = (delta ? values : keys) + tableAt;
         touchParts(table, table + (<usize>(blocks >> 1) << 2), blocks >> 1, offset, size);
       }
+      if (cutoff > 0) touchParts(values + tableAt, values + tableAt, blocks, offset + scalesAt, 256);
     }
     keysMultiplied += integerScores(
       work, parameters, offset, query, position, first, some, start, most, work + TILES, work + NEAR);
@@ -205,14 +206,18 @@ export function attention_range_int8(
     }
     if (first == 0 && cutoff > 0)
       for (let k = 0; k < most; k += TILE)
-        touchGroups(blockOf(values, start + k) + offset, weights + <usize>(k >> 2) * STEP, some, (most - k + 3) >> 2, headDim);
+        touchGroups(blockOf(values, start + k) + offset, neededGroups(weights + <usize>(k >> 2) * STEP, some), headDim);
     for (let k = 0; k < most; k += TILE) {
       const codes = blockOf(values, start + k) + offset;
       const groups = min(16, (most - k + 3) >> 2);
       const from = weights + <usize>(k >> 2) * STEP;
       all += groups;
       if (cutoff > 0) {
-        const needed = neededGroups(work + LIST, from, some, groups);
+        const mask = neededGroups(from, some);
+        // Nothing to add, except where the sum begins.
+        if (mask == 0 && k) continue;
+        const needed = <i32>popcnt(mask);
+        listBits(work + LIST, mask);
         multiplied += needed;
         valueProductSome(sums, bytes, from, RANGE << 1, some, codes, headDim, needed, work + LIST);
       } else {

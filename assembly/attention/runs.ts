@@ -1,5 +1,5 @@
 import { expF32 } from "../ops/exp";
-import { attention_peaks_int8, attention_range_int8, CODES, LIST, NEAR, neededGroups, newestPeak, SUMS, TILE_SCALES, TILES } from "./int8";
+import { attention_peaks_int8, attention_range_int8, CODES, LIST, listBits, NEAR, neededGroups, newestPeak, SUMS, TILE_SCALES, TILES } from "./int8";
 import { blockOf, hoisted, max4, opaqueZero, RANGE, SPAN, TILE } from "./layout";
 import { merged_spans, mergedPart, paddedRuns } from "./merge";
 import { cutoffOf, groupOf, headDimOf, longQueries, sinkOf, valueBlocks, windowStart } from "./parameters";
@@ -156,7 +156,9 @@ function tileValues(
   const sums = work + SUMS;
   const weights = work + CODES + <usize>(tile << 4) * STEP;
   if (skip) {
-    groups = neededGroups(work + LIST, weights, some, groups);
+    const mask = neededGroups(weights, some);
+    groups = <i32>popcnt(mask);
+    listBits(work + LIST, mask);
     valueProductSome(sums, bytes, weights, RANGE << 1, some, codes, headDim, groups, work + LIST);
   } else valueProduct(sums, bytes, weights, RANGE << 1, some, codes, headDim, groups);
   for (let r = from; r < some; r++) {

@@ -1,6 +1,6 @@
 import { ROW } from "./delta-store";
 import { delta_unfold } from "./fold";
-import { blockOf, RANGE, TILE } from "./layout";
+import { blockOf, RANGE, TILE, touch } from "./layout";
 import { expandTable, farBlocks, grainOf, longQueries, groupOf, headDimOf, keyBlocks, windowStart } from "./parameters";
 import { keyProduct, longKeyProduct } from "./product";
 import { queryBytes } from "./queries";
@@ -20,6 +20,23 @@ export function farPart(parameters: usize, position: i32, index: i32): usize {
   return base + <usize>load<u32>(base + (<usize>index << 2)) + 1;
 }
 
+/** Touches the far parts of tiles: of folded ones somewhat more than half of a whole part, which most do not exceed. */
+function touchFar(parameters: usize, index: i32, start: i32, end: i32, headDim: i32): void {
+  const bytes = (<usize>headDim << 5) + (<usize>headDim << 2);
+  // A folded part may be shorter, and the last thing in memory.
+  const most = (<usize>memory.size() << 16) - bytes;
+  for (let k = start; k < end; k += TILE << 2) {
+    const last = end - 1;
+    touch(
+      min(farPart(parameters, k, index), most),
+      min(farPart(parameters, min(k + TILE, last), index), most),
+      min(farPart(parameters, min(k + 2 * TILE, last), index), most),
+      min(farPart(parameters, min(k + 3 * TILE, last), index), most),
+      bytes,
+    );
+  }
+}
+
 /**
  * Makes the far tiles of the keys `start` … `end` − 1 ready for products: writes one u32 address per tile, odd for folded
  * tiles of row grain. Tiles no query needs (the window of `position` begins before them) are left out.
@@ -37,6 +54,7 @@ export function farTiles(
   const headDim = headDimOf(parameters);
   const grain = grainOf(parameters);
   const size = <usize>headDim << 6;
+  touchFar(parameters, index, start, min(end, lastWindow), headDim);
   for (let k = start; k < min(end, lastWindow); k += TILE, tiles += 4, unfolded += size) {
     let part = farPart(parameters, k, index);
     if (part & 1 && grain != ROW) {
