@@ -1,6 +1,6 @@
 // The parts of int8 attention one at a time, for bench/: QKᵀ, softmax and PV of a decode step over all keys, as
 // `attention_range_int8` does them. Not in the package.
-import { blockOf, max4, RANGE, TILE } from "../attention/layout";
+import { blockOf, max4, RANGE, TILE, touchParts } from "../attention/layout";
 import { farBlocks, headDimOf, keyBlocks, valueBlocks, windowStart } from "../attention/parameters";
 import { STEP, valueProduct } from "../attention/product";
 import { queryBytes } from "../attention/queries";
@@ -29,18 +29,29 @@ export function prepare(work: usize): void {
   for (let i: usize = 0; i < 32; i++) store<f32>(work + TILE_SCALES + (i << 2), 0.001);
 }
 
+/** Touches the keys, or the values, of `count` tokens from `start` on, as `attention_range_int8` touches both. */
+// @ts-ignore: decorator
+@inline
+function touchRange(blocks: usize, start: i32, count: i32, part: usize, headDim: i32): void {
+  const table = blocks + (<usize>(start >> 6) << 2);
+  const half = (count + TILE - 1) >> 7;
+  touchParts(table, table + (<usize>half << 2), half, part, (<usize>headDim << 6) + 256);
+}
+
 /**
  * QKᵀ: integer scores of `rows` ≤ 4 heads of the query at `position` with the keys 0 … position.
  * @param queries from `attention_queries_int8`
  * @param index layer · kvHeads + KV head
  */
 export function scores(queries: usize, rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
-  const offset = (<usize>index * (<usize>headDimOf(parameters) + 4)) << 6;
+  const headDim = headDimOf(parameters);
+  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
   const delta = farBlocks(parameters) != 0;
   for (let start = 0; start <= position; start += RANGE) {
     const count = min(RANGE, position + 1 - start);
     if (delta)
       farTiles(work + TILES, work + UNFOLDED, parameters, index, start, start + count, windowStart(parameters, position));
+    else touchRange(keyBlocks(parameters), start, count, offset, headDim);
     integerScores(
       work, parameters, offset, queries, position, 0, rows, start, count, work + TILES, work + NEAR);
   }
@@ -91,6 +102,7 @@ export function values(rows: i32, position: i32, work: usize, parameters: usize,
   memory.fill(work + RESULTS, 0, <usize>rows * bytes);
   for (let start = 0; start <= position; start += RANGE) {
     const count = min(RANGE, position + 1 - start);
+    touchRange(blocks, start, count, offset, headDim);
     for (let k = 0; k < count; k += TILE) {
       const groups = min(16, (count - k + 3) >> 2);
       const from = work + CODES + <usize>(k >> 2) * STEP;
