@@ -156,7 +156,8 @@ function tileValues(
   const sums = work + SUMS;
   const weights = work + CODES + <usize>(tile << 4) * STEP;
   if (skip) {
-    const mask = neededGroups(weights, some);
+    // Codes after the last group are what was there before.
+    const mask = neededGroups(weights, some) & ((1 << groups) - 1);
     groups = <i32>popcnt(mask);
     listBits(work + LIST, mask);
     valueProductSome(sums, bytes, weights, RANGE << 1, some, codes, headDim, groups, work + LIST);
