@@ -62,7 +62,7 @@ export function sweepReport(
       const found = value(point);
       return found ? [{ ...found, series, column, x: at(point) }] : [];
     });
-  const exact = (value: number | undefined) => value !== undefined && { value, low: value, high: value };
+  const exact = (value = Number.NaN) => ({ value, low: value, high: value });
   const most = Math.max(0, ...points.map(at));
   const xDomain: [number, number] = [0, Math.ceil(most / 10) * 10];
   const xLabel = "delta sparsity: zeros among the key differences, %";
@@ -80,22 +80,22 @@ export function sweepReport(
         reference: { value: 0, label: "full attention" },
         points: over((point) => differenceOf(point, task)),
       },
-      `${titles[task]}: full attention ${valueText(full, task)}, ${countOf(sweep, task)}.`,
+      `${titles[task]}: full attention ${valueText(full, task)}, ${countOf(sweep, task)}.${points.some((point) => differenceOf(point, task)?.low !== differenceOf(point, task)?.high) ? "" : " Too few for an interval."}`,
     );
   figure(
-    "bytes",
+    "memory",
     {
       kind: "lines",
-      title: `${name}: bytes by delta sparsity`,
+      title: `${name}: memory of the cache by delta sparsity`,
       subtitle:
-        "Keys and values a decode step reads, against those of full attention with an int8 cache, means over the run.",
+        "Bytes of keys and values at the end of the longest prompt, against those of full attention with an int8 cache.",
       xLabel,
       xDomain,
-      valueLabel: "bytes read, % of full attention",
+      valueLabel: "memory, % of full attention",
       reference: { value: 100, label: "full attention" },
-      points: over(({ stats }) => exact(stats && stats.bytesRead * 100) || undefined),
+      points: over(({ stats }) => exact(memoryOf(stats) * 100)),
     },
-    "Short prompts lie mostly in the window, where keys are kept whole: long contexts save more.",
+    "Element and chunk grain shrink the keys, half of the bytes; row grain also merges the values of keys that repeat.",
   );
   figure(
     "speed",
@@ -108,7 +108,7 @@ export function sweepReport(
       valueLabel: "tokens per second",
       zero: true,
       reference: referenceSpeed(full),
-      points: over((point) => exact(speedOf(point)) || undefined),
+      points: over((point) => exact(speedOf(point))),
     },
     "One run each, not interleaved: differences below some 10 % mean nothing. `npm run bench` measures speed properly.",
   );
@@ -125,8 +125,9 @@ export function sweepReport(
     "- **delta sparsity**: zeros in the matrix of key differences; **attention sparsity**: delta sparsity × (1 − window ÷",
     "  length), the figure of the [paper](https://arxiv.org/abs/2507.19608), here the mean over all prompts of the run, short",
     "  ones included.",
-    "- **MACs skipped**: multiplications of QKᵀ and PV really left out; **bytes read**: bytes of keys and values a decode",
-    "  step reads; **KV memory**: bytes the cache takes at the end; both against full attention with an int8 cache.",
+    "- **MACs skipped**: multiplications of QKᵀ and PV really left out. **bytes read**: bytes of keys and values a decode step",
+    "  reads, also a mean over all prompts; a short prompt lies in the window, where keys are kept whole and as differences.",
+    "  **KV memory**: bytes the cache takes at the end of the longest prompt. Both against full attention with an int8 cache.",
     `- **\\***: the 95 % interval of the difference leaves out 0 (bootstrap over the examples; never marked below ${ENOUGH}).`,
     "",
     "## What costs nothing",
@@ -135,7 +136,7 @@ export function sweepReport(
     "",
     table(
       [
-        ["grain", ...(varied ? ["settings"] : []), "delta sparsity", "attention sparsity", "bytes read", "differences"],
+        ["grain", ...(varied ? ["settings"] : []), "delta sparsity", "attention sparsity", "KV memory", "differences"],
         ...unharmed.map((row) => (varied ? row : [row[0] as string, ...row.slice(2)])),
       ],
       ["grain", "settings", "differences"],
@@ -238,7 +239,7 @@ function taskCell(point: SweepPoint, task: TaskName): string {
   return `${value} (${signed(difference.value)}${task === "perplexity" ? " %" : ""}${difference.sure ? " \\*" : ""})`;
 }
 
-const percent = (share: number | undefined) => (share === undefined ? "" : `${(share * 100).toFixed(1)} %`);
+const percent = (share = Number.NaN) => (Number.isNaN(share) ? "" : `${(share * 100).toFixed(1)} %`);
 
 function statCells({ stats, ...point }: SweepPoint): string[] {
   const speed = speedOf(point);
@@ -247,9 +248,14 @@ function statCells({ stats, ...point }: SweepPoint): string[] {
     percent(stats?.attentionSparsity),
     percent(stats?.skippedMacs),
     percent(stats?.bytesRead),
-    percent(stats?.kvBytesFull ? stats.kvBytes / stats.kvBytesFull : undefined),
+    percent(memoryOf(stats)),
     speed === undefined ? "" : speed.toFixed(1),
   ];
+}
+
+/** Bytes of the cache against those of full attention, as a share. */
+function memoryOf(stats: SweepPoint["stats"]): number {
+  return stats?.kvBytesFull ? stats.kvBytes / stats.kvBytesFull : Number.NaN;
 }
 
 function speedOf({ speed }: Pick<SweepPoint, "speed">): number | undefined {
@@ -288,7 +294,7 @@ function unharmedRows(named: readonly Named[], tasks: readonly TaskName[]): stri
       column ?? "",
       good ? percent(stats?.deltaSparsity) : "none measured",
       percent(stats?.attentionSparsity),
-      percent(stats?.bytesRead),
+      percent(memoryOf(stats)),
       differences.join(", "),
     ]);
   }

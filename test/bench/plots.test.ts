@@ -95,11 +95,11 @@ test("the report of a sweep: tables, the sparsest harmless setting, plots beside
   const { markdown, charts } = sweepReport(sweep, "sweep-test", { note: "A note.", name: "Test model" });
   assert.match(markdown, "# Test model: delta attention");
   assert.match(markdown, "perplexity (12 windows of 512 tokens). A note.");
-  assert.match(markdown, "| element | 60.0 % | 54.0 % | 70.0 % | perplexity +0.50 % |");
+  assert.match(markdown, "| element | 60.0 % | 54.0 % | 80.0 % | perplexity +0.50 % |");
   assert.match(markdown, "| row | none measured |");
   assert.match(markdown, "| full | 0.0 % | 0.0 % | 0.0 % | 100.0 % | 80.0 % | 120.0 | 20.00 |");
   assert.match(markdown, "| 20.10 (+0.50 % \\*) |");
-  assert.equal([...charts.keys()], ["sweep-test-perplexity.svg", "sweep-test-bytes.svg", "sweep-test-speed.svg"]);
+  assert.equal([...charts.keys()], ["sweep-test-perplexity.svg", "sweep-test-memory.svg", "sweep-test-speed.svg"]);
   for (const [name, chart] of charts) {
     assert.match(markdown, `](${name})`);
     checkSvg(drawChart(chart), "element", "row", "full attention");
