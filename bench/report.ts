@@ -1,4 +1,4 @@
-// npm run sweep:report -- SWEEP.json|FOLDER REPORT.md [--note TEXT] [--name MODEL]
+// npm run sweep:report -- SWEEP.json|FOLDER … REPORT.md [--note TEXT] [--name MODEL]
 // Writes the report of a sweep (`deltallm eval --sweep … --out FOLDER`), with its plots as SVG files beside it.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -11,18 +11,21 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: { note: { type: "string", default: "" }, name: { type: "string" } },
 });
-const [input, output] = positionals;
-if (!input || !output) {
-  console.error("Give the JSON or the folder of a sweep, and the name of the report");
+const output = positionals.pop();
+if (!output?.endsWith(".md") || positionals.length === 0) {
+  console.error("Give the JSON or the folder of a sweep, or of several, and the name of the report, which ends in .md");
   process.exit(2);
 }
-const file = statSync(input).isDirectory() ? join(input, "sweep.json") : input;
-const sweep = JSON.parse(readFileSync(file, "utf8")) as SweepSummary;
-if (sweep.format !== "deltallm-sweep" || sweep.version !== 1) {
-  console.error(`${file} is no sweep: deltallm eval --sweep … --out FOLDER writes FOLDER/sweep.json`);
-  process.exit(2);
-}
-const { markdown, charts } = sweepReport(sweep, basename(output, ".md"), flags);
+const sweeps = positionals.map((input) => {
+  const file = statSync(input).isDirectory() ? join(input, "sweep.json") : input;
+  const sweep = JSON.parse(readFileSync(file, "utf8")) as SweepSummary;
+  if (sweep.format !== "deltallm-sweep" || sweep.version !== 1) {
+    console.error(`${file} is no sweep: deltallm eval --sweep … --out FOLDER writes FOLDER/sweep.json`);
+    process.exit(2);
+  }
+  return sweep;
+});
+const { markdown, charts } = sweepReport(sweeps, basename(output, ".md"), flags);
 mkdirSync(dirname(output), { recursive: true });
 writeFileSync(output, markdown);
 for (const [name, chart] of charts) writeFileSync(join(dirname(output), name), drawChart(chart));

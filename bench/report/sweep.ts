@@ -35,15 +35,18 @@ interface Difference {
 }
 
 /**
- * Writes what a sweep came to: tables, charts, and which sparsities cost nothing.
+ * Writes what a sweep came to: tables, charts, and which sparsities cost nothing. Charts show the kinds of settings for
+ * which several sparsities were measured.
+ * @param sweeps of the same model and data; points of the same name count once
  * @param prefix of the file names of the charts
  * @param about `note`: where and on what it was measured; `name` of the model, for people, instead of that in its file
  */
 export function sweepReport(
-  sweep: SweepSummary,
+  sweeps: readonly SweepSummary[],
   prefix: string,
   about: { note: string; name?: string | undefined },
 ): SweepReport {
+  const sweep = joinSweeps(sweeps);
   const { note, name = sweep.model.name } = about;
   const tasks = sweep.tasks.map(({ task }) => task as TaskName);
   const [full, ...points] = sweep.points as [SweepPoint, ...SweepPoint[]];
@@ -57,8 +60,16 @@ export function sweepReport(
     figures.push(`![${chart.title}](${prefix}-${file}.svg)`, "", caption, "");
   };
   const at = (point: SweepPoint) => (point.stats?.deltaSparsity ?? 0) * 100;
+  const drawn = named.filter(
+    (one) =>
+      new Set(
+        named
+          .filter((other) => other.column === one.column)
+          .map(({ point }) => point.attention.targetSparsity ?? point.attention.threshold),
+      ).size > 1,
+  );
   const over = (value: (point: SweepPoint) => Omit<Point, "series"> | undefined) =>
-    named.flatMap(({ point, series, column }) => {
+    drawn.flatMap(({ point, series, column }) => {
       const found = value(point);
       return found ? [{ ...found, series, column, x: at(point) }] : [];
     });
@@ -172,6 +183,15 @@ export function sweepReport(
     ...figures,
   ].join("\n");
   return { markdown: `${markdown.trimEnd()}\n`, charts };
+}
+
+function joinSweeps(sweeps: readonly SweepSummary[]): SweepSummary {
+  const [first] = sweeps as [SweepSummary];
+  const same = ({ model, settings, tasks }: SweepSummary) => JSON.stringify([model.fingerprint, settings, tasks]);
+  if (!sweeps.every((other) => same(other) === same(first)))
+    throw new Error("These sweeps are of different models, settings or data");
+  const points = new Map(sweeps.flatMap((sweep) => sweep.points.map((point) => [point.name, point])));
+  return { ...first, points: [...points.values()] };
 }
 
 interface Named {

@@ -92,7 +92,7 @@ test("the report of a sweep: tables, the sparsest harmless setting, plots beside
       point("grain=row sparsity=0.3", "row", 0.3, 0.2),
     ],
   };
-  const { markdown, charts } = sweepReport(sweep, "sweep-test", { note: "A note.", name: "Test model" });
+  const { markdown, charts } = sweepReport([sweep, sweep], "sweep-test", { note: "A note.", name: "Test model" });
   assert.match(markdown, "# Test model: delta attention");
   assert.match(markdown, "perplexity (12 windows of 512 tokens). A note.");
   assert.match(markdown, "| element | 60.0 % | 54.0 % | 80.0 % | perplexity +0.50 % |");
