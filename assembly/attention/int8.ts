@@ -230,10 +230,14 @@ export function attention_range_int8(
         const state = fresh ? states + <usize>row * stateSize : part + <usize>r * stateSize;
         const scale = f32x4.splat(load<f32>(tileScales + (<usize>r << 5) + (<usize>(k >> 6) << 2)));
         const add = sums + <usize>r * bytes;
-        for (let i: usize = 0; i < bytes; i += 16) {
-          const x = f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale);
-          v128.store(state + i, k ? f32x4.add(v128.load(state + i), x) : x);
-        }
+        if (k)
+          for (let i: usize = 0; i < bytes; i += 16) {
+            const x = f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale);
+            v128.store(state + i, f32x4.add(v128.load(state + i), x));
+          }
+        else
+          for (let i: usize = 0; i < bytes; i += 16)
+            v128.store(state + i, f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale));
       }
     }
     if (!fresh)

@@ -6,7 +6,7 @@ import { cutoffOf, groupOf, headDimOf, longQueries, sinkOf, valueBlocks, windowS
 import { STEP, storeSteps, valueProduct, valueProductSome } from "./product";
 import { queryBytes } from "./queries";
 import { farTiles, integerScores, tileScores } from "./scores";
-import { mergeState, rowWeights, scaleScores, stateBytes, storeState } from "./softmax";
+import { exponentials, mergeState, rowWeights, scaleScores, stateBytes, storeState } from "./softmax";
 
 // Attention over merged spans, see merge.ts. The steps are those of `attention_range_int8` with runs for keys, so that
 // spans in which every key is a run give the same bits.
@@ -71,35 +71,13 @@ function runWeights(
   cut: f32,
   sinkTile: i32,
 ): v128 {
-  const zero = opaqueZero();
-  const least = hoisted(f32x4.splat(-80.0), zero);
-  const magic = hoisted(f32x4.splat(12582912.0), zero);
-  const c6 = hoisted(f32x4.splat(1.535336188319500e-4), zero);
-  const c5 = hoisted(f32x4.splat(1.339887440266574e-3), zero);
-  const c4 = hoisted(f32x4.splat(9.618437357674640e-3), zero);
-  const c3 = hoisted(f32x4.splat(5.550332471162809e-2), zero);
-  const c2 = hoisted(f32x4.splat(2.402264791363012e-1), zero);
-  const c1 = hoisted(f32x4.splat(6.931472028550421e-1), zero);
-  const one = hoisted(f32x4.splat(1.0), zero);
-  const shift = f32x4.splat(most);
-  const factor = f32x4.splat(scale);
+  const magic = hoisted(f32x4.splat(12582912.0), opaqueZero());
+  exponentials(scores, runs, most, scale);
   counts -= scores;
   valueScales -= scores;
   for (let tile = 0; tile < runs; tile += TILE, tileScales += 4) {
     const from = scores + (<usize>tile << 2);
     const end = from + <usize>((min(TILE, runs - tile) + 3) << 2 & ~15);
-    for (let at = from; at < end; at += 16) {
-      const x = f32x4.pmax(least, f32x4.mul(f32x4.sub(v128.load(at), shift), factor));
-      const bits = f32x4.add(x, magic);
-      const r = f32x4.sub(x, f32x4.sub(bits, magic));
-      let p = f32x4.add(f32x4.mul(c6, r), c5);
-      p = f32x4.add(f32x4.mul(p, r), c4);
-      p = f32x4.add(f32x4.mul(p, r), c3);
-      p = f32x4.add(f32x4.mul(p, r), c2);
-      p = f32x4.add(f32x4.mul(p, r), c1);
-      p = f32x4.add(f32x4.mul(p, r), one);
-      v128.store(at, i32x4.add(p, i32x4.shl(bits, 23)));
-    }
     if (cut > 0 && tile != sinkTile) {
       const lowest = f32x4.splat(cut);
       for (let at = from; at < end; at += 16) {

@@ -27,20 +27,61 @@ function below(first: i32, count: i32): v128 {
 @inline
 export function scaleScores(scores: usize, correction: i32, scales: usize, count: i32, most: v128): v128 {
   const less = i32x4.splat(correction);
-  for (let k = 0; k < count; k += 4, scores += 16) {
+  const end = scores + (<usize>(count & ~3) << 2);
+  if (scales)
+    for (; scores < end; scores += 16, scales += 16) {
+      const x = f32x4.mul(f32x4.convert_i32x4_s(i32x4.sub(v128.load(scores), less)), v128.load(scales));
+      v128.store(scores, x);
+      most = f32x4.pmax(most, x);
+    }
+  else
+    for (; scores < end; scores += 16) {
+      const x = f32x4.convert_i32x4_s(i32x4.sub(v128.load(scores), less));
+      v128.store(scores, x);
+      most = f32x4.pmax(most, x);
+    }
+  if (count & 3) {
     let x = f32x4.convert_i32x4_s(i32x4.sub(v128.load(scores), less));
-    if (scales) x = f32x4.mul(x, v128.load(scales + (<usize>k << 2)));
-    if (k + 4 > count) x = v128.bitselect(x, f32x4.splat(-Infinity), below(k, count));
+    if (scales) x = f32x4.mul(x, v128.load(scales));
+    x = v128.bitselect(x, f32x4.splat(-Infinity), below(0, count & 3));
     v128.store(scores, x);
     most = f32x4.pmax(most, x);
   }
   return most;
 }
 
+/** 2^((score − most)·scale) in place, in groups of four; as in Cephes `exp2f` (S. Moshier, public domain), clamped at 2^−80. */
+export function exponentials(scores: usize, keys: i32, most: f32, scale: f32): void {
+  const zero = opaqueZero();
+  const least = hoisted(f32x4.splat(-80.0), zero);
+  const magic = hoisted(f32x4.splat(12582912.0), zero);
+  const c6 = hoisted(f32x4.splat(1.535336188319500e-4), zero);
+  const c5 = hoisted(f32x4.splat(1.339887440266574e-3), zero);
+  const c4 = hoisted(f32x4.splat(9.618437357674640e-3), zero);
+  const c3 = hoisted(f32x4.splat(5.550332471162809e-2), zero);
+  const c2 = hoisted(f32x4.splat(2.402264791363012e-1), zero);
+  const c1 = hoisted(f32x4.splat(6.931472028550421e-1), zero);
+  const one = hoisted(f32x4.splat(1.0), zero);
+  const shift = f32x4.splat(most);
+  const factor = f32x4.splat(scale);
+  for (const end = scores + (<usize>keys << 2); scores < end; scores += 16) {
+    const x = f32x4.pmax(least, f32x4.mul(f32x4.sub(v128.load(scores), shift), factor));
+    const bits = f32x4.add(x, magic);
+    const r = f32x4.sub(x, f32x4.sub(bits, magic));
+    let p = f32x4.add(f32x4.mul(c6, r), c5);
+    p = f32x4.add(f32x4.mul(p, r), c4);
+    p = f32x4.add(f32x4.mul(p, r), c3);
+    p = f32x4.add(f32x4.mul(p, r), c2);
+    p = f32x4.add(f32x4.mul(p, r), c1);
+    p = f32x4.add(f32x4.mul(p, r), one);
+    v128.store(scores, i32x4.add(p, i32x4.shl(bits, 23)));
+  }
+}
+
 /**
  * Weights of a row of `keys` scores, tile by tile: p = 2^((score − most)·scale), added to `sum` per lane, which is returned;
  * w = p·(scale of the value), rounded to 7 bits with one scale per tile. Codes after the last key of a tile are 0.
- * Overwrites the scores. 2^x as in Cephes `exp2f` (S. Moshier, public domain), x clamped to −80.
+ * Overwrites the scores.
  * Where p < `cut` it becomes 0, but not in the tile `sinkTile` and not in tiles that reach beyond key `newest`.
  * @param tileScales f32, one per tile
  * @param valueBlocks, valueScales table of block addresses from the first tile on, and where a block has its scales
@@ -59,36 +100,13 @@ export function rowWeights(
   sinkTile: i32,
   newest: i32,
 ): v128 {
-  const zero = opaqueZero();
-  const least = hoisted(f32x4.splat(-80.0), zero);
-  const magic = hoisted(f32x4.splat(12582912.0), zero);
-  const c6 = hoisted(f32x4.splat(1.535336188319500e-4), zero);
-  const c5 = hoisted(f32x4.splat(1.339887440266574e-3), zero);
-  const c4 = hoisted(f32x4.splat(9.618437357674640e-3), zero);
-  const c3 = hoisted(f32x4.splat(5.550332471162809e-2), zero);
-  const c2 = hoisted(f32x4.splat(2.402264791363012e-1), zero);
-  const c1 = hoisted(f32x4.splat(6.931472028550421e-1), zero);
-  const one = hoisted(f32x4.splat(1.0), zero);
-  const shift = f32x4.splat(most);
-  const factor = f32x4.splat(scale);
+  const magic = hoisted(f32x4.splat(12582912.0), opaqueZero());
+  exponentials(scores, keys, most, scale);
   for (let tile = 0; tile < keys; tile += 64, scores += 256, tileScales += 4, valueBlocks += 4) {
     const count = min(64, keys - tile);
     const values = <usize>load<u32>(valueBlocks) + valueScales - scores;
     let largest = f32x4.splat(0);
     const end = scores + <usize>((count + 3) << 2 & ~15);
-    for (let at = scores; at < end; at += 16) {
-      const x = f32x4.pmax(least, f32x4.mul(f32x4.sub(v128.load(at), shift), factor));
-      const bits = f32x4.add(x, magic);
-      const r = f32x4.sub(x, f32x4.sub(bits, magic));
-      let p = f32x4.add(f32x4.mul(c6, r), c5);
-      p = f32x4.add(f32x4.mul(p, r), c4);
-      p = f32x4.add(f32x4.mul(p, r), c3);
-      p = f32x4.add(f32x4.mul(p, r), c2);
-      p = f32x4.add(f32x4.mul(p, r), c1);
-      p = f32x4.add(f32x4.mul(p, r), one);
-      p = i32x4.add(p, i32x4.shl(bits, 23));
-      v128.store(at, p);
-    }
     for (let at = end; at < scores + 256; at += 16) v128.store(at, f32x4.splat(0));
     if (count & 3) v128.store(end - 16, v128.and(v128.load(end - 16), below(0, count & 3)));
     if (cut > 0 && tile != sinkTile && tile + 63 <= newest) {
