@@ -1,9 +1,9 @@
 import { gatherKey, scatterKey, CHUNK, ELEMENT } from "./delta-store";
-import { TILE } from "./layout";
+import { opaqueZero, TILE } from "./layout";
 
 // A folded part: the 64 references of one layer and KV head without what repeats.
-//   element: u8 [headDim] of the first key, then per further key u8 [headDim / 8] bits of what changed, then for each
-//            changed code its exclusive or with the one before
+//   element: u8 [headDim] of the first key; u16 [16 groups of 4 keys][headDim / 4] masks, bits [4 keys][4 elements] as in a
+//            tile, of what changed from the key before; for each such code its exclusive or with the one before
 //   chunk:   u8 [headDim] of the first key, then per further key a u16, one bit per 16 codes, 2 bytes unused, then the changed
 //            chunks
 //   row:     u64 bits of the keys that changed (bit 0 set), then those keys, in groups of 4 as in a tile
@@ -72,35 +72,21 @@ export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, wo
     // Products take groups of keys by twos.
     return 16 + ((kept + 7) & ~7) * headDim + 16;
   }
-  const maskBytes: usize = grain == ELEMENT ? size >> 3 : 2;
+  if (grain == ELEMENT) return foldElements(out, tile, size, work);
   gatherKey(before, tile, 0, headDim);
   if (out) memory.copy(out, before, size);
-  let at = size + maskBytes * (TILE - 1) + (grain == CHUNK ? 2 : 0);
+  let at = size + 2 * TILE;
   for (let key = 1; key < TILE; key++) {
     gatherKey(now, tile, key, headDim);
-    const masks = out + size + maskBytes * <usize>(key - 1);
     let chunks = 0;
     for (let i: usize = 0; i < size; i += 16) {
       const codes = v128.load(now + i);
-      const old = v128.load(before + i);
-      const bits = i8x16.bitmask(i8x16.ne(codes, old));
-      if (grain == ELEMENT) {
-        if (out) {
-          store<u16>(masks + (i >> 3), <u16>bits);
-          let to = out + at;
-          for (let rest = bits; rest; rest &= rest - 1) {
-            const from = i + <usize>ctz(rest);
-            store<u8>(to++, load<u8>(now + from) ^ load<u8>(before + from));
-          }
-        }
-        at += <usize>popcnt(bits);
-      } else if (bits) {
-        if (out) v128.store(out + at, codes);
-        at += 16;
-        chunks |= 1 << <i32>(i >> 4);
-      }
+      if (!v128.any_true(v128.xor(codes, v128.load(before + i)))) continue;
+      if (out) v128.store(out + at, codes);
+      at += 16;
+      chunks |= 1 << <i32>(i >> 4);
     }
-    if (out && grain == CHUNK) store<u16>(masks, <u16>chunks);
+    if (out) store<u16>(out + size + 2 * <usize>(key - 1), <u16>chunks);
     const swap = now;
     now = before;
     before = swap;
@@ -108,24 +94,68 @@ export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, wo
   return (<i32>at + 31) & ~15;
 }
 
-/** Address of the codes of a key, after those of `address`: its ones are counted in `bytes` bytes of mask. */
-// @ts-ignore: decorator
-@inline
-function skipOnes(address: usize, mask: usize, bytes: usize): usize {
-  let i: usize = 0;
-  for (; i + 8 <= bytes; i += 8) address += <usize>popcnt(load<u64>(mask + i));
-  for (; i < bytes; i += 2) address += <usize>popcnt(<u32>load<u16>(mask + i));
-  return address;
+/** `delta_fold` of element grain. */
+function foldElements(out: usize, tile: usize, size: usize, changes: usize): i32 {
+  if (out) gatherKey(out, tile, 0, <i32>size);
+  let at = size + (size << 3);
+  const end = tile + (size << 6);
+  for (let from = tile, mask = out + size; from < end; from += 16, mask += 2) {
+    const codes = v128.load(from);
+    // The first key has changed from nothing, and is stored whole.
+    const last = from < tile + (size << 2) ? from : from - (size << 2) + 12;
+    const before = i8x16.shuffle(v128.load32_splat(last), codes, 0, 1, 2, 3, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27);
+    const change = v128.xor(codes, before);
+    const bits = i8x16.bitmask(i8x16.ne(change, i8x16.splat(0)));
+    if (out) {
+      store<u16>(mask, <u16>bits);
+      v128.store(changes, change);
+      let to = out + at;
+      for (let rest = bits; rest; rest &= rest - 1) store<u8>(to++, load<u8>(changes + <usize>ctz(rest)));
+    }
+    at += <usize>popcnt(bits);
+  }
+  return (<i32>at + 31) & ~15;
 }
 
-/** `codes` with what changed, where the u16 at `mask` has bits, taken from `values` in order. */
+/** Stores 4 codes of four keys: what changed from key to key, `bits` saying where, on top of those of the key before them. */
 // @ts-ignore: decorator
 @inline
-function patch(codes: v128, bits: u32, values: usize, table: usize): v128 {
+function storeChanged(to: usize, bits: u32, values: usize, before: v128, table: usize, zero: v128): void {
   const first = table + <usize>((bits & 255) << 4);
   const second = table + <usize>((bits >> 8) << 4);
   const index = i8x16.add(v128.load(first), v128.load(second, 4096));
-  return v128.xor(codes, i8x16.swizzle(v128.load(values), index));
+  let x = i8x16.swizzle(v128.load(values), index);
+  x = v128.xor(x, i8x16.shuffle(zero, x, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27));
+  x = v128.xor(x, i8x16.shuffle(zero, x, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23));
+  v128.store(to, v128.xor(x, before));
+}
+
+/** Four `storeChanged`; returns where the values after them are. */
+// @ts-ignore: decorator
+@inline
+function storeRound(
+  to: usize,
+  mask: usize,
+  values: usize,
+  table: usize,
+  zero: v128,
+  a: v128,
+  b: v128,
+  c: v128,
+  d: v128,
+): usize {
+  let bits = <u32>load<u16>(mask);
+  storeChanged(to, bits, values, a, table, zero);
+  values += <usize>popcnt(bits);
+  bits = <u32>load<u16>(mask, 2);
+  storeChanged(to + 16, bits, values, b, table, zero);
+  values += <usize>popcnt(bits);
+  bits = <u32>load<u16>(mask, 4);
+  storeChanged(to + 32, bits, values, c, table, zero);
+  values += <usize>popcnt(bits);
+  bits = <u32>load<u16>(mask, 6);
+  storeChanged(to + 48, bits, values, d, table, zero);
+  return values + <usize>popcnt(bits);
 }
 
 /** Stores 16 codes of four keys in a row, as a tile has them: 4 codes of each key next to each other. */
@@ -158,41 +188,20 @@ export function delta_unfold(
   const size = <usize>headDim;
   const masks = folded + size;
   if (grain == ELEMENT) {
-    memory.copy(reference, folded, size);
-    const maskBytes = size >> 3;
-    let values = masks + maskBytes * (TILE - 1);
-    for (let key: usize = 0; key < <usize>TILE; key += 4) {
-      // The first key of the block is stored whole and has no mask.
-      const mask1 = masks + maskBytes * key;
-      const mask0 = mask1 - maskBytes;
-      const mask2 = mask1 + maskBytes;
-      const mask3 = mask2 + maskBytes;
-      let values0 = values;
-      let values1 = key ? skipOnes(values0, mask0, maskBytes) : values0;
-      let values2 = skipOnes(values1, mask1, maskBytes);
-      let values3 = skipOnes(values2, mask2, maskBytes);
-      values = skipOnes(values3, mask3, maskBytes);
-      for (let i: usize = 0; i < size; i += 16, tile += 64) {
-        const m = i >> 3;
-        let a = v128.load(reference + i);
-        if (key) {
-          const bits0 = <u32>load<u16>(mask0 + m);
-          a = patch(a, bits0, values0, table);
-          values0 += <usize>popcnt(bits0);
-        }
-        const bits1 = <u32>load<u16>(mask1 + m);
-        const b = patch(a, bits1, values1, table);
-        values1 += <usize>popcnt(bits1);
-        const bits2 = <u32>load<u16>(mask2 + m);
-        const c = patch(b, bits2, values2, table);
-        values2 += <usize>popcnt(bits2);
-        const bits3 = <u32>load<u16>(mask3 + m);
-        const d = patch(c, bits3, values3, table);
-        values3 += <usize>popcnt(bits3);
-        v128.store(reference + i, d);
-        storeFour(tile, a, b, c, d);
-      }
-    }
+    const zero = opaqueZero();
+    let mask = masks;
+    let values = masks + (size << 3);
+    let from = folded;
+    // headDim is a multiple of 16: rounds of four, whose addresses differ by constants.
+    for (; from < masks; from += 16, mask += 8, tile += 64)
+      values = storeRound(
+        tile, mask, values, table, zero,
+        v128.load32_splat(from), v128.load32_splat(from, 4), v128.load32_splat(from, 8), v128.load32_splat(from, 12));
+    const row = size << 2;
+    for (from = tile - row; from < tile + 14 * row; from += 64, mask += 8)
+      values = storeRound(
+        from + row, mask, values, table, zero,
+        v128.load32_splat(from, 12), v128.load32_splat(from, 28), v128.load32_splat(from, 44), v128.load32_splat(from, 60));
     return;
   }
   // Whether a chunk changed is close to random: choosing an address costs less than a branch guessed wrong. Chunks are read

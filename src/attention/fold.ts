@@ -41,7 +41,7 @@ export function isFoldedBlock(bytes: Uint8Array, heads: number, headDim: number,
   for (let head = 0; head < heads; head++) {
     if (view.getUint32(head * 4, true) !== end) return false;
     const masks = end + (grain === 2 ? 0 : headDim);
-    const maskBytes = grain === 2 ? 8 : grain === 1 ? 126 : (headDim / 8) * 63;
+    const maskBytes = grain === 2 ? 8 : grain === 1 ? 126 : headDim * 8;
     if (masks + maskBytes > bytes.length) return false;
     let ones = 0;
     for (let i = 0; i < maskBytes; i++) for (let rest = bytes[masks + i] as number; rest; rest &= rest - 1) ones++;
