@@ -69,7 +69,7 @@ function patch(from, to) {
   const UNIT = 16;
   const places = new Map();
   for (let at = 0; at + UNIT <= from.length; at++) {
-    const key = from.latin1Slice(at, at + UNIT);
+    const key = from.toString("latin1", at, at + UNIT);
     if (!places.has(key)) places.set(key, at);
   }
   const steps = [];
@@ -78,8 +78,8 @@ function patch(from, to) {
   for (let at = 0; at < to.length; ) {
     // What follows the last copy in the other build first: the two run side by side.
     const aside = step.source + step.copied + step.inserted;
-    const known = to.latin1Slice(at, at + UNIT);
-    const source = from.latin1Slice(aside, aside + UNIT) === known ? aside : places.get(known);
+    const known = to.toString("latin1", at, at + UNIT);
+    const source = from.toString("latin1", aside, aside + UNIT) === known ? aside : places.get(known);
     if (source === undefined || known.length < UNIT) {
       fresh.push(to[at++]);
       step.inserted++;

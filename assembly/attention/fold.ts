@@ -4,8 +4,8 @@ import { opaqueZero, TILE } from "./layout";
 // A folded part: the 64 references of one layer and KV head without what repeats.
 //   element: u8 [headDim] of the first key; u16 [16 groups of 4 keys][headDim / 4] masks, bits [4 keys][4 elements] as in a
 //            tile, of what changed from the key before; for each such code its exclusive or with the one before
-//   chunk:   u8 [headDim] of the first key, then per further key a u16, one bit per 16 codes, 2 bytes unused, then the changed
-//            chunks
+//   chunk:   u8 [headDim] of the first key, then one bit per 16 codes, `chunkBits` for each of the 64 keys (none set for the
+//            first), then the changed chunks
 //   row:     u64 bits of the keys that changed (bit 0 set), then those keys, in groups of 4 as in a tile
 
 /** Where `expand_table` has the table for four bits. */
@@ -45,8 +45,16 @@ function sources(before: v128, values: usize, bits: u32, table: usize): v128 {
     i32x4.add(i32x4.splat(<i32>values), v128.load(entry, FOUR_BITS)), before, v128.load(entry, FOUR_BITS + 16));
 }
 
+/** Bits of mask per key in chunk grain: 4, 8 or 16. */
+// @ts-ignore: decorator
+@inline
+function chunkBits(headDim: i32): i32 {
+  return headDim <= 64 ? 4 : headDim <= 128 ? 8 : 16;
+}
+
 /**
- * Folds a tile of references, or only counts: returns the bytes needed, a multiple of 16 with 16 bytes to spare.
+ * Folds a tile of references, or only counts: returns the bytes needed, a multiple of 4, of 16 in chunk and row grain.
+ * Element grain is read in vectors that may reach 16 bytes beyond.
  * @param out 0 to count
  * @param work 2·headDim bytes
  */
@@ -70,12 +78,14 @@ export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, wo
     }
     if (out) store<u64>(out, bits);
     // Products take groups of keys by twos.
-    return 16 + ((kept + 7) & ~7) * headDim + 16;
+    return 16 + ((kept + 7) & ~7) * headDim;
   }
   if (grain == ELEMENT) return foldElements(out, tile, size, work);
   gatherKey(before, tile, 0, headDim);
   if (out) memory.copy(out, before, size);
-  let at = size + 2 * TILE;
+  const bitsPerKey = chunkBits(headDim);
+  let at = size + (<usize>bitsPerKey << 3);
+  let masks: u64 = 0;
   for (let key = 1; key < TILE; key++) {
     gatherKey(now, tile, key, headDim);
     let chunks = 0;
@@ -86,12 +96,22 @@ export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, wo
       at += 16;
       chunks |= 1 << <i32>(i >> 4);
     }
-    if (out) store<u16>(out + size + 2 * <usize>(key - 1), <u16>chunks);
+    // Four keys' masks at a time: 2, 4 or 8 bytes.
+    masks |= (<u64>chunks) << ((key & 3) * bitsPerKey);
+    if ((key & 3) == 3) {
+      if (out) {
+        const to = out + size + ((<usize>(key >> 2) * <usize>bitsPerKey) >> 1);
+        if (bitsPerKey == 4) store<u16>(to, <u16>masks);
+        else if (bitsPerKey == 8) store<u32>(to, <u32>masks);
+        else store<u64>(to, masks);
+      }
+      masks = 0;
+    }
     const swap = now;
     now = before;
     before = swap;
   }
-  return (<i32>at + 31) & ~15;
+  return <i32>at;
 }
 
 /** `delta_fold` of element grain. */
@@ -114,7 +134,7 @@ function foldElements(out: usize, tile: usize, size: usize, changes: usize): i32
     }
     at += <usize>popcnt(bits);
   }
-  return (<i32>at + 31) & ~15;
+  return (<i32>at + 3) & ~3;
 }
 
 /** Stores 4 codes of four keys: what changed from key to key, `bits` saying where, on top of those of the key before them. */
@@ -173,7 +193,7 @@ function storeFour(to: usize, a: v128, b: v128, c: v128, d: v128): void {
 }
 
 /**
- * Unfolds element or chunk grain into a tile (row grain is used as it is), four keys at a time.
+ * Unfolds references into a tile, element and chunk grain four keys at a time (products use row grain as it is).
  * @param table from `expand_table`
  * @param reference 256 bytes of work
  */
@@ -186,6 +206,15 @@ export function delta_unfold(
   reference: usize,
 ): void {
   const size = <usize>headDim;
+  if (grain > CHUNK) {
+    let kept = -1;
+    for (let key = 0; key < TILE; key++) {
+      kept += <i32>((load<u64>(folded) >> key) & 1);
+      gatherKey(reference, folded + 16, kept, headDim);
+      scatterKey(tile, key, reference, headDim);
+    }
+    return;
+  }
   const masks = folded + size;
   if (grain == ELEMENT) {
     const zero = opaqueZero();
@@ -209,13 +238,16 @@ export function delta_unfold(
   const now = reference;
   const latest = reference + 64;
   for (let i: usize = 0; i < size; i += 16) store<u32>(latest + (i >> 2), <u32>(folded + i));
-  let values = masks + 2 * TILE;
+  const bitsPerKey = chunkBits(headDim);
+  const ones: u32 = (<u32>1 << bitsPerKey) - 1;
+  let values = masks + (<usize>bitsPerKey << 3);
   for (let key: usize = 0; key < <usize>TILE; key += 4) {
-    const mask = masks + 2 * key;
-    let bits0 = key ? <u32>load<u16>(mask - 2) : 0;
-    let bits1 = <u32>load<u16>(mask);
-    let bits2 = <u32>load<u16>(mask, 2);
-    let bits3 = <u32>load<u16>(mask, 4);
+    const at = masks + ((key * <usize>bitsPerKey) >> 3);
+    const bits: u64 = bitsPerKey == 4 ? <u64>load<u16>(at) : bitsPerKey == 8 ? <u64>load<u32>(at) : load<u64>(at);
+    let bits0 = <u32>bits & ones;
+    let bits1 = <u32>(bits >> bitsPerKey) & ones;
+    let bits2 = <u32>(bits >> (2 * bitsPerKey)) & ones;
+    let bits3 = <u32>(bits >> (3 * bitsPerKey)) & ones;
     let values0 = values;
     let values1 = values0 + (<usize>popcnt(bits0) << 4);
     let values2 = values1 + (<usize>popcnt(bits1) << 4);

@@ -1,4 +1,6 @@
-export { cache_store_keys_delta, cache_store_keys_grid } from "./delta-store";
+export {
+  cache_last_reference, cache_store_keys_delta, cache_store_keys_grid, cache_store_references, far_keys,
+} from "./delta-store";
 export { attention_range_f32 } from "./full-f32";
 export { delta_fold, delta_unfold, expand_table } from "./fold";
 export { map_rows } from "./grid";

@@ -1,7 +1,7 @@
 import { expF32 } from "../ops/exp";
 import { blockOf, max4, RANGE, TILE, touchParts } from "./layout";
 import {
-  cutoffOf, farBlocks, groupOf, headDimOf, keyBlocks, sinkOf, valueBlocks, windowStart,
+  cutoffOf, farBlocks, groupOf, headDimOf, keyBlocks, keyPart, sinkOf, valueBlocks, windowStart,
 } from "./parameters";
 import { STEP, valueProduct, valueProductSome } from "./product";
 import { queryBytes } from "./queries";
@@ -33,7 +33,7 @@ export function newestPeak(
   index: i32,
 ): v128 {
   const headDim = headDimOf(parameters);
-  const keyOffset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const keyOffset = keyPart(parameters, index);
   const unfolded = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
   const newest = max(0, at - TILE + 1) & ~(TILE - 1);
   for (; tile <= at; tile = tile < newest ? newest : tile + TILE) {
@@ -134,6 +134,7 @@ export function attention_range_int8(
   const bytes = <usize>headDim << 2;
   const scalesAt = <usize>headDim << 6;
   const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const keyOffset = keyPart(parameters, index);
   const delta = farBlocks(parameters) != 0;
   const keys = keyBlocks(parameters);
   const values = valueBlocks(parameters);
@@ -163,7 +164,7 @@ export function attention_range_int8(
       if (cutoff > 0) touchParts(values + tableAt, values + tableAt, blocks, offset + scalesAt, 256);
     }
     keysMultiplied += integerScores(
-      work, parameters, offset, query, position, first, some, start, most, work + TILES, work + NEAR);
+      work, parameters, keyOffset, query, position, first, some, start, most, work + TILES, work + NEAR);
     for (let r = 0; r < some; r++) {
       const row = first + r;
       const at = position + row / group;
@@ -176,7 +177,7 @@ export function attention_range_int8(
       const constants = query + <usize>r * querySize + (<usize>headDim << 1);
       let largest = f32x4.splat(-Infinity);
       for (let k = 0; k < count; k += TILE) {
-        const scales = delta ? 0 : blockOf(keys, start + k) + offset + scalesAt;
+        const scales = delta ? 0 : blockOf(keys, start + k) + keyOffset + scalesAt;
         largest = scaleScores(
           scores + (<usize>k << 2), load<i32>(constants, 4), scales, min(TILE, count - k), largest);
       }

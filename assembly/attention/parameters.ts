@@ -3,6 +3,7 @@
 //  12 i32 [positions]: first key of the window of a query there
 //  16 grain   20 table of `expand_table`   24 sink   28 f32 value cutoff   32 headDim   36 query heads per KV head
 //  40 1: queries have 15 bits (keys on a grid in the raw basis)   44 table of merged spans, 0 when none are ever merged
+//  48 u8 [layers · kvHeads][headDim]: references of the last key   52 the same after the pass that is computed now
 // An address in the table of far blocks is odd when the block is folded.
 
 // @ts-ignore: decorator
@@ -65,4 +66,22 @@ export function longQueries(parameters: usize): bool {
 @inline
 export function mergedSpansTable(parameters: usize): usize {
   return <usize>load<u32>(parameters, 44);
+}
+/** Two buffers, exchanged when a pass is committed: one that fails has changed nothing. */
+// @ts-ignore: decorator
+@inline
+export function lastReference(parameters: usize): usize {
+  return <usize>load<u32>(parameters, 48);
+}
+// @ts-ignore: decorator
+@inline
+export function nextReference(parameters: usize): usize {
+  return <usize>load<u32>(parameters, 52);
+}
+/** Offset of the keys of `index` (layer · kvHeads + KV head) in a block; delta attention keeps no scales with them. */
+// @ts-ignore: decorator
+@inline
+export function keyPart(parameters: usize, index: i32): usize {
+  const headDim = headDimOf(parameters);
+  return <usize>index * <usize>(farBlocks(parameters) ? headDim : headDim + 4) << 6;
 }

@@ -2,7 +2,7 @@ import { expF32 } from "../ops/exp";
 import { attention_peaks_int8, attention_range_int8, CODES, LIST, listBits, NEAR, neededGroups, newestPeak, SUMS, TILE_SCALES, TILES } from "./int8";
 import { blockOf, hoisted, max4, opaqueZero, RANGE, SPAN, TILE } from "./layout";
 import { merged_spans, mergedPart, paddedRuns } from "./merge";
-import { cutoffOf, groupOf, headDimOf, longQueries, sinkOf, valueBlocks, windowStart } from "./parameters";
+import { cutoffOf, groupOf, headDimOf, keyPart, longQueries, sinkOf, valueBlocks, windowStart } from "./parameters";
 import { STEP, storeSteps, valueProduct, valueProductSome } from "./product";
 import { queryBytes } from "./queries";
 import { farTiles, integerScores, tileScores } from "./scores";
@@ -176,6 +176,7 @@ function mixedRange(
   const stateSize = stateBytes(headDim);
   const querySize = queryBytes(headDim);
   const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const keyOffset = keyPart(parameters, index);
   const own = work + SUMS + (<usize>headDim << 4);
   const sinkTile = start == 0 && sinkOf(parameters) > 0 ? 0 : -1;
   // Each span begins a tile, and so do the keys after them.
@@ -206,7 +207,7 @@ function mixedRange(
     }
     if (plainKeys)
       keysMultiplied += integerScores(
-        work + (<usize>tile << 8), parameters, offset, query, position, first, some, plainStart, most, work + TILES, work + NEAR);
+        work + (<usize>tile << 8), parameters, keyOffset, query, position, first, some, plainStart, most, work + TILES, work + NEAR);
     for (let r = 0; r < some; r++) {
       const row = first + r;
       const at = position + row / group;

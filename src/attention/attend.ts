@@ -105,26 +105,26 @@ function storeKeys(
     return;
   }
   const stage = tokens === 1 ? 1 : 0;
+  const { parameters } = cache;
+  const [limits, squares, limit] = [map + grid.limits, map + grid.squares, delta.limits[index] as number];
+  const counters = cache.counters + keyCounters(cache.layers * kvHeads, stage, index);
   kernels.cache_store_keys_delta(
-    keyTable,
-    offset,
-    delta.farTable,
-    index * headDim * 64,
+    parameters,
+    index,
     keys,
     stride,
     tokens,
     position,
-    headDim,
     map,
     grid.matrix,
-    delta.grain,
-    delta.sink,
-    map + grid.limits,
-    map + grid.squares,
-    delta.limits[index] as number,
-    cache.counters + keyCounters(cache.layers * kvHeads, stage, index),
+    limits,
+    squares,
+    limit,
+    counters,
     work,
   );
+  const [from, to] = [kernels.far_keys(parameters, position - 1), kernels.far_keys(parameters, position + tokens - 1)];
+  kernels.cache_store_references(parameters, index, from, to, limits, squares, limit, work);
 }
 
 /**

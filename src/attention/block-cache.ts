@@ -6,15 +6,16 @@ import type { KeyValueCache } from "./cache.js";
 import type { SharedConstants } from "./constants.js";
 import { type AttentionStats, counterBytes } from "./counters.js";
 import type { CacheDescriptor } from "./descriptor.js";
-import { foldBlock } from "./fold.js";
+import { foldReferences, unfoldReferences } from "./fold.js";
 import { BLOCK, blockBytes, type CacheKind, SPAN } from "./layout.js";
 import { growMerged, looseBytes, mergedRuns, merges, packMerged, spansMergedAt } from "./merge.js";
 import type { AttentionPolicy } from "./policy.js";
+import { findReferences } from "./references.js";
 import { restoreCache, saveCache } from "./saved.js";
 import { attentionStats } from "./stats.js";
 
 /** Tokens for which whole keys are kept behind the window, so that a truncation by less costs no new prefill. */
-const SLACK = 128;
+const SLACK = 16;
 
 export interface CacheParts {
   pool: BlockPool;
@@ -28,8 +29,9 @@ export interface CacheParts {
 }
 
 /**
- * A cache of blocks of 64 tokens. Delta caches have a third table, of references, and fold what has left the window. In row
- * grain spans of 512 tokens are then merged: the runs replace keys, values and references.
+ * A cache of blocks of 64 tokens. Delta caches have a third table, of the references of keys that have left the window of
+ * the last query; full blocks of them are folded. Whole keys are dropped when they have left the window. In row grain spans
+ * of 256 tokens are then merged: the runs replace keys, values and references.
  */
 export class BlockCache implements KeyValueCache {
   readonly descriptor: CacheDescriptor;
@@ -42,7 +44,10 @@ export class BlockCache implements KeyValueCache {
   readonly #owned: number;
   readonly #record: number | undefined;
   #length = 0;
+  /** Blocks, from the first, whose references are folded. */
   #folded = 0;
+  /** Blocks, from the first, whose whole keys were dropped. */
+  #dropped = 0;
   #packed = 0;
   /** Spans of which only the runs are left. */
   #freed = 0;
@@ -62,13 +67,15 @@ export class BlockCache implements KeyValueCache {
       return result;
     };
     try {
-      this.keys = table(bytes);
+      // Keys on a grid need no scales.
+      this.keys = table(policy.delta ? heads * config.headDim * BLOCK : bytes);
       this.values = table(bytes);
       this.far = policy.delta ? table(heads * config.headDim * BLOCK) : undefined;
       this.merged = merges(policy)
         ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN))
         : undefined;
-      this.#owned = pool.take(64 + counterBytes(heads));
+      const references = policy.delta ? heads * config.headDim : 0;
+      this.#owned = pool.take(64 + counterBytes(heads) + 2 * references);
       owned.push(this.#owned);
       this.#record = parts.record ? pool.take(heads * config.headDim ** 2 * 4) : undefined;
     } catch (error) {
@@ -91,6 +98,8 @@ export class BlockCache implements KeyValueCache {
       config.heads / config.kvHeads,
       policy.grid && policy.basis === "raw" ? 1 : 0,
       this.merged?.address ?? 0,
+      this.#owned + 64 + counterBytes(heads),
+      this.#owned + 64 + counterBytes(heads) + heads * config.headDim,
     ]);
     pool.memory.f32(this.#owned, 16)[7] = policy.valueCutoff;
     const { layers, kvHeads, headDim } = config;
@@ -107,9 +116,6 @@ export class BlockCache implements KeyValueCache {
       counters: this.#owned + 64,
       grid: constants.grid,
       delta: this.far && {
-        farTable: this.far.address,
-        grain: policy.grain,
-        sink: policy.sink,
         limits: policy.thresholds.map((theta) => theta * theta),
         merges: this.merged !== undefined,
       },
@@ -149,19 +155,27 @@ export class BlockCache implements KeyValueCache {
         {},
         "Start a new session, truncate this one, or load the model with a longer contextLength",
       );
-    const before = this.values.count;
+    const before = this.tables.map((table) => table.count);
     const spans = this.merged?.count ?? 0;
     try {
       this.#growMerged(length);
       for (const table of this.tables) {
-        if (tokens > 0 && this.#length % BLOCK) table.own(before - 1);
-        table.grow(Math.ceil(length / BLOCK));
+        const used = this.#used(table, this.#length);
+        if (tokens > 0 && used % BLOCK) table.own(Math.floor(used / BLOCK));
+        table.grow(Math.ceil(this.#used(table, length) / BLOCK));
       }
     } catch (error) {
-      for (const table of this.tables) table.shrink(before);
+      this.tables.forEach((table, i) => {
+        table.shrink(before[i] as number);
+      });
       this.merged?.shrink(spans);
       throw error;
     }
+  }
+
+  /** Tokens a table has entries for: references are those of keys that have left the window of the last query. */
+  #used(table: BlockTable, length: number): number {
+    return table === this.far && length > 0 ? this.parts.policy.windowStart(length - 1) : length;
   }
 
   commit(tokens: number): void {
@@ -169,6 +183,10 @@ export class BlockCache implements KeyValueCache {
     if (!(tokens >= 0) || this.#length + tokens > this.values.count * BLOCK)
       throw new SessionError(`${tokens} tokens were committed without room for them`, {}, "Reserve them first");
     this.#length += tokens;
+    if (tokens > 0 && this.far) {
+      const words = this.parts.pool.memory.u32(this.#owned, 16);
+      words.set([words[13] as number, words[12] as number], 12);
+    }
     this.#fold();
     this.#pack();
   }
@@ -177,20 +195,39 @@ export class BlockCache implements KeyValueCache {
     this.#alive();
     if (!Number.isInteger(length) || length < 0)
       throw new SessionError(`A cache cannot be truncated to ${length} tokens`);
-    const kept = Math.min(length, this.#length);
-    // Whole keys exist from block #folded on: what comes next needs them in its window, and the last key's reference.
-    const folded = this.#folded * BLOCK;
     const { policy } = this.parts;
-    const usable =
-      kept === this.#length ||
-      (kept > folded && policy.windowStart(kept) >= folded && spansMergedAt(policy, kept) >= this.#freed);
-    this.#length = usable || folded === 0 ? kept : 0;
-    if (this.#length === 0) this.#folded = this.#freed = 0;
-    for (const table of this.tables) table.shrink(Math.ceil(this.#length / BLOCK));
-    const spans = spansMergedAt(policy, this.#length);
+    let kept = Math.min(length, this.#length);
+    if (kept < this.#length && this.far && !this.#walkBack(kept)) kept = 0;
+    this.#length = kept;
+    if (kept === 0) this.#dropped = this.#folded = this.#freed = 0;
+    for (const table of this.tables) table.shrink(Math.ceil(this.#used(table, kept) / BLOCK));
+    const spans = spansMergedAt(policy, kept);
     this.merged?.shrink(spans);
     this.#packed = Math.min(this.#packed, spans);
-    return this.#length;
+    return kept;
+  }
+
+  /**
+   * Makes what the next key needs after `length` others: the references of the last, and unfolded the last block of those
+   * outside the window. False when whole keys that are in the window again were dropped.
+   */
+  #walkBack(length: number): boolean {
+    const { policy } = this.parts;
+    const window = length > 0 ? policy.windowStart(length - 1) : 0;
+    const last = Math.ceil(window / BLOCK) - 1;
+    if (length === 0 || window < this.#dropped * BLOCK || spansMergedAt(policy, length) < this.#freed) return false;
+    if (last >= 0 && !this.far?.block(last)) return false;
+    try {
+      if (last >= 0 && last < this.#folded) {
+        unfoldReferences(this, last);
+        this.#folded = last;
+      }
+      findReferences(this, window, window, length);
+      return true;
+    } catch (error) {
+      if (error instanceof MemoryError) return false;
+      throw error;
+    }
   }
 
   fork(): KeyValueCache {
@@ -202,12 +239,17 @@ export class BlockCache implements KeyValueCache {
     if (this.merged) copy.merged?.shareWith(this.merged);
     copy.#length = this.#length;
     copy.#folded = this.#folded;
+    copy.#dropped = this.#dropped;
     copy.#packed = this.#packed;
     copy.#freed = this.#freed;
     try {
       copy.truncate(this.#length);
-      const last = Math.ceil(this.#length / BLOCK) - 1;
-      if (this.#length % BLOCK) for (const table of copy.tables) table.own(last);
+      for (const table of copy.tables) {
+        const used = copy.#used(table, this.#length);
+        if (used % BLOCK) table.own(Math.floor(used / BLOCK));
+      }
+      const window = this.far ? this.#used(this.far, this.#length) : 0;
+      findReferences(copy, window, window, this.#length);
     } catch (error) {
       copy.dispose();
       throw error;
@@ -223,15 +265,20 @@ export class BlockCache implements KeyValueCache {
   restore(bytes: Uint8Array): void {
     this.#alive();
     let changed = false;
+    let far = 0;
     try {
-      restoreCache(this, bytes, (length, folded, freed) => {
+      restoreCache(this, bytes, (saved) => {
         changed = true;
         this.truncate(0);
-        this.reserve(length);
-        this.#length = length;
-        this.#folded = folded;
-        this.#freed = freed;
+        this.reserve(saved.length);
+        this.far?.grow(Math.ceil(saved.far / BLOCK));
+        this.#length = saved.length;
+        this.#folded = saved.folded;
+        this.#dropped = saved.dropped;
+        this.#freed = saved.freed;
+        far = saved.far;
       });
+      this.#settle(far);
       this.#mergeAgain();
     } catch (error) {
       if (changed) this.truncate(0);
@@ -254,18 +301,37 @@ export class BlockCache implements KeyValueCache {
     this.parts.pool.release(this.parts.constants.block.address);
   }
 
-  /** Folds the blocks that no coming query has in its window, but never the one the next reference follows from. */
+  /** After `restore`: the saved session may have had a larger or smaller window, and references of `far` keys. */
+  #settle(far: number): void {
+    if (!this.far || this.#length === 0) return;
+    const window = this.parts.policy.windowStart(this.#length - 1);
+    const last = Math.ceil(window / BLOCK) - 1;
+    if (last >= 0 && last < this.#folded) {
+      unfoldReferences(this, last);
+      this.#folded = last;
+    }
+    findReferences(this, Math.min(far, window), window, this.#length);
+    this.far.shrink(Math.ceil(window / BLOCK));
+    this.#folded = Math.min(this.#folded, Math.max(0, last));
+  }
+
+  /**
+   * Folds full blocks of references, but never the one the next follows from, and drops whole keys that no coming query has
+   * in its window.
+   */
   #fold(): void {
     if (!this.far) return;
     const { policy, contextLength } = this.parts;
+    const last = Math.ceil(this.#used(this.far, this.#length) / BLOCK) - 1;
     const next = Math.min(Math.max(this.#length - SLACK, 0), contextLength - 1);
-    const end = Math.min(Math.floor(policy.windowStart(next) / BLOCK), Math.ceil(this.#length / BLOCK) - 1);
+    const window = Math.floor(policy.windowStart(next) / BLOCK);
     try {
-      for (; this.#folded < end; this.#folded++) foldBlock(this, this.#folded);
+      for (; this.#folded < last; this.#folded++) foldReferences(this, this.#folded);
     } catch (error) {
       // Folding only saves memory: without room for it the block stays whole for now.
       if (!(error instanceof MemoryError)) throw error;
     }
+    for (; this.#dropped < Math.min(window, this.#folded); this.#dropped++) this.keys.set(this.#dropped, undefined);
   }
 
   #growMerged(length: number): void {
@@ -290,7 +356,7 @@ export class BlockCache implements KeyValueCache {
       if (!(error instanceof MemoryError)) throw error;
     }
     const end = Math.min(this.#packed, spansMergedAt(policy, this.#length - SLACK));
-    for (; this.#freed < end && (this.#freed + 1) * SPAN <= this.#folded * BLOCK; this.#freed++)
+    for (; this.#freed < end && (this.#freed + 1) * SPAN <= this.#dropped * BLOCK; this.#freed++)
       for (let block = (this.#freed * SPAN) / BLOCK; block * BLOCK < (this.#freed + 1) * SPAN; block++)
         for (const table of this.tables) table.set(block, undefined);
   }

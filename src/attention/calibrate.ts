@@ -1,7 +1,7 @@
 import type { ModelConfig } from "../model/config.js";
 import { type CalibratedHead, type Calibration, encodeMatrix } from "./calibration.js";
-import { SPARSITIES } from "./policy.js";
 import { eigenSymmetric, multiply } from "./symmetric.js";
+import { balancedThresholds, equalThresholds, type SparsityCurve, sparsityCurve } from "./thresholds.js";
 
 /** What a recording cache saw of one layer and KV head, after RoPE. */
 export interface RecordedHead {
@@ -42,15 +42,25 @@ export function calibrate(
 ): Calibration {
   const { layers, kvHeads, headDim } = config;
   const heads: CalibratedHead[] = [];
+  const chunkCurves: SparsityCurve[] = [];
   for (let index = 0; index < layers * kvHeads; index++) {
     const windows = recordings.map((heads) => heads[index] as RecordedHead);
-    heads.push(calibrateHead(windows, headDim, options));
+    heads.push(calibrateHead(windows, headDim, options, chunkCurves));
     options.onProgress?.((index + 1) / (layers * kvHeads));
   }
+  balancedThresholds(chunkCurves).forEach((list, index) => {
+    (heads[index] as CalibratedHead).thresholds["chunk/score"] = list.map(six);
+  });
   return { format: "deltallm-calibration", version: 1, model: options.model, layers, kvHeads, headDim, heads };
 }
 
-function calibrateHead(windows: readonly RecordedHead[], d: number, options: CalibrateOptions): CalibratedHead {
+/** Thresholds of chunks in the score basis depend on all heads: their curves are appended to `chunkCurves`. */
+function calibrateHead(
+  windows: readonly RecordedHead[],
+  d: number,
+  options: CalibrateOptions,
+  chunkCurves: SparsityCurve[],
+): CalibratedHead {
   const turns = turnRows(windows, d, options.ropeTable);
   const rawSteps = radiusSteps(windows, d);
   const thresholds: Record<string, number[]> = {};
@@ -59,8 +69,11 @@ function calibrateHead(windows: readonly RecordedHead[], d: number, options: Cal
     const codes = keys.map((list) =>
       Int16Array.from({ length: list.length }, (_, at) => code(list[at] as number, at % d)),
     );
-    for (const grain of ["element", "chunk", "row"] as const)
-      thresholds[`${grain}/${basis}`] = thresholdsFor(codes, steps, grain);
+    for (const grain of ["element", "chunk", "row"] as const) {
+      const curve = sparsityCurve(codes, steps, grain);
+      thresholds[`${grain}/${basis}`] = equalThresholds(curve).map(six);
+      if (grain === "chunk" && basis === "score") chunkCurves.push(curve);
+    }
   };
   const raw = windows.map(({ keys }) => Float64Array.from(keys));
   measure("raw", raw, rawSteps, []);
@@ -215,54 +228,6 @@ function mapAll(basis: Float64Array, keys: Float64Array, d: number): Float64Arra
   const out = new Float64Array(keys.length);
   for (let at = 0; at < keys.length; at += d) out.set(mapKey(basis, keys.subarray(at, at + d), d), at);
   return out;
-}
-
-/** Thresholds at which the given shares of the differences are dropped, from the sparsity at a series of thresholds. */
-function thresholdsFor(
-  windows: readonly Int16Array[],
-  steps: readonly number[],
-  grain: "element" | "chunk" | "row",
-): number[] {
-  const d = steps.length;
-  const size = grain === "element" ? 1 : grain === "chunk" ? 16 : d;
-  const norm = Math.sqrt(steps.reduce((sum, x) => sum + x * x, 0) / d) * Math.sqrt(size);
-  const known: { theta: number; sparsity: number }[] = [{ theta: 0, sparsity: sparsityAt(windows, steps, size, 0) }];
-  for (let theta = norm / 2; theta < norm * 250; theta *= 1.3) {
-    const sparsity = sparsityAt(windows, steps, size, theta);
-    known.push({ theta, sparsity: Math.max(sparsity, known.at(-1)?.sparsity ?? 0) });
-    if (sparsity > 0.97) break;
-  }
-  return SPARSITIES.map((target) => {
-    const above = known.findIndex(({ sparsity }) => sparsity >= target);
-    if (above < 0) return known.at(-1)?.theta ?? 0;
-    const [low, high] = [known[above - 1], known[above]];
-    if (!low || !high || high.sparsity === low.sparsity) return high?.theta ?? 0;
-    return six(low.theta + ((high.theta - low.theta) * (target - low.sparsity)) / (high.sparsity - low.sparsity));
-  });
-}
-
-/** The walk of delta attention over grid codes; returns the share dropped. */
-function sparsityAt(windows: readonly Int16Array[], steps: readonly number[], size: number, theta: number): number {
-  const d = steps.length;
-  const squares = Float64Array.from(steps, (step) => step * step);
-  const limit = theta * theta;
-  const r = new Int16Array(d);
-  let [dropped, seen] = [0, 0];
-  for (const codes of windows) {
-    r.set(codes.subarray(0, d));
-    seen += codes.length;
-    for (let at = d; at < codes.length; at += d)
-      for (let from = 0; from < d; from += size) {
-        let square = 0;
-        for (let i = from; i < from + size; i++) {
-          const e = (codes[at + i] as number) - (r[i] as number);
-          square += e * e * (squares[i] as number);
-        }
-        if (square > limit) for (let i = from; i < from + size; i++) r[i] = codes[at + i] as number;
-        else dropped += size;
-      }
-  }
-  return dropped / seen;
 }
 
 function transpose(x: Float64Array, d: number): Float64Array {

@@ -27,10 +27,6 @@ export interface CacheDescriptor {
 }
 
 export interface DeltaDescriptor {
-  /** Address of the table of far blocks; odd entries are folded. */
-  readonly farTable: number;
-  readonly grain: 0 | 1 | 2;
-  readonly sink: number;
   /** θ² per layer and KV head. */
   readonly limits: readonly number[];
   /** Row grain: far spans are merged, see merge.ts. */

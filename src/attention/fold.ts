@@ -2,11 +2,14 @@ import type { BlockCache } from "./block-cache.js";
 
 const round16 = (bytes: number) => Math.ceil(bytes / 16) * 16;
 
+/** Kernels read up to 16 bytes beyond a part. */
+const SPARE = 16;
+
 /**
- * Gives back the whole keys of a block, and replaces its references by their folded form: u32 offsets of the parts
- * [layers · kvHeads], then the parts that assembly/attention/fold.ts describes. @throws MemoryError with nothing changed
+ * Replaces the references of a full block by their folded form: u32 offsets of the parts [layers · kvHeads], then the
+ * parts that assembly/attention/fold.ts describes. @throws MemoryError with nothing changed
  */
-export function foldBlock(cache: BlockCache, index: number): void {
+export function foldReferences(cache: BlockCache, index: number): void {
   const { pool, kernels, config, policy } = cache.parts;
   const { memory } = pool;
   const { headDim } = config;
@@ -21,13 +24,35 @@ export function foldBlock(cache: BlockCache, index: number): void {
       offsets[head] = end;
       end += kernels.delta_fold(0, old.address + head * headDim * 64, headDim, policy.grain, work);
     }
+    end += SPARE;
     const folded = pool.take(end);
     memory.u32(folded, heads).set(offsets);
     offsets.forEach((offset, head) => {
       kernels.delta_fold(folded + offset, old.address + head * headDim * 64, headDim, policy.grain, work);
     });
     cache.far.set(index, { address: folded, bytes: end, tag: 1 });
-    cache.keys.set(index, undefined);
+  } finally {
+    memory.free(work);
+  }
+}
+
+/** Undoes `foldReferences`. @throws MemoryError with nothing changed */
+export function unfoldReferences(cache: BlockCache, index: number): void {
+  const { pool, kernels, config, policy, constants } = cache.parts;
+  const { memory } = pool;
+  const { headDim } = config;
+  const old = cache.far?.block(index);
+  if (!cache.far || !old?.tag) return;
+  const bytes = cache.far.bytesPerBlock;
+  const work = memory.alloc(256, "unfolding keys");
+  try {
+    const address = pool.take(bytes);
+    const offsets = memory.u32(old.address, config.layers * config.kvHeads).slice();
+    offsets.forEach((offset, head) => {
+      const tile = address + head * headDim * 64;
+      kernels.delta_unfold(tile, old.address + offset, headDim, policy.grain, constants.expandTable, work);
+    });
+    cache.far.set(index, { address, bytes, tag: 0 });
   } finally {
     memory.free(work);
   }
@@ -41,17 +66,26 @@ export function isFoldedBlock(bytes: Uint8Array, heads: number, headDim: number,
   for (let head = 0; head < heads; head++) {
     if (view.getUint32(head * 4, true) !== end) return false;
     const masks = end + (grain === 2 ? 0 : headDim);
-    const maskBytes = grain === 2 ? 8 : grain === 1 ? 126 : headDim * 8;
+    const chunkBits = headDim <= 64 ? 4 : headDim <= 128 ? 8 : 16;
+    const maskBytes = grain === 2 ? 8 : grain === 1 ? chunkBits * 8 : headDim * 8;
     if (masks + maskBytes > bytes.length) return false;
     let ones = 0;
     for (let i = 0; i < maskBytes; i++) for (let rest = bytes[masks + i] as number; rest; rest &= rest - 1) ones++;
     if (grain === 2 && !((bytes[masks] as number) & 1)) return false;
-    if (grain === 1)
-      for (let key = 0; key < 63; key++) if (view.getUint16(masks + key * 2, true) >>> (headDim / 16)) return false;
+    if (grain === 1 && !chunkMasksFit(bytes.subarray(masks, masks + maskBytes), chunkBits, headDim / 16)) return false;
     end +=
       grain === 2
-        ? 32 + Math.ceil(ones / 8) * 8 * headDim
-        : (headDim + maskBytes + (grain === 1 ? 2 + ones * 16 : ones) + 31) & ~15;
+        ? 16 + Math.ceil(ones / 8) * 8 * headDim
+        : (headDim + maskBytes + ones * (grain === 1 ? 16 : 1) + 3) & ~3;
   }
-  return end === bytes.length;
+  return end + SPARE === bytes.length;
+}
+
+/** Whether no mask names a chunk beyond the last, and the first key, which is whole, none at all. */
+function chunkMasksFit(masks: Uint8Array, bitsPerKey: number, chunks: number): boolean {
+  for (let bit = 0; bit < masks.length * 8; bit++) {
+    const set = ((masks[bit >> 3] as number) >> (bit & 7)) & 1;
+    if (set && (bit < bitsPerKey || bit % bitsPerKey >= chunks)) return false;
+  }
+  return true;
 }

@@ -56,23 +56,38 @@ export interface AttentionKernels {
     work: number,
   ): void;
   cache_store_keys_delta(
-    blocks: number,
-    offset: number,
-    farBlocks: number,
-    farOffset: number,
+    parameters: number,
+    index: number,
     keys: number,
     stride: number,
     tokens: number,
     position: number,
-    headDim: number,
     map: number,
     matrix: number,
-    grain: number,
-    sink: number,
     limits: number,
     squares: number,
     limit: number,
     counters: number,
+    work: number,
+  ): void;
+  cache_store_references(
+    parameters: number,
+    index: number,
+    from: number,
+    to: number,
+    limits: number,
+    squares: number,
+    limit: number,
+    work: number,
+  ): void;
+  far_keys(parameters: number, position: number): number;
+  cache_last_reference(
+    parameters: number,
+    index: number,
+    length: number,
+    limits: number,
+    squares: number,
+    limit: number,
     work: number,
   ): void;
   record_moments(sums: number, q: number, stride: number, rows: number, group: number, headDim: number): void;

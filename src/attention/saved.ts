@@ -7,15 +7,31 @@ import { BLOCK, SPAN } from "./layout.js";
 import { isMergedBlock, spansMergedAt } from "./merge.js";
 
 const MAGIC = 0x564b4c44; // "DLKV"
-const VERSION = 3;
-const WORDS = 13;
+const VERSION = 4;
+const WORDS = 15;
 const HEADER = WORDS * 4;
 const LENGTH = 10;
 const FOLDED = 11;
-const FREED = 12;
+const DROPPED = 12;
+const FREED = 13;
+const FAR = 14;
+
+/** How far a session has come. */
+export interface Progress {
+  /** Tokens. */
+  length: number;
+  /** Blocks whose references are folded. */
+  folded: number;
+  /** Blocks without whole keys. */
+  dropped: number;
+  /** Spans of which only the runs are left. */
+  freed: number;
+  /** Keys that have references. */
+  far: number;
+}
 
 /** What must be equal for the bytes of one cache to mean the same in another. */
-function header(cache: BlockCache, length: number, folded: number, freed: number): number[] {
+function header(cache: BlockCache, progress: Progress): number[] {
   const { config, kind, policy } = cache.parts;
   const { layers, kvHeads, headDim } = config;
   return [
@@ -29,9 +45,11 @@ function header(cache: BlockCache, length: number, folded: number, freed: number
     policy.grid ? (policy.basis === "score" ? 2 : 1) : 0,
     fingerprint([policy.sink, ...policy.thresholds]),
     fingerprint((policy.grid ?? []).flatMap((head) => (policy.basis === "score" ? basisDigits(head) : head.rawSteps))),
-    length,
-    folded,
-    freed,
+    progress.length,
+    progress.folded,
+    progress.dropped,
+    progress.freed,
+    progress.far,
   ];
 }
 
@@ -74,18 +92,20 @@ export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
     pieces.push(new Uint8Array(Uint32Array.of(piece.length).buffer), piece);
   }
   const first = (freed * SPAN) / BLOCK;
-  let folded = first;
+  let [folded, dropped] = [first, first];
   for (let block = first; block < blocks; block++) {
-    if (!cache.keys.block(block)) folded++;
+    if (cache.far?.block(block)?.tag) folded++;
+    if (!cache.keys.block(block)) dropped++;
     for (const table of cache.tables) {
       const view = table.view(block);
       if (table.block(block)?.tag) pieces.push(new Uint8Array(Uint32Array.of(view.length).buffer));
       pieces.push(view);
     }
   }
+  const far = cache.far && cache.length > 0 ? cache.parts.policy.windowStart(cache.length - 1) : 0;
   const bytes = new Uint8Array(HEADER + pieces.reduce((sum, piece) => sum + piece.length, 0));
   const view = new DataView(bytes.buffer);
-  header(cache, cache.length, folded, freed).forEach((word, i) => {
+  header(cache, { length: cache.length, folded, dropped, freed, far }).forEach((word, i) => {
     view.setUint32(i * 4, word, true);
   });
   let at = HEADER;
@@ -100,11 +120,7 @@ export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
  * Checks everything, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the blocks.
  * @throws SessionError before anything has changed
  */
-export function restoreCache(
-  cache: BlockCache,
-  bytes: Uint8Array,
-  reset: (length: number, folded: number, freed: number) => void,
-): void {
+export function restoreCache(cache: BlockCache, bytes: Uint8Array, reset: (saved: Progress) => void): void {
   const foreign = (what: string) =>
     new SessionError(
       `The saved session cannot be restored: ${what}`,
@@ -113,19 +129,28 @@ export function restoreCache(
     );
   if (bytes.length < HEADER) throw foreign("it is cut off");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  header(cache, 0, 0, 0).forEach((word, i) => {
+  header(cache, { length: 0, folded: 0, dropped: 0, freed: 0, far: 0 }).forEach((word, i) => {
     if (i < LENGTH && view.getUint32(i * 4, true) !== word) throw foreign(names[i] as string);
   });
-  const length = view.getUint32(LENGTH * 4, true);
-  const folded = view.getUint32(FOLDED * 4, true);
-  const freed = view.getUint32(FREED * 4, true);
+  const word = (index: number) => view.getUint32(index * 4, true);
+  const [length, folded, dropped, freed, far] = [word(LENGTH), word(FOLDED), word(DROPPED), word(FREED), word(FAR)];
   const { contextLength, config, policy, pool } = cache.parts;
   if (length > contextLength) throw foreign(`it has ${length} tokens, the context length is ${contextLength}`);
   const blocks = Math.ceil(length / BLOCK);
-  const mostFolded = length && cache.far ? Math.min(blocks - 1, Math.floor(windowEnd(cache, length) / BLOCK)) : 0;
+  const farBlocks = Math.ceil(far / BLOCK);
+  // Whole keys must be there from the window of the last query on, whatever it was in the session that was saved.
+  const window = length && cache.far ? policy.windowStart(length - 1) : 0;
   const mostFreed = cache.merged ? spansMergedAt(policy, length) : 0;
   const first = (freed * SPAN) / BLOCK;
-  if (folded > mostFolded || freed > mostFreed || folded < first) throw foreign("keys are missing");
+  if (
+    far > (cache.far ? length : 0) ||
+    folded > Math.max(0, farBlocks - 1) ||
+    dropped > Math.min(folded, Math.floor(window / BLOCK)) ||
+    freed > mostFreed ||
+    dropped < first ||
+    (freed > 0 && Math.ceil(window / BLOCK) <= first)
+  )
+    throw foreign("keys are missing");
   const heads = config.layers * config.kvHeads;
   const parts: Uint8Array[][] = [];
   let at = HEADER;
@@ -142,9 +167,12 @@ export function restoreCache(
     return piece;
   });
   for (let block = first; block < blocks; block++) {
-    const whole = block >= folded;
-    const part = [whole ? take(cache.keys.bytesPerBlock) : new Uint8Array(0), take(cache.values.bytesPerBlock)];
-    if (cache.far && whole) part.push(take(cache.far.bytesPerBlock));
+    const part = [
+      block < dropped ? new Uint8Array(0) : take(cache.keys.bytesPerBlock),
+      take(cache.values.bytesPerBlock),
+    ];
+    if (block >= farBlocks) part.push(new Uint8Array(0));
+    else if (cache.far && block >= folded) part.push(take(cache.far.bytesPerBlock));
     else if (cache.far) {
       const piece = takeSized();
       if (!isFoldedBlock(piece, heads, config.headDim, policy.grain)) throw foreign("folded keys are damaged");
@@ -153,7 +181,7 @@ export function restoreCache(
     parts.push(part);
   }
   if (at !== bytes.length) throw foreign("it is too long");
-  reset(length, folded, freed);
+  reset({ length, folded, dropped, freed, far });
   const put = (table: BlockTable | undefined, index: number, piece: Uint8Array, tag: 0 | 1) => {
     const address = pool.take(piece.length);
     pool.memory.u8(address, piece.length).set(piece);
@@ -167,14 +195,9 @@ export function restoreCache(
     const block = first + i;
     cache.tables.forEach((table, i) => {
       const piece = part[i] as Uint8Array;
-      if (block >= folded || table === cache.values) table.view(block).set(piece);
-      else if (table === cache.keys) table.set(block, undefined);
+      if (table === cache.keys && block < dropped) table.set(block, undefined);
+      else if (table !== cache.far || block >= folded) table.view(block).set(piece);
       else put(table, block, piece, 1);
     });
   });
-}
-
-/** First key that is in the window of the next query, or of the last possible one. */
-function windowEnd(cache: BlockCache, length: number): number {
-  return cache.parts.policy.windowStart(Math.min(length, cache.parts.contextLength - 1));
 }

@@ -229,8 +229,10 @@ for (const grain of ["element", "chunk", "row"] as const)
     origin.cache.dispose();
     origin.cache = fork;
     assert.is(firstDifference(origin.run(...second), next), -1);
-    assert.is(origin.cache.truncate(700), 700);
-    assert.is(firstDifference(origin.run(...second), next), -1);
+    // 766 is in a block whose references are folded, and near enough to the end for whole keys.
+    const tail = (x: Float32Array) => x.slice((x.length / 80) * 66);
+    assert.is(origin.cache.truncate(766), 766);
+    assert.is(firstDifference(origin.run(tail(second[0]), tail(second[1]), tail(second[2])), tail(next)), -1);
     assert.is(origin.cache.truncate(100), 0);
     assert.is(firstDifference(origin.run(...first), out), -1);
     for (let at = 0; at < saved.length; at += 97) {
