@@ -23,7 +23,10 @@ export function installTools() {
   if (status !== 0) throw new Error("npm ci failed in runtime-tests");
 }
 
-export async function buildBrowser() {
+/**
+ * @param shared modules of dist/ whose exports the engine passes on, for the parts of the package that run in Node
+ */
+export async function buildBrowser(shared = []) {
   installTools();
   const { build } = createRequire(join(tools, "package.json"))("esbuild");
   const common = {
@@ -34,7 +37,15 @@ export async function buildBrowser() {
     minify: true,
     logLevel: "warning",
   };
-  await build({ ...common, entryPoints: [join(out, "engine.js")], outfile: join(out, "deltallm-engine.js") });
+  await build({
+    ...common,
+    stdin: {
+      contents: ["./engine.js", ...shared].map((path) => `export * from ${JSON.stringify(path)};`).join("\n"),
+      resolveDir: out,
+    },
+    outfile: join(out, "deltallm-engine.js"),
+    plugins: [weightsFolder],
+  });
   const engine = readFileSync(join(out, "deltallm-engine.js"));
   const packed = gzipSync(engine, { level: 9 });
   writeFileSync(join(out, "engine-text.js"), `export const engineText="${packed.toString("base64")}";\n`);
@@ -50,5 +61,17 @@ export async function buildBrowser() {
   };
   console.error(["deltallm.js", "deltallm-engine.js", "engine-text.js"].map(size).join("\n"));
 }
+
+/** The bundle lies a folder deeper than the module that looks for weights/. */
+const weightsFolder = {
+  name: "weights folder",
+  setup({ onLoad }) {
+    onLoad({ filter: /dist[\\/]embedded\.js$/ }, ({ path }) => {
+      const contents = readFileSync(path, "utf8").replace('"../weights/"', '"../../weights/"');
+      if (!contents.includes('"../../weights/"')) throw new Error(`${path} does not look for ../weights/`);
+      return { contents };
+    });
+  },
+};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildBrowser();

@@ -1,10 +1,12 @@
-// Makes dist/ what is published: the modules for Node, Deno and Bun as a few files without comments, and of the
-// declarations only those that the entry points lead to. The next build (scripts/setup.mjs) writes everything anew.
+// Makes dist/ what is published. Everything the package computes is in one file for all runtimes, the engine
+// (browser/deltallm-engine.js); the entry points for Node, Deno and Bun and the command line are a few files that import
+// it. Of the declarations only those are kept that the entry points lead to. The next build (scripts/setup.mjs) writes
+// everything anew.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { installTools } from "./build-browser.mjs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { buildBrowser, installTools } from "./build-browser.mjs";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
 const dist = join(root, "dist");
@@ -12,12 +14,12 @@ const dist = join(root, "dist");
 installTools();
 const { build } = createRequire(join(root, "runtime-tests/package.json"))("esbuild");
 const before = readdirSync(dist, { recursive: true }).map(String);
-// Shared parts lie in dist/ itself: what they name by their own address, the worker and weights/, is beside it.
+/** Modules outside the command line that something here imports. */
+const shared = new Set();
 const { outputFiles } = await build({
   entryPoints: {
-    index: join(dist, "index.js"),
     story: join(dist, "story.js"),
-    worker: join(dist, "model/worker.js"),
+    "browser/worker": join(dist, "model/worker.js"),
     "cli/main": join(dist, "cli/main.js"),
   },
   outdir: dist,
@@ -29,20 +31,39 @@ const { outputFiles } = await build({
   platform: "node",
   target: "es2022",
   packages: "external",
-  external: ["./engine-text.js"],
+  plugins: [
+    {
+      name: "engine",
+      setup({ onResolve }) {
+        onResolve({ filter: /^\./ }, ({ path, resolveDir }) => {
+          const module = relative(dist, join(resolveDir, path)).replaceAll("\\", "/");
+          if (/^(cli|eval)\//.test(module)) return undefined;
+          shared.add(`../${module}`);
+          return { path: "deltallm/engine", external: true };
+        });
+      },
+    },
+  ],
   logLevel: "warning",
 });
+// Of all that the engine passes on, only the public names.
+const names = Object.keys(await import(pathToFileURL(join(dist, "index.js")).href));
+const index = { path: join(dist, "index.js"), contents: `export { ${names.join(", ")} } from "deltallm/engine";\n` };
+await buildBrowser(["../index.js", ...[...shared].sort()]);
 for (const name of before) if (/\.(js|map)$/.test(name) && !name.startsWith("browser/")) rmSync(join(dist, name));
-for (const { path, contents } of outputFiles) {
+for (const { path, contents } of [index, ...outputFiles]) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, contents);
 }
+// A name that the engine does not pass on would be missed only by whoever needs it.
+for (const { path } of [index, ...outputFiles])
+  if (!/[\\/](main|worker)\.js$/.test(path)) await import(pathToFileURL(path).href);
 
 const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const needed = new Set();
 for (const { types } of Object.values(exports)) if (types) follow(join(root, types));
 for (const name of before) if (name.endsWith(".d.ts") && !needed.has(join(dist, name))) rmSync(join(dist, name));
-console.error(`${outputFiles.length} modules for Node, Deno and Bun; ${needed.size} declarations`);
+console.error(`${outputFiles.length + 1} modules for Node, Deno and Bun; ${needed.size} declarations`);
 
 function follow(path) {
   if (needed.has(path)) return;
