@@ -11,7 +11,7 @@ import { Profile } from "./model/profile.js";
 import { threadsAreRisky } from "./model/start-browser-worker.js";
 import { provideKernels } from "./runtime/instantiate.js";
 import { availableCores, noThreadsReason } from "./runtime/platform.js";
-import { createTokenizer } from "./tokenizer/tokenizer.js";
+import { createTokenizer, type ModelTokenizer } from "./tokenizer/tokenizer.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
 
 /** More threads than this never helped: memory is the limit by then. */
@@ -62,6 +62,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       signal,
       onProgress,
     });
+    forgetMerges(file, await tokenizer);
     return new EngineModel(file, engine, await tokenizer, {
       kvCache: options.kvCache ?? "int8",
       attention,
@@ -73,6 +74,13 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     await file.close();
     throw error;
   }
+}
+
+/** The 280,000 merges of a Llama-3 vocabulary say what its ids say already, and take some 10 MB. */
+function forgetMerges(file: ModelFile, tokenizer: ModelTokenizer): void {
+  if (tokenizer.needsMerges) return;
+  file.tokenizer.merges = [];
+  file.metadata.delete("tokenizer.ggml.merges");
 }
 
 /** Opens a source, without reading its weights. */

@@ -113,7 +113,10 @@ export interface ModelStats {
   /** Size of the linear memory, in bytes. */
   memoryBytes: number;
   weightBytes: number;
-  /** Bytes reserved for keys and values. */
+  /**
+   * Bytes reserved for keys and values by the sessions that are open; when none is, by the longest one since the model
+   * was loaded or `resetStats` was called.
+   */
   kvBytes: number;
   kernel: "simd" | "relaxed";
   threads: number;

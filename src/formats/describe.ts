@@ -15,13 +15,20 @@ export interface ModelDescription {
   parameters: number;
   /** Bytes of all tensors. */
   tensorBytes: number;
-  /** Bytes and number of tensors by type. */
-  types: Record<string, { tensors: number; bytes: number }>;
+  /** By type, the largest first. */
+  totals: TypeTotal[];
   tiedHead: boolean;
   tokenizer: TokenizerDescription;
   metadata: Record<string, unknown>;
   tensors: TensorDescription[];
   notes: string[];
+}
+
+export interface TypeTotal {
+  type: string;
+  tensors: number;
+  values: number;
+  bytes: number;
 }
 
 export interface TokenizerDescription {
@@ -50,24 +57,21 @@ export interface TensorDescription {
   /** Byte offset in that file. */
   offset: number;
   bytes: number;
+  /** Of I2_S tensors: which of the three byte layouts. */
+  i2sLayout?: string;
 }
 
 /** Describes a model file for people and scripts; long arrays and texts of the metadata are cut. */
 export function describeModel(file: ModelFile): ModelDescription {
   const { tokenizer } = file;
   const named = (id: number): NamedToken => ({ id, text: tokenizer.tokens[id] ?? "" });
-  const types: ModelDescription["types"] = {};
-  for (const { type, byteLength } of file.allTensors) {
-    const { tensors, bytes } = types[type] ?? { tensors: 0, bytes: 0 };
-    types[type] = { tensors: tensors + 1, bytes: bytes + byteLength };
-  }
   return {
     name: file.name,
     container: file.container,
     config: file.config,
     parameters: countParameters(file),
     tensorBytes: file.allTensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    types,
+    totals: totals(file.allTensors),
     tiedHead: file.tensors.head === undefined,
     tokenizer: {
       kind: tokenizer.kind,
@@ -83,14 +87,27 @@ export function describeModel(file: ModelFile): ModelDescription {
     metadata: Object.fromEntries([...file.metadata].map(([key, value]) => [key, brief(value)])),
     tensors: file.allTensors.map(({ name, type, shape, source, offset, byteLength, i2sLayout }) => ({
       name,
-      type: i2sLayout ? `${type} ${i2sLayout}` : type,
+      type,
       shape,
       file: source.name,
       offset,
       bytes: byteLength,
+      ...(i2sLayout ? { i2sLayout } : {}),
     })),
     notes: file.notes,
   };
+}
+
+function totals(tensors: readonly TensorInfo[]): TypeTotal[] {
+  const byType = new Map<string, TypeTotal>();
+  for (const { type, shape, byteLength } of tensors) {
+    const total = byType.get(type) ?? { type, tensors: 0, values: 0, bytes: 0 };
+    total.tensors++;
+    total.values += shape.reduce((product, length) => product * length, 1);
+    total.bytes += byteLength;
+    byType.set(type, total);
+  }
+  return [...byType.values()].sort((a, b) => b.bytes - a.bytes);
 }
 
 /** Weights of the model proper: no RoPE factors, no scales. */
@@ -101,7 +118,7 @@ function countParameters({ tensors }: ModelFile): number {
 }
 
 function brief(value: unknown, depth = 0): unknown {
-  if (typeof value === "bigint") return String(value);
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (typeof value === "string") return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value;
   if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
   if (typeof value !== "object" || value === null) return value;

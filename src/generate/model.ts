@@ -137,16 +137,17 @@ export class EngineModel implements Model, SessionHost {
     let kvBytes = 0;
     for (const session of open) kvBytes += session.kvBytes;
     const snapshots = [...open].map((session) => ({ length: session.length, stats: session.attentionStats() }));
+    const attention = this.attentionMeter.total(this.#noAttention(), snapshots);
     return {
       prefill: speed.get("prefill"),
       decode: speed.get("decode"),
       memoryBytes: engine.memory.totalBytes,
       weightBytes: engine.weightBytes,
-      kvBytes,
+      kvBytes: open.size > 0 ? kvBytes : attention.kvBytes,
       kernel: engine.family,
       threads: engine.threads,
       threadsReason: this.#settings.threadsReason,
-      attention: this.attentionMeter.total(this.#noAttention(), snapshots),
+      attention,
       profile: this.#settings.profile?.times,
     };
   }

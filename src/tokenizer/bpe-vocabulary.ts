@@ -10,6 +10,8 @@ export interface BpeVocabulary {
   merges?: Map<string, number> | undefined;
   /** Finds out whether ids alone, as tiktoken uses them, give the same tokens as the merges. Takes some time. */
   ranksAreIds(): boolean;
+  /** The merges say nothing that the ids do not say. */
+  mergesAreIds: boolean;
   /** Bytes for which there is no token; text loses them. */
   missingBytes: number[];
 }
@@ -36,12 +38,14 @@ export function readBpeVocabulary(data: TokenizerData): BpeVocabulary {
   const missingBytes = Array.from({ length: 256 }, (_, byte) => byte).filter(
     (byte) => !ids.has(alphabetCharacter(byte)),
   );
-  if (data.merges.length === 0) return { ids, ranksAreIds: () => true, missingBytes };
+  if (data.merges.length === 0) return { ids, ranksAreIds: () => true, mergesAreIds: true, missingBytes };
   const splits = readSplits(data.merges, ids, data.tokens.length);
-  if (data.merges.length > ids.size && splits.ordered) return { ids, ranksAreIds: () => true, missingBytes };
+  if (data.merges.length > ids.size && splits.ordered)
+    return { ids, ranksAreIds: () => true, mergesAreIds: true, missingBytes };
   const merges = new Map<string, number>();
   for (const merge of data.merges) if (!merges.has(merge)) merges.set(merge, merges.size);
-  return { ids, merges, ranksAreIds: () => ranksReproduceMerges(data.tokens, ids, splits), missingBytes };
+  const ranksAreIds = () => ranksReproduceMerges(data.tokens, ids, splits);
+  return { ids, merges, ranksAreIds, mergesAreIds: false, missingBytes };
 }
 
 interface Splits {

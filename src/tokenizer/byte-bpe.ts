@@ -61,6 +61,11 @@ export class ByteBpeEncoding implements TextEncoding {
     for (const [text, id] of this.#vocabulary.ids) this.#lengths[id] = text.length;
   }
 
+  /** The vocabulary alone gives the same ids. */
+  get needsMerges(): boolean {
+    return !this.#vocabulary.mergesAreIds;
+  }
+
   /** What encodes longer texts: `pair-merge` where ids as ranks would not give the model's own tokens. */
   get engine(): "tiktoken" | "pair-merge" {
     return this.#ready() ? "tiktoken" : "pair-merge";

@@ -56,6 +56,8 @@ export interface ModelTokenizer extends Tokenizer {
   readonly stopIds: readonly number[];
   /** What encodes longer texts: `pair-merge` where tiktoken would not give the model's own tokens. */
   readonly engine: "tiktoken" | "pair-merge" | "sentencepiece";
+  /** False when the vocabulary alone gives the same ids: then the list of merges may be forgotten. */
+  readonly needsMerges: boolean;
   /** Gives tiktoken's memory back. Any number of calls is fine; only `encode` needs it. */
   dispose(): void;
 }
@@ -202,6 +204,11 @@ class VocabularyTokenizer implements ModelTokenizer {
 
   get engine(): ModelTokenizer["engine"] {
     return this.#live().engine;
+  }
+
+  get needsMerges(): boolean {
+    const encoding = this.#live();
+    return encoding instanceof ByteBpeEncoding && encoding.needsMerges;
   }
 
   dispose(): void {

@@ -172,7 +172,8 @@ test("a description is plain JSON and short", async () => {
   assert.equal(description.metadata.x, { length: 1000, first: [0, 1, 2, 3, 4, 5, 6, 7] });
   assert.is(description.metadata.huge, "9223372036854775808");
   assert.is(description.parameters, 4 * 8 + 8 + 8 + 64 + 32 + 32 + 64 + 8 + 128 + 128 + 128);
-  assert.equal(description.types, { F32: { tensors: 11, bytes: description.tensorBytes } });
+  const { tensorBytes } = description;
+  assert.equal(description.totals, [{ type: "F32", tensors: 11, values: tensorBytes / 4, bytes: tensorBytes }]);
   assert.is(description.tiedHead, true);
 });
 

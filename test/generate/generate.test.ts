@@ -54,6 +54,7 @@ test("the context's end ends the generation", async () => {
 });
 
 test("break and abort stop at once and give the cache back", async () => {
+  const open = model.createSession();
   const before = model.stats().kvBytes;
   for await (const _ of model.generate("Once upon a time", { seed: 1 })) break;
   const controller = new AbortController();
@@ -67,6 +68,8 @@ test("break and abort stop at once and give the cache back", async () => {
   }
   assert.is(count, 3);
   assert.is(model.stats().kvBytes, before);
+  await open.dispose();
+  assert.ok(model.stats().kvBytes > 0, "of the longest session, when none is open");
 });
 
 test("two generations side by side do not disturb each other", async () => {

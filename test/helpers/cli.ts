@@ -167,6 +167,16 @@ const source = {
   size: bytes.length,
   read: async (offset: number, length: number) => bytes.slice(offset, offset + length),
 };
+const embedding = { name: "embedding", type: "F16", shape: [7, 4], source, offset: 0, byteLength: 56 };
+const up = {
+  name: "up",
+  type: "I2_S",
+  shape: [4, 128],
+  source,
+  offset: 64,
+  byteLength: 160,
+  i2sLayout: "block128",
+};
 const file = {
   container: "gguf",
   name: "fake.gguf",
@@ -177,10 +187,8 @@ const file = {
     ["big", 12n],
     ["list", Array.from({ length: 100 }, (_, i) => i)],
   ]),
-  allTensors: [
-    { name: "embedding", type: "F16", shape: [7, 4], source, offset: 0, byteLength: 56 },
-    { name: "up", type: "I2_S", shape: [4, 128], source, offset: 64, byteLength: 160, i2sLayout: "block128" },
-  ],
+  tensors: { embedding, layers: [{ up }] },
+  allTensors: [embedding, up],
   notes: ["something was overridden"],
   close: async () => undefined,
 } as unknown as ModelFile;
