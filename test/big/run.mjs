@@ -29,6 +29,7 @@ for (let round = 0; round < 4; round++) {
   globalThis.gc();
   await new Promise((resolve) => setTimeout(resolve, 250));
 }
+const after = resident();
 const text = "the quick brown fox <|eot_id|>";
 console.log(
   JSON.stringify({
@@ -41,7 +42,7 @@ console.log(
     length: session.length,
     before,
     loaded,
-    resident: resident(),
+    resident: after,
     peak: process.resourceUsage().maxRSS * 1024,
     weightBytes,
     kvBytes,
