@@ -1,4 +1,4 @@
-// npm run sweep:report -- SWEEP.json|FOLDER … REPORT.md [--note TEXT] [--name MODEL]
+// npm run sweep:report -- SWEEP.json|FOLDER … REPORT.md [--note TEXT] [--name MODEL] [--stats SWEEP] [--no-speed]
 // Writes the report of a sweep (`deltallm eval --sweep … --out FOLDER`), with its plots as SVG files beside it.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -9,14 +9,19 @@ import { sweepReport } from "./report/sweep.js";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { note: { type: "string", default: "" }, name: { type: "string" } },
+  options: {
+    note: { type: "string", default: "" },
+    name: { type: "string" },
+    stats: { type: "string", multiple: true, default: [] },
+    "no-speed": { type: "boolean", default: false },
+  },
 });
 const output = positionals.pop();
 if (!output?.endsWith(".md") || positionals.length === 0) {
   console.error("Give the JSON or the folder of a sweep, or of several, and the name of the report, which ends in .md");
   process.exit(2);
 }
-const sweeps = positionals.map((input) => {
+function read(input: string): SweepSummary {
   const file = statSync(input).isDirectory() ? join(input, "sweep.json") : input;
   const sweep = JSON.parse(readFileSync(file, "utf8")) as SweepSummary;
   if (sweep.format !== "deltallm-sweep" || sweep.version !== 1) {
@@ -24,8 +29,13 @@ const sweeps = positionals.map((input) => {
     process.exit(2);
   }
   return sweep;
+}
+const { markdown, charts } = sweepReport(positionals.map(read), basename(output, ".md"), {
+  note: flags.note,
+  name: flags.name,
+  stats: flags.stats.map(read),
+  speed: !flags["no-speed"],
 });
-const { markdown, charts } = sweepReport(sweeps, basename(output, ".md"), flags);
 mkdirSync(dirname(output), { recursive: true });
 writeFileSync(output, markdown);
 for (const [name, chart] of charts) writeFileSync(join(dirname(output), name), drawChart(chart));

@@ -39,14 +39,21 @@ interface Difference {
  * which several sparsities were measured.
  * @param sweeps of the same model and data; points of the same name count once
  * @param prefix of the file names of the charts
- * @param about `note`: where and on what it was measured; `name` of the model, for people, instead of that in its file
+ * @param about `note`: where and on what it was measured; `name` of the model, for people, instead of that in its file;
+ * `stats`: sweeps over the same settings and one text whose sparsities, bytes and speed are shown instead; `speed`: false
+ * when something else was running
  */
 export function sweepReport(
   sweeps: readonly SweepSummary[],
   prefix: string,
-  about: { note: string; name?: string | undefined },
+  about: {
+    note: string;
+    name?: string | undefined;
+    stats?: readonly SweepSummary[] | undefined;
+    speed?: boolean | undefined;
+  },
 ): SweepReport {
-  const sweep = joinSweeps(sweeps);
+  const sweep = withStats(joinSweeps(sweeps), about);
   const { note, name = sweep.model.name } = about;
   const tasks = sweep.tasks.map(({ task }) => task as TaskName);
   const [full, ...points] = sweep.points as [SweepPoint, ...SweepPoint[]];
@@ -124,6 +131,7 @@ export function sweepReport(
     "One run each, not interleaved: differences below some 10 % mean nothing. `npm run bench` measures speed properly.",
   );
 
+  const speeds = sweep.points.some((point) => speedOf(point) !== undefined);
   const unharmed = unharmedRows(named, tasks);
   const varied = named.some(({ column }) => column !== undefined);
   const markdown = [
@@ -134,11 +142,23 @@ export function sweepReport(
       .join(", ")}. ${note}`.trim(),
     "",
     "- **delta sparsity**: zeros in the matrix of key differences; **attention sparsity**: delta sparsity × (1 − window ÷",
-    "  length), the figure of the [paper](https://arxiv.org/abs/2507.19608), here the mean over all prompts of the run, short",
-    "  ones included.",
-    "- **MACs skipped**: multiplications of QKᵀ and PV really left out. **bytes read**: bytes of keys and values a decode step",
-    "  reads, also a mean over all prompts; a short prompt lies in the window, where keys are kept whole and as differences.",
-    "  **KV memory**: bytes the cache takes at the end of the longest prompt. Both against full attention with an int8 cache.",
+    "  length), the figure of the [paper](https://arxiv.org/abs/2507.19608).",
+    "- **MACs skipped**: multiplications of QKᵀ and PV really left out; **bytes read**: bytes of keys and values a decode",
+    "  step reads; **KV memory**: bytes the cache takes at the end of the longest prompt; both against full attention with",
+    "  an int8 cache.",
+    ...(about.stats?.length
+      ? [
+          `- Sparsities, bytes and memory are those of ${joinSweeps(about.stats)
+            .tasks.map(
+              ({ task }) =>
+                `${titles[task as TaskName]} (${countOf(joinSweeps(about.stats as SweepSummary[]), task as TaskName)})`,
+            )
+            .join(", ")}.`,
+        ]
+      : [
+          "- Sparsities and bytes are means over all prompts of the run: a short one lies in the window, where keys are kept",
+          "  whole and as differences.",
+        ]),
     `- **\\***: the 95 % interval of the difference leaves out 0 (bootstrap over the examples; never marked below ${ENOUGH}).`,
     "",
     "## What costs nothing",
@@ -164,19 +184,19 @@ export function sweepReport(
           "MACs skipped",
           "bytes read",
           "KV memory",
-          "tokens/s",
+          ...(speeds ? ["tokens/s"] : []),
           ...tasks.map((task) => (task === "perplexity" ? "perplexity" : `${titles[task]} ${measureName(task)}`)),
         ],
         ...sweep.points.map((point) => [
           point.name,
-          ...statCells(point),
+          ...statCells(point, speeds),
           ...tasks.map((task) => taskCell(point, task)),
         ]),
       ],
       ["attention"],
     ),
     "",
-    "Tokens per second: prefill and decode of the run together. Behind each score: the difference from full attention.",
+    `${speeds ? "Tokens per second: prefill and decode of the run together. " : ""}Behind each score: the difference from full attention.`,
     "",
     "## Figures",
     "",
@@ -192,6 +212,19 @@ function joinSweeps(sweeps: readonly SweepSummary[]): SweepSummary {
     throw new Error("These sweeps are of different models, settings or data");
   const points = new Map(sweeps.flatMap((sweep) => sweep.points.map((point) => [point.name, point])));
   return { ...first, points: [...points.values()] };
+}
+
+/** The same points, with sparsities, bytes and speed from other runs of the same settings. */
+function withStats(
+  sweep: SweepSummary,
+  { stats, speed = true }: { stats?: readonly SweepSummary[] | undefined; speed?: boolean | undefined },
+): SweepSummary {
+  const others = stats?.length ? new Map(joinSweeps(stats).points.map((point) => [point.name, point])) : undefined;
+  const points = sweep.points.map((point) => {
+    const from = others ? others.get(point.name) : point;
+    return { ...point, stats: from?.stats, speed: speed ? from?.speed : undefined };
+  });
+  return { ...sweep, points };
 }
 
 interface Named {
@@ -261,7 +294,7 @@ function taskCell(point: SweepPoint, task: TaskName): string {
 
 const percent = (share = Number.NaN) => (Number.isNaN(share) ? "" : `${(share * 100).toFixed(1)} %`);
 
-function statCells({ stats, ...point }: SweepPoint): string[] {
+function statCells({ stats, ...point }: SweepPoint, speeds: boolean): string[] {
   const speed = speedOf(point);
   return [
     percent(stats?.deltaSparsity),
@@ -269,7 +302,7 @@ function statCells({ stats, ...point }: SweepPoint): string[] {
     percent(stats?.skippedMacs),
     percent(stats?.bytesRead),
     percent(memoryOf(stats)),
-    speed === undefined ? "" : speed.toFixed(1),
+    ...(speeds ? [speed === undefined ? "" : speed.toFixed(1)] : []),
   ];
 }
 

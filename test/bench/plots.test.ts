@@ -99,6 +99,10 @@ test("the report of a sweep: tables, the sparsest harmless setting, plots beside
   assert.match(markdown, "| row | none measured |");
   assert.match(markdown, "| full | 0.0 % | 0.0 % | 0.0 % | 100.0 % | 80.0 % | 120.0 | 20.00 |");
   assert.match(markdown, "| 20.10 (+0.50 % \\*) |");
+  const slim = sweepReport([sweep], "sweep-test", { note: "", stats: [sweep], speed: false });
+  assert.match(slim.markdown, "- Sparsities, bytes and memory are those of perplexity (12 windows of 512 tokens).");
+  assert.match(slim.markdown, "| full | 0.0 % | 0.0 % | 0.0 % | 100.0 % | 80.0 % | 20.00 |");
+  assert.equal([...slim.charts.keys()], ["sweep-test-perplexity.svg", "sweep-test-memory.svg"]);
   assert.equal([...charts.keys()], ["sweep-test-perplexity.svg", "sweep-test-memory.svg", "sweep-test-speed.svg"]);
   for (const [name, chart] of charts) {
     assert.match(markdown, `](${name})`);
