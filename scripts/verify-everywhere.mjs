@@ -3,7 +3,7 @@
 // emulation. Ends with a table and fails unless everything passed and each model gives the published hash, with full and
 // with delta attention. SmolLM2 is hashed where its file is: in models/ of $DELTALLM_SHARED or ../shared.
 //   node scripts/verify-everywhere.mjs [word …]   only the rows that contain one of the words
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { arm64Node } from "../runtime-tests/arm64.mjs";
 import { installPackage, run } from "../runtime-tests/install.mjs";
@@ -85,7 +85,12 @@ function commandLines() {
       row(`${name}`, process.arch, () =>
         JSON.parse(run(binary, [...args, "run.mjs", threads, ...smollm2], { cwd: folder, env })),
       );
-    if (name === "deno") check("deno check", () => run(binary, ["check", "types.ts"], { cwd: folder, env }));
+    if (name !== "deno") continue;
+    check("deno check", () => run(binary, ["check", "types.ts"], { cwd: folder, env }));
+    // Where the npm package is installed already: JSR has only its other name.
+    for (const part of ["jsr", "jsr.json", "LICENSE", "README.md"])
+      cpSync(part, join(folder, part), { recursive: true });
+    check("deno publish", () => run(binary, ["publish", "--dry-run", "--allow-dirty"], { cwd: folder, env }));
   }
   if (Object.keys(runtimes).length === 1) skipped.push("Node 20, 22, 24, Deno and Bun: not packaged for this system");
 }
