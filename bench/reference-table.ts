@@ -1,6 +1,6 @@
 // Delta attention against the reference table of a float implementation: perplexity of SmolLM2-135M-Instruct (Q4_1) on
 // WikiText-2 test, calibrated on WikiText-2 valid, through the public interface.
-//   npm run reference-table -- [--all] [--json] [--rows element/score,chunk/raw] [--windows 3] [--threads 1]
+//   npm run reference-table -- [--all] [--json] [--rows element/score,chunk/raw] [--window 102] [--windows 3] [--threads 1]
 //     [--model FILE.gguf] [--text FILE] [--calibration-text FILE] [--calibration FILE.json]
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";

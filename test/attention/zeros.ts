@@ -46,5 +46,6 @@ export async function compareZeros(
   assert.is(counted.length, calibration.heads.length);
   cache.dispose();
   await engine.dispose();
+  await file.close();
   return zeros / seen;
 }
