@@ -4,11 +4,11 @@ import type { Kernels } from "../runtime/kernels.js";
 import { type BlockPool, BlockTable } from "./blocks.js";
 import type { KeyValueCache } from "./cache.js";
 import type { SharedConstants } from "./constants.js";
-import { type AttentionStats, counterBytes } from "./counters.js";
-import type { CacheDescriptor } from "./descriptor.js";
+import type { AttentionStats } from "./counters.js";
+import { type CacheDescriptor, describeCache, parameterBytes, writeParameters } from "./descriptor.js";
 import { foldReferences, unfoldReferences } from "./fold.js";
 import { BLOCK, blockBytes, type CacheKind, SPAN } from "./layout.js";
-import { growMerged, looseBytes, mergedRuns, merges, packMerged, spansMergedAt } from "./merge.js";
+import { growMerged, looseBytes, mergedRuns, mergeSpans, merges, packSpan, spansMergedAt } from "./merge.js";
 import type { AttentionPolicy } from "./policy.js";
 import { findReferences } from "./references.js";
 import { restoreCache, saveCache } from "./saved.js";
@@ -74,8 +74,7 @@ export class BlockCache implements KeyValueCache {
       this.merged = merges(policy)
         ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN))
         : undefined;
-      const references = policy.delta ? heads * config.headDim : 0;
-      this.#owned = pool.take(64 + counterBytes(heads) + 2 * references);
+      this.#owned = pool.take(parameterBytes(parts));
       owned.push(this.#owned);
       this.#record = parts.record ? pool.take(heads * config.headDim ** 2 * 4) : undefined;
     } catch (error) {
@@ -84,44 +83,8 @@ export class BlockCache implements KeyValueCache {
       throw error;
     }
     pool.share(constants.block.address);
-    const words = pool.memory.u32(this.#owned, 16);
-    words.set([
-      this.keys.address,
-      this.values.address,
-      this.far?.address ?? 0,
-      constants.windowStarts,
-      policy.grain,
-      constants.expandTable,
-      policy.sink,
-      0,
-      config.headDim,
-      config.heads / config.kvHeads,
-      policy.grid && policy.basis === "raw" ? 1 : 0,
-      this.merged?.address ?? 0,
-      this.#owned + 64 + counterBytes(heads),
-      this.#owned + 64 + counterBytes(heads) + heads * config.headDim,
-    ]);
-    pool.memory.f32(this.#owned, 16)[7] = policy.valueCutoff;
-    const { layers, kvHeads, headDim } = config;
-    this.descriptor = {
-      kind,
-      layers,
-      heads: config.heads,
-      kvHeads,
-      headDim,
-      contextLength,
-      keyTable: this.keys.address,
-      valueTable: this.values.address,
-      parameters: this.#owned,
-      counters: this.#owned + 64,
-      grid: constants.grid,
-      delta: this.far && {
-        limits: policy.thresholds.map((theta) => theta * theta),
-        merges: this.merged !== undefined,
-      },
-      valueCutoff: policy.valueCutoff,
-      record: this.#record,
-    };
+    writeParameters(parts, this, this.#owned);
+    this.descriptor = describeCache(parts, this, this.#owned, this.#record);
   }
 
   get length(): number {
@@ -344,14 +307,10 @@ export class BlockCache implements KeyValueCache {
   #pack(): void {
     const { merged } = this;
     if (!merged) return;
-    const { pool, config, policy } = this.parts;
+    const { policy } = this.parts;
     try {
-      for (const end = spansMergedAt(policy, this.#length); this.#packed < end; this.#packed++) {
-        const packed = packMerged(merged.view(this.#packed), config.layers * config.kvHeads, config.headDim);
-        const address = pool.take(packed.length);
-        pool.memory.u8(address, packed.length).set(packed);
-        merged.set(this.#packed, { address, bytes: packed.length, tag: 0 });
-      }
+      for (const end = spansMergedAt(policy, this.#length); this.#packed < end; this.#packed++)
+        packSpan(this, merged, this.#packed);
     } catch (error) {
       if (!(error instanceof MemoryError)) throw error;
     }
@@ -363,18 +322,8 @@ export class BlockCache implements KeyValueCache {
 
   /** After `restore`: merges the spans that the saved session had key by key. @throws MemoryError */
   #mergeAgain(): void {
-    const { merged } = this;
-    if (!merged) return;
-    const { kernels, config, policy, pool } = this.parts;
-    const heads = config.layers * config.kvHeads;
-    const work = pool.memory.alloc(6 * config.headDim + 64, "merging keys");
-    try {
-      for (let span = this.#freed; span < spansMergedAt(policy, this.#length); span++)
-        for (let head = 0; head < heads; head++)
-          kernels.cache_merge_span(this.#owned, head, span, (policy.thresholds[head] as number) > 0 ? 1 : 0, work);
-    } finally {
-      pool.memory.free(work);
-    }
+    if (!this.merged) return;
+    mergeSpans(this, this.#freed, spansMergedAt(this.parts.policy, this.#length));
     this.#packed = this.#freed;
     this.#pack();
   }

@@ -1,4 +1,6 @@
+import type { CacheParts } from "./block-cache.js";
 import type { GridDescriptor } from "./constants.js";
+import { counterBytes } from "./counters.js";
 import type { CacheKind } from "./layout.js";
 
 /** Everything a thread must know about a cache: plain numbers, cloned once; what changes lives in the model's memory. */
@@ -31,4 +33,77 @@ export interface DeltaDescriptor {
   readonly limits: readonly number[];
   /** Row grain: far spans are merged, see merge.ts. */
   readonly merges: boolean;
+}
+
+/** Bytes of what assembly/attention/parameters.ts describes; the counters begin there. */
+const PARAMETERS = 64;
+
+/** Tables of a cache, of which only the addresses count here. */
+export interface CacheTables {
+  keys: { address: number };
+  values: { address: number };
+  far: { address: number } | undefined;
+  merged: { address: number } | undefined;
+}
+
+/** Bytes of a cache's own memory: parameters, counters, and in delta caches two references per layer and KV head. */
+export function parameterBytes({ config, policy }: CacheParts): number {
+  const heads = config.layers * config.kvHeads;
+  return PARAMETERS + counterBytes(heads) + (policy.delta ? 2 * heads * config.headDim : 0);
+}
+
+/** Writes what assembly/attention/parameters.ts describes to `address`. */
+export function writeParameters(parts: CacheParts, tables: CacheTables, address: number): void {
+  const { pool, config, policy, constants } = parts;
+  const heads = config.layers * config.kvHeads;
+  const references = address + PARAMETERS + counterBytes(heads);
+  pool.memory
+    .u32(address, PARAMETERS / 4)
+    .set([
+      tables.keys.address,
+      tables.values.address,
+      tables.far?.address ?? 0,
+      constants.windowStarts,
+      policy.grain,
+      constants.expandTable,
+      policy.sink,
+      0,
+      config.headDim,
+      config.heads / config.kvHeads,
+      policy.grid && policy.basis === "raw" ? 1 : 0,
+      tables.merged?.address ?? 0,
+      references,
+      references + heads * config.headDim,
+    ]);
+  pool.memory.f32(address, PARAMETERS / 4)[7] = policy.valueCutoff;
+}
+
+/** @param parameters address of the cache's own memory; @param record see `CacheDescriptor` */
+export function describeCache(
+  parts: CacheParts,
+  tables: CacheTables,
+  parameters: number,
+  record: number | undefined,
+): CacheDescriptor {
+  const { config, kind, contextLength, policy, constants } = parts;
+  const { layers, heads, kvHeads, headDim } = config;
+  return {
+    kind,
+    layers,
+    heads,
+    kvHeads,
+    headDim,
+    contextLength,
+    keyTable: tables.keys.address,
+    valueTable: tables.values.address,
+    parameters,
+    counters: parameters + PARAMETERS,
+    grid: constants.grid,
+    delta: tables.far && {
+      limits: policy.thresholds.map((theta) => theta * theta),
+      merges: tables.merged !== undefined,
+    },
+    valueCutoff: policy.valueCutoff,
+    record,
+  };
 }

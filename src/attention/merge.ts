@@ -37,8 +37,32 @@ export function growMerged(table: BlockTable, pool: BlockPool, heads: number, he
   }
 }
 
+/** Merges the spans `from` … `to` − 1 of a cache anew, all layers and KV heads. @throws MemoryError */
+export function mergeSpans(cache: BlockCache, from: number, to: number): void {
+  const { kernels, policy, pool } = cache.parts;
+  const { parameters, headDim } = cache.descriptor;
+  const work = pool.memory.alloc(6 * headDim + 64, "merging keys");
+  try {
+    for (let span = from; span < to; span++)
+      policy.thresholds.forEach((theta, head) => {
+        kernels.cache_merge_span(parameters, head, span, theta > 0 ? 1 : 0, work);
+      });
+  } finally {
+    pool.memory.free(work);
+  }
+}
+
+/** Gives back the room a merged span did not need. @throws MemoryError with nothing changed */
+export function packSpan(cache: BlockCache, merged: BlockTable, span: number): void {
+  const { pool, config } = cache.parts;
+  const packed = packMerged(merged.view(span), config.layers * config.kvHeads, config.headDim);
+  const address = pool.take(packed.length);
+  pool.memory.u8(address, packed.length).set(packed);
+  merged.set(span, { address, bytes: packed.length, tag: 0 });
+}
+
 /** A merged block without the room its parts did not need. */
-export function packMerged(block: Uint8Array, heads: number, headDim: number): Uint8Array {
+function packMerged(block: Uint8Array, heads: number, headDim: number): Uint8Array {
   const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
   const offsets = Array.from({ length: heads }, (_, head) => view.getUint32(head * 4, true));
   const parts = offsets.map((at) => block.subarray(at, at + partBytes(headDim, view.getUint32(at, true))));
