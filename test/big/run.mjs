@@ -24,8 +24,9 @@ for (let step = 0; step < Number(decode); step++) {
 }
 const { weightBytes, kvBytes, memoryBytes, threads, kernel, prefill: p, decode: d } = model.stats();
 const { tokenizer } = model;
-// What the runtime holds in reserve after loading it gives back when it has nothing to do.
-for (let round = 0; round < 4; round++) {
+// What the runtime holds in reserve after loading it gives back when it has had nothing to do for some seconds.
+const holdsReserve = () => process.memoryUsage().heapTotal > 1.5 * process.memoryUsage().heapUsed;
+for (let round = 0; round < 4 || (round < 60 && holdsReserve()); round++) {
   globalThis.gc();
   await new Promise((resolve) => setTimeout(resolve, 250));
 }
