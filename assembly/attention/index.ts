@@ -4,7 +4,7 @@ export {
 export { attention_range_f32 } from "./full-f32";
 export { delta_fold, delta_unfold, expand_table } from "./fold";
 export { map_rows } from "./grid";
-export { attention_peaks_int8, attention_range_int8, attention_work_bytes } from "./int8";
+export { attention_peaks_int8, attention_range_int8 } from "./int8";
 export { cache_merge_span, merged_spans } from "./merge";
 export { attention_queries_int8 } from "./queries";
 export { record_moments } from "./record";
@@ -13,3 +13,4 @@ export { attention_finish, attention_merge } from "./softmax";
 export { attention_peaks_runs, attention_range_runs } from "./runs";
 export { cache_store_f32, cache_store_keys_int8, cache_store_values_int8 } from "./store";
 export { hadamard } from "./hadamard";
+export { attention_work_bytes } from "./work";

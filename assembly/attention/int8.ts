@@ -1,26 +1,13 @@
-import { expF32 } from "../ops/exp";
 import { blockOf, max4, RANGE, TILE, touchParts } from "./layout";
 import {
-  cutoffOf, farBlocks, groupOf, headDimOf, keyBlocks, keyPart, sinkOf, valueBlocks, windowStart,
+  cutoffOf, farBlocks, groupOf, headDimOf, keyBlocks, keyPart, sinkOf, valueBlocks, valuePart, windowStart,
 } from "./parameters";
-import { STEP, valueProduct, valueProductSome } from "./product";
+import { STEP } from "./product";
 import { queryBytes } from "./queries";
-import { farTiles, integerScores, NEAR_BYTES } from "./scores";
-import { mergeState, rowWeights, scaleScores, stateBytes, storeState } from "./softmax";
-
-// The work area of a thread: scores [4][512] (f32 or i32), codes of weights [4][512] (u16 at most), tile scales [4][8],
-// near scores, far tile addresses, list of value groups, sums i32 [4][headDim], states [4], unfolded tiles [8], 256 bytes.
-export const CODES: usize = 4 * 512 * 4;
-export const TILE_SCALES: usize = CODES + 4 * 512 * 2;
-export const NEAR: usize = TILE_SCALES + 128;
-export const TILES: usize = NEAR + NEAR_BYTES;
-export const LIST: usize = TILES + 64;
-export const SUMS: usize = LIST + 64;
-
-/** Bytes of the work area `attention_range_int8` and `attention_peaks_int8` need. */
-export function attention_work_bytes(headDim: i32): i32 {
-  return <i32>(SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim) + (<usize>headDim << 9) + 256);
-}
+import { farTiles, integerScores } from "./scores";
+import { mergeState, rangeCutoff, rowWeights, scaleScores, stateBytes, storeState } from "./softmax";
+import { addCounts, neededGroups, tileValues, touchGroups } from "./values";
+import { CODES, NEAR, SUMS, TILE_SCALES, TILES } from "./work";
 
 /** `largest`, and the scores of one query at `at` with the whole keys among those from `tile` on (0 or its newest tile). */
 export function newestPeak(
@@ -69,36 +56,6 @@ export function attention_peaks_int8(
   }
 }
 
-/** The groups of 4 keys of a tile in which any of the rows has a weight: bit g for group g. */
-export function neededGroups(weights: usize, rows: i32): i32 {
-  let mask = 0;
-  for (let g = 0; g < 16; g += ASC_FEATURE_RELAXED_SIMD ? 4 : 2, weights += 16) {
-    let any = v128.load(weights);
-    for (let row = 1; row < rows; row++) any = v128.or(any, v128.load(weights + <usize>row * (RANGE << 1)));
-    const bits = ASC_FEATURE_RELAXED_SIMD
-      ? i32x4.bitmask(i32x4.ne(any, i32x4.splat(0)))
-      : i64x2.bitmask(i64x2.ne(any, i64x2.splat(0)));
-    mask |= bits << g;
-  }
-  return mask;
-}
-
-/** What `touchParts` is for, with groups of 4 values of a tile. */
-function touchGroups(codes: usize, mask: i32, headDim: i32): void {
-  const size = <usize>headDim << 2;
-  for (; mask; mask &= mask - 1) {
-    const group = codes + <usize>ctz(mask) * size;
-    for (let at: usize = 0; at < size; at += 64) load<u8>(group + at);
-  }
-}
-
-/** The numbers of the bits of a mask, as u8. */
-// @ts-ignore: decorator
-@inline
-export function listBits(list: usize, mask: i32): void {
-  for (; mask; mask &= mask - 1, list++) store<u8>(list, <u8>ctz(mask));
-}
-
 /**
  * Attention of query rows over the keys `start` … `start` + 511 up to each row's own position, int8 cache. A row's result
  * does not depend on the other rows. With `fresh` the states are set, otherwise the range is folded into them.
@@ -127,13 +84,11 @@ export function attention_range_int8(
   const cutoff = cutoffOf(parameters);
   const weights = work + CODES;
   const tileScales = work + TILE_SCALES;
-  const sums = work + SUMS;
-  const part = sums + (<usize>headDim << 4);
+  const part = work + SUMS + (<usize>headDim << 4);
   const stateSize = stateBytes(headDim);
   const querySize = queryBytes(headDim);
-  const bytes = <usize>headDim << 2;
   const scalesAt = <usize>headDim << 6;
-  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const offset = valuePart(parameters, index);
   const keyOffset = keyPart(parameters, index);
   const delta = farBlocks(parameters) != 0;
   const keys = keyBlocks(parameters);
@@ -152,6 +107,7 @@ export function attention_range_int8(
     const most = min(RANGE, position + (first + some - 1) / group + 1 - start);
     if (most <= 0) continue;
     const query = queries + <usize>first * querySize;
+    const state4 = fresh ? states + <usize>first * stateSize : part;
     if (first == 0) {
       // Of what is read whole: folded keys and values that may be skipped are not.
       const blocks = (most + TILE - 1) >> 6;
@@ -183,11 +139,7 @@ export function attention_range_int8(
       }
       const top = max4(largest);
       const scale = load<f32>(constants);
-      let cut: f32 = 0;
-      if (cutoff > 0) {
-        const above = load<f32>(peaks + (<usize>row << 2)) - top * scale;
-        cut = cutoff * (above > 0 ? expF32(above) : 1);
-      }
+      const cut: f32 = cutoff > 0 ? rangeCutoff(cutoff, load<f32>(peaks + (<usize>row << 2)), top * scale) : 0;
       const sum = rowWeights(
         f32x4.splat(0),
         weights + <usize>r * (RANGE << 1),
@@ -202,8 +154,7 @@ export function attention_range_int8(
         start == 0 && sinkOf(parameters) > 0 ? 0 : -1,
         at - start - TILE,
       );
-      const state = fresh ? states + <usize>row * stateSize : part + <usize>r * stateSize;
-      storeState(state, headDim, top * scale, sum);
+      storeState(state4 + <usize>r * stateSize, headDim, top * scale, sum);
     }
     if (first == 0 && cutoff > 0)
       for (let k = 0; k < most; k += TILE)
@@ -211,43 +162,16 @@ export function attention_range_int8(
     for (let k = 0; k < most; k += TILE) {
       const codes = blockOf(values, start + k) + offset;
       const groups = min(16, (most - k + 3) >> 2);
-      const from = weights + <usize>(k >> 2) * STEP;
       all += groups;
-      if (cutoff > 0) {
-        const mask = neededGroups(from, some);
-        // Nothing to add, except where the sum begins.
-        if (mask == 0 && k) continue;
-        const needed = <i32>popcnt(mask);
-        listBits(work + LIST, mask);
-        multiplied += needed;
-        valueProductSome(sums, bytes, from, RANGE << 1, some, codes, headDim, needed, work + LIST);
-      } else {
-        multiplied += groups;
-        valueProduct(sums, bytes, from, RANGE << 1, some, codes, headDim, groups);
-      }
-      for (let r = 0; r < some; r++) {
-        const row = first + r;
-        if (position + row / group < start + k) continue;
-        const state = fresh ? states + <usize>row * stateSize : part + <usize>r * stateSize;
-        const scale = f32x4.splat(load<f32>(tileScales + (<usize>r << 5) + (<usize>(k >> 6) << 2)));
-        const add = sums + <usize>r * bytes;
-        if (k)
-          for (let i: usize = 0; i < bytes; i += 16) {
-            const x = f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale);
-            v128.store(state + i, f32x4.add(v128.load(state + i), x));
-          }
-        else
-          for (let i: usize = 0; i < bytes; i += 16)
-            v128.store(state + i, f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale));
-      }
+      // Earlier rows may end before the tile.
+      let from = 0;
+      while (position + (first + from) / group < start + k) from++;
+      multiplied += tileValues(work, state4, some, k >> 6, codes, groups, headDim, cutoff > 0, k == 0, from);
     }
     if (!fresh)
       for (let r = 0; r < some; r++)
         if (position + (first + r) / group >= start)
           mergeState(states + <usize>(first + r) * stateSize, part + <usize>r * stateSize, headDim);
   }
-  store<u64>(counters, load<u64>(counters) + multiplied);
-  store<u64>(counters, load<u64>(counters, 8) + all, 8);
-  store<u64>(counters, load<u64>(counters, 16) + keysMultiplied, 16);
-  store<u64>(counters, load<u64>(counters, 24) + all, 24);
+  addCounts(counters, multiplied, keysMultiplied, all);
 }

@@ -85,3 +85,9 @@ export function keyPart(parameters: usize, index: i32): usize {
   const headDim = headDimOf(parameters);
   return <usize>index * <usize>(farBlocks(parameters) ? headDim : headDim + 4) << 6;
 }
+/** The same of its values, whose 64 scales follow the codes. */
+// @ts-ignore: decorator
+@inline
+export function valuePart(parameters: usize, index: i32): usize {
+  return <usize>index * <usize>(headDimOf(parameters) + 4) << 6;
+}

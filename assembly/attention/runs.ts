@@ -1,12 +1,13 @@
-import { expF32 } from "../ops/exp";
-import { attention_peaks_int8, attention_range_int8, CODES, LIST, listBits, NEAR, neededGroups, newestPeak, SUMS, TILE_SCALES, TILES } from "./int8";
+import { attention_peaks_int8, attention_range_int8, newestPeak } from "./int8";
 import { blockOf, hoisted, max4, opaqueZero, RANGE, SPAN, TILE } from "./layout";
 import { merged_spans, mergedPart, paddedRuns } from "./merge";
-import { cutoffOf, groupOf, headDimOf, keyPart, longQueries, sinkOf, valueBlocks, windowStart } from "./parameters";
-import { STEP, storeSteps, valueProduct, valueProductSome } from "./product";
+import { cutoffOf, groupOf, headDimOf, keyPart, longQueries, sinkOf, valueBlocks, valuePart, windowStart } from "./parameters";
+import { STEP } from "./product";
 import { queryBytes } from "./queries";
 import { farTiles, integerScores, tileScores } from "./scores";
-import { exponentials, mergeState, rowWeights, scaleScores, stateBytes, storeState } from "./softmax";
+import { exponentials, mergeState, rangeCutoff, rowWeights, scaleScores, stateBytes, storeState, tileCodes } from "./softmax";
+import { addCounts, tileValues } from "./values";
+import { CODES, NEAR, SUMS, TILE_SCALES, TILES } from "./work";
 
 // Attention over merged spans, see merge.ts. The steps are those of `attention_range_int8` with runs for keys, so that
 // spans in which every key is a run give the same bits.
@@ -96,60 +97,9 @@ function runWeights(
     }
     const stop = from + ((end - from + 63) & ~63);
     for (let at = end; at < stop; at += 16) v128.store(at, f32x4.splat(0));
-    const top = max4(largest);
-    store<f32>(tileScales, top / 127.0);
-    const inverse = f32x4.splat(top > 1e-36 ? 127.0 / top : 0);
-    for (let at = from; at < stop; at += 64) {
-      const a = f32x4.add(f32x4.mul(v128.load(at), inverse), magic);
-      const b = f32x4.add(f32x4.mul(v128.load(at, 16), inverse), magic);
-      const c = f32x4.add(f32x4.mul(v128.load(at, 32), inverse), magic);
-      const d = f32x4.add(f32x4.mul(v128.load(at, 48), inverse), magic);
-      codes = storeSteps(
-        codes,
-        i16x8.narrow_i32x4_s(i32x4.sub(a, magic), i32x4.sub(b, magic)),
-        i16x8.narrow_i32x4_s(i32x4.sub(c, magic), i32x4.sub(d, magic)),
-      );
-    }
+    codes = tileCodes(codes, tileScales, from, stop, largest, magic);
   }
   return sum;
-}
-
-/**
- * PV of 1–4 rows with a tile, added to the states of those from `from` on or, with `fresh`, put there. Returns the groups of
- * 4 keys multiplied.
- */
-function tileValues(
-  work: usize,
-  states: usize,
-  some: i32,
-  tile: i32,
-  codes: usize,
-  groups: i32,
-  headDim: i32,
-  skip: bool,
-  fresh: bool,
-  from: i32,
-): i32 {
-  const bytes = <usize>headDim << 2;
-  const sums = work + SUMS;
-  const weights = work + CODES + <usize>(tile << 4) * STEP;
-  if (skip) {
-    // Codes after the last group are what was there before.
-    const mask = neededGroups(weights, some) & ((1 << groups) - 1);
-    groups = <i32>popcnt(mask);
-    listBits(work + LIST, mask);
-    valueProductSome(sums, bytes, weights, RANGE << 1, some, codes, headDim, groups, work + LIST);
-  } else valueProduct(sums, bytes, weights, RANGE << 1, some, codes, headDim, groups);
-  for (let r = from; r < some; r++) {
-    const scale = v128.load32_splat(work + TILE_SCALES + (<usize>r << 5) + (<usize>tile << 2));
-    const state = states + <usize>r * stateBytes(headDim);
-    const add = sums + <usize>r * bytes;
-    for (let i: usize = 0; i < bytes; i += 16) {
-      const x = f32x4.mul(f32x4.convert_i32x4_s(v128.load(add + i)), scale);
-      v128.store(state + i, fresh ? x : f32x4.add(v128.load(state + i), x));
-    }
-  }
-  return groups;
 }
 
 /**
@@ -175,7 +125,7 @@ function mixedRange(
   const cutoff = cutoffOf(parameters);
   const stateSize = stateBytes(headDim);
   const querySize = queryBytes(headDim);
-  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const offset = valuePart(parameters, index);
   const keyOffset = keyPart(parameters, index);
   const own = work + SUMS + (<usize>headDim << 4);
   const sinkTile = start == 0 && sinkOf(parameters) > 0 ? 0 : -1;
@@ -232,11 +182,7 @@ function mixedRange(
       }
       const top = max4(largest);
       const scale = load<f32>(constants);
-      let cut: f32 = 0;
-      if (cutoff > 0) {
-        const above = load<f32>(peaks + (<usize>row << 2)) - top * scale;
-        cut = cutoff * (above > 0 ? expF32(above) : 1);
-      }
+      const cut: f32 = cutoff > 0 ? rangeCutoff(cutoff, load<f32>(peaks + (<usize>row << 2)), top * scale) : 0;
       let sum = f32x4.splat(0);
       tile = 0;
       for (let span = 0; span < spans; span++) {
@@ -300,10 +246,7 @@ function mixedRange(
       for (let r = 0; r < some; r++)
         mergeState(states + <usize>(first + r) * stateSize, own + <usize>r * stateSize, headDim);
   }
-  store<u64>(counters, load<u64>(counters) + multiplied);
-  store<u64>(counters, load<u64>(counters, 8) + all, 8);
-  store<u64>(counters, load<u64>(counters, 16) + keysMultiplied, 16);
-  store<u64>(counters, load<u64>(counters, 24) + all, 24);
+  addCounts(counters, multiplied, keysMultiplied, all);
 }
 
 /**

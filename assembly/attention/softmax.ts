@@ -79,6 +79,31 @@ export function exponentials(scores: usize, keys: i32, most: f32, scale: f32): v
 }
 
 /**
+ * Rounds the weights from `from` to `end`, of which `largest` holds the largest per lane, to 7 bits with one scale, which it
+ * stores. Returns where the next codes go.
+ */
+// @ts-ignore: decorator
+@inline
+export function tileCodes(codes: usize, tileScale: usize, from: usize, end: usize, largest: v128, magic: v128): usize {
+  const top = max4(largest);
+  store<f32>(tileScale, top / 127.0);
+  const inverse = f32x4.splat(top > 1e-36 ? 127.0 / top : 0);
+  // x + 1.5·2²³ has x, rounded half to even, in its low bits.
+  for (let at = from; at < end; at += 64) {
+    const a = f32x4.add(f32x4.mul(v128.load(at), inverse), magic);
+    const b = f32x4.add(f32x4.mul(v128.load(at, 16), inverse), magic);
+    const c = f32x4.add(f32x4.mul(v128.load(at, 32), inverse), magic);
+    const d = f32x4.add(f32x4.mul(v128.load(at, 48), inverse), magic);
+    codes = storeSteps(
+      codes,
+      i16x8.narrow_i32x4_s(i32x4.sub(a, magic), i32x4.sub(b, magic)),
+      i16x8.narrow_i32x4_s(i32x4.sub(c, magic), i32x4.sub(d, magic)),
+    );
+  }
+  return codes;
+}
+
+/**
  * Weights of a row of `keys` scores, tile by tile: p = 2^((score − most)·scale), added to `sum` per lane, which is returned;
  * w = p·(scale of the value), rounded to 7 bits with one scale per tile. Codes after the last key of a tile are 0.
  * Overwrites the scores.
@@ -124,23 +149,16 @@ export function rowWeights(
       largest = f32x4.pmax(largest, w);
     }
     if (count & 3) v128.store(end - 16, v128.and(v128.load(end - 16), below(0, count & 3)));
-    const top = max4(largest);
-    store<f32>(tileScales, top / 127.0);
-    const inverse = f32x4.splat(top > 1e-36 ? 127.0 / top : 0);
-    // x + 1.5·2²³ has x, rounded half to even, in its low bits.
-    for (let at = scores; at < scores + 256; at += 64) {
-      const a = f32x4.add(f32x4.mul(v128.load(at), inverse), magic);
-      const b = f32x4.add(f32x4.mul(v128.load(at, 16), inverse), magic);
-      const c = f32x4.add(f32x4.mul(v128.load(at, 32), inverse), magic);
-      const d = f32x4.add(f32x4.mul(v128.load(at, 48), inverse), magic);
-      codes = storeSteps(
-        codes,
-        i16x8.narrow_i32x4_s(i32x4.sub(a, magic), i32x4.sub(b, magic)),
-        i16x8.narrow_i32x4_s(i32x4.sub(c, magic), i32x4.sub(d, magic)),
-      );
-    }
+    codes = tileCodes(codes, tileScales, scores, scores + 256, largest, magic);
   }
   return sum;
+}
+
+/** What a weight must reach in a range whose largest logit is `top`: `cutoff` of the largest weight that is known of the row. */
+// @ts-ignore: decorator
+@inline
+export function rangeCutoff(cutoff: f32, peak: f32, top: f32): f32 {
+  return cutoff * (peak > top ? expF32(peak - top) : 1);
 }
 
 /** Folds the state of a later range into `state`: both are rescaled to the larger m. */

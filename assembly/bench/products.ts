@@ -1,7 +1,7 @@
 // The parts of int8 attention one at a time, for bench/: QKᵀ, softmax and PV of a decode step over all keys, as
 // `attention_range_int8` does them. Not in the package.
 import { blockOf, max4, RANGE, TILE, touchParts } from "../attention/layout";
-import { farBlocks, headDimOf, keyBlocks, valueBlocks, windowStart } from "../attention/parameters";
+import { farBlocks, headDimOf, keyBlocks, keyPart, valueBlocks, valuePart, windowStart } from "../attention/parameters";
 import { STEP, valueProduct } from "../attention/product";
 import { queryBytes } from "../attention/queries";
 import { farTiles, integerScores, NEAR_BYTES } from "../attention/scores";
@@ -45,7 +45,7 @@ function touchRange(blocks: usize, start: i32, count: i32, part: usize, headDim:
  */
 export function scores(queries: usize, rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
   const headDim = headDimOf(parameters);
-  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const offset = keyPart(parameters, index);
   const delta = farBlocks(parameters) != 0;
   for (let start = 0; start <= position; start += RANGE) {
     const count = min(RANGE, position + 1 - start);
@@ -61,7 +61,7 @@ export function scores(queries: usize, rows: i32, position: i32, work: usize, pa
 export function softmax(queries: usize, rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
   const headDim = headDimOf(parameters);
   const scalesAt = <usize>headDim << 6;
-  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const offset = keyPart(parameters, index);
   const values = valueBlocks(parameters);
   for (let start = 0; start <= position; start += RANGE) {
     const count = min(RANGE, position + 1 - start);
@@ -82,7 +82,7 @@ export function softmax(queries: usize, rows: i32, position: i32, work: usize, p
         max4(largest),
         load<f32>(constants) * 1.4426950408889634,
         values + (<usize>(start >> 6) << 2),
-        offset + scalesAt,
+        valuePart(parameters, index) + scalesAt,
         count,
         0,
         -1,
@@ -97,7 +97,7 @@ export function softmax(queries: usize, rows: i32, position: i32, work: usize, p
 export function values(rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
   const headDim = headDimOf(parameters);
   const bytes = <usize>headDim << 2;
-  const offset = (<usize>index * (<usize>headDim + 4)) << 6;
+  const offset = valuePart(parameters, index);
   const blocks = valueBlocks(parameters);
   memory.fill(work + RESULTS, 0, <usize>rows * bytes);
   for (let start = 0; start <= position; start += RANGE) {

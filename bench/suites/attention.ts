@@ -1,5 +1,5 @@
 import type { Case, Environment, Group, Suite } from "../harness/suite.js";
-import { CacheRig, copiesFor, GROUP, PREFILL, settings } from "./cache-rig.js";
+import { CacheRig, copiesFor, GROUP, lengths, PREFILL, settings } from "./cache-rig.js";
 
 const points = {
   smoke: [["element", 0.6]],
@@ -12,21 +12,6 @@ const points = {
     [0.3, 0.6, 0.85].map((sparsity): [typeof grain, number] => [grain, sparsity]),
   ),
 } as const satisfies Record<Environment["size"], unknown>;
-
-/** Keys in the context, and whether several copies of them take turns so that no cache holds them. */
-const lengths: Record<Environment["size"], readonly (readonly [keys: number, streamed: boolean])[]> = {
-  smoke: [[700, false]],
-  quick: [
-    [4096, false],
-    [32768, true],
-  ],
-  full: [
-    [4096, false],
-    [32768, false],
-    [32768, true],
-    [262144, true],
-  ],
-};
 
 /** A whole layer of attention (scores, softmax, weighted sum) for one KV head with four query heads. */
 export const attention: Suite = {

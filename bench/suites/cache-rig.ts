@@ -7,7 +7,23 @@ import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
 import type { Kernels } from "#src/runtime/kernels.js";
 import { Memory } from "#src/runtime/memory.js";
 import type { Thread } from "#src/runtime/thread.js";
+import type { Environment } from "../harness/suite.js";
 import { normals, walk, walkCalibration } from "./walk.js";
+
+/** Keys in the context, and whether several copies of them take turns so that no cache holds them. */
+export const lengths: Record<Environment["size"], readonly (readonly [keys: number, streamed: boolean])[]> = {
+  smoke: [[700, false]],
+  quick: [
+    [4096, false],
+    [32768, true],
+  ],
+  full: [
+    [4096, false],
+    [32768, false],
+    [32768, true],
+    [262144, true],
+  ],
+};
 
 /** Query heads per KV head. */
 export const GROUP = 4;

@@ -1,6 +1,6 @@
 import { instantiateKernels } from "#src/runtime/instantiate.js";
-import type { Case, Environment, Group, Suite } from "../harness/suite.js";
-import { CacheRig, copiesFor, GROUP, settings } from "./cache-rig.js";
+import type { Case, Group, Suite } from "../harness/suite.js";
+import { CacheRig, copiesFor, GROUP, lengths, settings } from "./cache-rig.js";
 
 /** `assembly/bench/products.ts`. */
 interface Parts {
@@ -14,20 +14,6 @@ type Part = (queries: number, rows: number, position: number, work: number, para
 
 /** The smallest window there can be in earnest: these cases are about far keys. */
 const farOnly = { windowScale: 0, window: 64 };
-
-const lengths: Record<Environment["size"], readonly (readonly [keys: number, streamed: boolean])[]> = {
-  smoke: [[700, false]],
-  quick: [
-    [4096, false],
-    [32768, true],
-  ],
-  full: [
-    [4096, false],
-    [32768, false],
-    [32768, true],
-    [262144, true],
-  ],
-};
 
 /** Decode, part by part. Not row grain, which has keys and values merged: its time is in the suite of the whole. */
 export const attentionParts: Suite = {
