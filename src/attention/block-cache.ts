@@ -5,7 +5,7 @@ import { type BlockPool, BlockTable } from "./blocks.js";
 import type { KeyValueCache } from "./cache.js";
 import type { SharedConstants } from "./constants.js";
 import type { AttentionStats } from "./counters.js";
-import { type CacheDescriptor, describeCache, parameterBytes, writeParameters } from "./descriptor.js";
+import { type CacheDescriptor, describeCache, parameterBytes, swapReferences, writeParameters } from "./descriptor.js";
 import { foldReferences, unfoldReferences } from "./fold.js";
 import { BLOCK, blockBytes, type CacheKind, SPAN } from "./layout.js";
 import { growMerged, looseBytes, mergedRuns, mergeSpans, merges, packSpan, spansMergedAt } from "./merge.js";
@@ -146,10 +146,7 @@ export class BlockCache implements KeyValueCache {
     if (!(tokens >= 0) || this.#length + tokens > this.values.count * BLOCK)
       throw new SessionError(`${tokens} tokens were committed without room for them`, {}, "Reserve them first");
     this.#length += tokens;
-    if (tokens > 0 && this.far) {
-      const words = this.parts.pool.memory.u32(this.#owned, 16);
-      words.set([words[13] as number, words[12] as number], 12);
-    }
+    if (tokens > 0 && this.far) swapReferences(this.parts, this.#owned);
     this.#fold();
     this.#pack();
   }

@@ -78,6 +78,12 @@ export function writeParameters(parts: CacheParts, tables: CacheTables, address:
   pool.memory.f32(address, PARAMETERS / 4)[7] = policy.valueCutoff;
 }
 
+/** Makes the reference of the newest key, which a pass has left as the next, that of the last key. */
+export function swapReferences({ pool }: CacheParts, address: number): void {
+  const references = pool.memory.u32(address, PARAMETERS / 4).subarray(12, 14);
+  references.reverse();
+}
+
 /** @param parameters address of the cache's own memory; @param record see `CacheDescriptor` */
 export function describeCache(
   parts: CacheParts,

@@ -1,6 +1,5 @@
 import type { BlockCache } from "./block-cache.js";
-
-const round16 = (bytes: number) => Math.ceil(bytes / 16) * 16;
+import { round16 } from "./layout.js";
 
 /** Kernels read up to 16 bytes beyond a part. */
 const SPARE = 16;

@@ -32,3 +32,6 @@ export function unitTokens(group: number): number {
   for (let tokens = most; tokens > most / 2; tokens--) if ((tokens * group) % 4 === 0) return tokens;
   return most;
 }
+
+/** The next multiple of 16 bytes: parts of a block begin there. */
+export const round16 = (bytes: number) => Math.ceil(bytes / 16) * 16;

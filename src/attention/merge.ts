@@ -1,11 +1,10 @@
 import type { BlockCache } from "./block-cache.js";
 import type { BlockPool, BlockTable } from "./blocks.js";
-import { BLOCK, SPAN } from "./layout.js";
+import { BLOCK, round16, SPAN } from "./layout.js";
 import type { AttentionPolicy } from "./policy.js";
 
 // Blocks of merged spans, see assembly/attention/merge.ts: u32 offsets [layers · kvHeads], then the parts.
 
-const round16 = (bytes: number) => Math.ceil(bytes / 16) * 16;
 const padded = (runs: number) => (runs + 7) & ~7;
 
 /** Bytes of the part of one layer and KV head. */

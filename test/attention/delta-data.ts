@@ -1,8 +1,17 @@
+import fc from "fast-check";
 import { type CalibratedHead, type Calibration, decodeBasis, encodeMatrix } from "#src/attention/calibration.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import type { Shape } from "../twins/attention.js";
 import { gridCodes, headRows, references } from "../twins/delta.js";
 import { random, randomArray } from "./harness.js";
+
+export const shapes = fc
+  .record({
+    kvHeads: fc.integer({ min: 1, max: 2 }),
+    group: fc.integer({ min: 1, max: 8 }),
+    headDim: fc.constantFrom(32, 48, 64, 128),
+  })
+  .map(({ kvHeads, group, headDim }): Shape => ({ kvHeads, heads: kvHeads * group, headDim }));
 
 /** Queries, keys and values of which the keys change slowly from token to token, so that deltas are sparse. */
 export function walk(shape: Shape, tokens: number, seed: number): [Float32Array, Float32Array, Float32Array] {

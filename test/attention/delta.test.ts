@@ -6,16 +6,9 @@ import { attentionPolicy } from "#src/attention/policy.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { attentionInt8, type Shape } from "../twins/attention.js";
 import { deltaAttentionF64, headRows } from "../twins/delta.js";
-import { expected, fakeCalibration, walk } from "./delta-data.js";
+import { expected, fakeCalibration, shapes, walk } from "./delta-data.js";
 import { config, firstDifference, Rig } from "./harness.js";
 
-const shapes = fc
-  .record({
-    kvHeads: fc.integer({ min: 1, max: 2 }),
-    group: fc.integer({ min: 1, max: 8 }),
-    headDim: fc.constantFrom(32, 48, 64, 128),
-  })
-  .map(({ kvHeads, group, headDim }): Shape => ({ kvHeads, heads: kvHeads * group, headDim }));
 const policies = fc.record({
   grain: fc.constantFrom("element" as const, "chunk" as const, "row" as const),
   basis: fc.constantFrom("raw" as const, "score" as const),

@@ -8,7 +8,7 @@ import { SessionError } from "#src/errors.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import type { Shape } from "../twins/attention.js";
 import { deltaAttentionF64, headRows, runsAttentionF64 } from "../twins/delta.js";
-import { expected, fakeCalibration } from "./delta-data.js";
+import { expected, fakeCalibration, shapes } from "./delta-data.js";
 import { config, firstDifference, Rig, random, randomArray } from "./harness.js";
 
 type Data = readonly [queries: Float32Array, keys: Float32Array, values: Float32Array];
@@ -31,13 +31,6 @@ function repeating(shape: Shape, tokens: number, seed: number, longest: number):
   return [randomArray(tokens * heads * headDim, seed + 1), keys, randomArray(tokens * size, seed + 2)];
 }
 
-const shapes = fc
-  .record({
-    kvHeads: fc.integer({ min: 1, max: 2 }),
-    group: fc.integer({ min: 1, max: 8 }),
-    headDim: fc.constantFrom(32, 48, 64, 128),
-  })
-  .map(({ kvHeads, group, headDim }): Shape => ({ kvHeads, heads: kvHeads * group, headDim }));
 const policies = fc.record({
   basis: fc.constantFrom("raw" as const, "score" as const),
   window: fc.constantFrom(1, 64, 100),
