@@ -20,7 +20,8 @@ function write(bytes: Uint8Array): string {
 
 sourceConformance("bytes", async (bytes) => bytesSource(bytes));
 sourceConformance("blob", async (bytes) => blobSource(new Blob([new Uint8Array(bytes)])));
-sourceConformance("file", async (bytes) => fileSource(write(bytes)));
+sourceConformance("file", async (bytes) => fileSource(write(bytes), 0));
+sourceConformance("file read at once", async (bytes) => fileSource(write(bytes)));
 
 test("a missing file and a folder are SourceErrors that name the path", async () => {
   for (const path of [join(folder, "nothing"), folder]) {
@@ -32,10 +33,13 @@ test("a missing file and a folder are SourceErrors that name the path", async ()
 
 test("a file cut while open is a short read, not zeros", async () => {
   const path = write(content);
-  const source = await fileSource(path);
-  truncateSync(path, 1000);
-  assert.match((await rejection(source.read(500, 1000))).message, /Asked for 1000 bytes, got 500/);
-  await source.close?.();
+  for (const wholeBytes of [0, undefined]) {
+    const source = await fileSource(path, wholeBytes);
+    truncateSync(path, 1000);
+    assert.match((await rejection(source.read(500, 1000))).message, /Asked for 1000 bytes, got 500/);
+    await source.close?.();
+    writeFileSync(path, content);
+  }
 });
 
 test.after(() => rmSync(folder, { recursive: true }));

@@ -1,3 +1,4 @@
+import type { FileHandle } from "node:fs/promises";
 import { SourceError } from "../../errors.js";
 import { nodeModules } from "../../runtime/node-modules.js";
 import type { ByteSource } from "../source.js";
@@ -5,13 +6,16 @@ import { checkRange, closedError } from "./range.js";
 
 /** Largest single read call: Node refuses lengths of 2 GiB and more. */
 const READ_CALL_BYTES = 2 ** 30;
+/** Of a file this small, each of a model's hundreds of reads takes longer than its bytes. */
+const SMALL_FILE_BYTES = 4 << 20;
 
 /**
  * A file on disk, in Node, Deno and Bun (all through `node:fs/promises`). Reads are positioned: several may be
  * under way at once.
+ * @param wholeBytes files up to this are read at once
  * @throws SourceError when the path does not exist, is not a regular file or may not be read.
  */
-export async function fileSource(path: string): Promise<ByteSource> {
+export async function fileSource(path: string, wholeBytes = SMALL_FILE_BYTES): Promise<ByteSource> {
   const { open } = await nodeModules.fs();
   const handle = await open(path, "r").catch((cause: unknown) => {
     throw new SourceError(`The file cannot be opened: ${reason(cause)}`, { file: path }, undefined, { cause });
@@ -23,6 +27,7 @@ export async function fileSource(path: string): Promise<ByteSource> {
   }
   const size = stat.size;
   let closed = false;
+  let content: Promise<Uint8Array | undefined> | undefined;
   return {
     name: path,
     size,
@@ -30,6 +35,13 @@ export async function fileSource(path: string): Promise<ByteSource> {
       signal?.throwIfAborted();
       if (closed) throw closedError(path);
       checkRange(path, size, offset, length);
+      if (size <= wholeBytes) {
+        content ??= readWhole(handle, size);
+        const whole = await content;
+        if (closed) throw closedError(path);
+        signal?.throwIfAborted();
+        if (whole) return whole.subarray(offset, offset + length);
+      }
       const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
       let done = 0;
       while (done < length) {
@@ -55,9 +67,17 @@ export async function fileSource(path: string): Promise<ByteSource> {
     async close() {
       if (closed) return;
       closed = true;
+      content = undefined;
       await handle.close();
     },
   };
+}
+
+/** All of a file; undefined when it has changed or cannot be read, which single reads then tell. */
+async function readWhole(handle: FileHandle, size: number): Promise<Uint8Array | undefined> {
+  const bytes = new Uint8Array(size);
+  const { bytesRead } = await handle.read(bytes, 0, size, 0).catch(() => ({ bytesRead: 0 }));
+  return bytesRead === size ? bytes : undefined;
 }
 
 function reason(cause: unknown): string {
