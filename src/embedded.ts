@@ -2,6 +2,7 @@ import type { Calibration } from "./attention/calibration.js";
 import { SourceError } from "./errors.js";
 import type { ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
+import type { OpenOptions } from "./formats/options.js";
 import { nodeModules } from "./runtime/node-modules.js";
 import { platform } from "./runtime/platform.js";
 
@@ -15,9 +16,11 @@ export function setWeightsFolder(folder: URL): void {
 /** The story model inside the package. */
 export async function openEmbedded(signal: AbortSignal | undefined): Promise<ModelFile> {
   const where = await place("story.gguf");
-  if (!(where instanceof URL)) return openModel(where, { signal });
+  // Known, so nothing has to be read to find it out.
+  const options: OpenOptions = { signal, i2sLayout: "block128" };
+  if (!(where instanceof URL)) return openModel(where, options);
   try {
-    return await openModel(where, { signal });
+    return await openModel(where, options);
   } catch (cause) {
     signal?.throwIfAborted();
     throw new SourceError(

@@ -89,7 +89,7 @@ for (const layout of layouts) {
 test("an asked-for layout is taken without a look", async () => {
   const file = await openModel(fixture("golden", "bitnet-tiny", "bitnet-tiny-i2s.gguf"), { i2sLayout: "rows4" });
   assert.equal(layoutsOf(file), ["rows4"]);
-  assert.equal(file.notes, ["I2_S layout rows4, as asked for"]);
+  assert.equal(file.notes, ["I2_S layout rows4, as given"]);
   await file.close();
 });
 

@@ -58,7 +58,7 @@ async function setI2sLayout(
   notes: string[],
 ): Promise<void> {
   const chosen = options.i2sLayout
-    ? { layout: options.i2sLayout, note: `I2_S layout ${options.i2sLayout}, as asked for` }
+    ? { layout: options.i2sLayout, note: `I2_S layout ${options.i2sLayout}, as given` }
     : await chooseI2sLayout(tensors, options.signal);
   const inLayers = tensors.layers.flatMap((layer) => Object.values(layer) as (TensorInfo | undefined)[]);
   const ternary = [...all, ...inLayers].filter((tensor) => tensor?.type === "I2_S") as TensorInfo[];
