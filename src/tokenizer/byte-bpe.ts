@@ -1,9 +1,9 @@
-import type { Tiktoken } from "tiktoken/lite/init";
+import type { Tiktoken } from "tiktoken/lite";
 import type { TokenizerData } from "../formats/model-file.js";
 import { type BpeVocabulary, readBpeVocabulary } from "./bpe-vocabulary.js";
 import { PairMergeEncoding, type TextEncoding } from "./pair-merge.js";
 import { javascriptPattern, type PreTokenizer, preTokenizer, splitText } from "./pre-tokenizers.js";
-import { createTiktoken, loadTiktoken } from "./tiktoken.js";
+import { createTiktoken, type LoadTiktoken, tiktokenLoader } from "./tiktoken.js";
 
 /** Longest piece that is given to tiktoken: its time grows with the square of a piece. */
 const longestPiece = 256;
@@ -19,7 +19,7 @@ const utf8 = new TextEncoder();
 /** Byte-level BPE by tiktoken, and by `PairMergeEncoding` for the texts and models tiktoken is not right for. */
 export class ByteBpeEncoding implements TextEncoding {
   readonly preTokenizer: PreTokenizer;
-  readonly #library: Awaited<ReturnType<typeof loadTiktoken>> | undefined;
+  readonly #library: LoadTiktoken | undefined;
   readonly #vocabulary: BpeVocabulary;
   readonly #exact: PairMergeEncoding;
   readonly #stages: readonly RegExp[];
@@ -31,7 +31,7 @@ export class ByteBpeEncoding implements TextEncoding {
 
   /** @throws TokenizerError, UnsupportedError */
   static async create(data: TokenizerData, engine?: "tiktoken" | "pair-merge"): Promise<ByteBpeEncoding> {
-    const library = engine === "pair-merge" ? undefined : await loadTiktoken();
+    const library = engine === "pair-merge" ? undefined : await tiktokenLoader();
     return new ByteBpeEncoding(data, library, engine === "tiktoken" ? 0 : shortText);
   }
 
@@ -40,11 +40,7 @@ export class ByteBpeEncoding implements TextEncoding {
     return new ByteBpeEncoding(data, undefined, shortText);
   }
 
-  private constructor(
-    data: TokenizerData,
-    library: Awaited<ReturnType<typeof loadTiktoken>> | undefined,
-    shortText: number,
-  ) {
+  private constructor(data: TokenizerData, library: LoadTiktoken | undefined, shortText: number) {
     this.#library = library;
     this.#shortText = shortText;
     this.preTokenizer = preTokenizer(data.pre, data.pattern);
@@ -93,8 +89,9 @@ export class ByteBpeEncoding implements TextEncoding {
     if (this.#tiktoken === undefined) {
       this.#tiktoken = null;
       const { pattern } = this.preTokenizer;
-      if (this.#library && pattern !== undefined && this.#vocabulary.ranksAreIds())
-        this.#tiktoken = createTiktoken(this.#library, this.#vocabulary.ids, pattern) ?? null;
+      const library = pattern !== undefined && this.#vocabulary.ranksAreIds() ? this.#library?.() : undefined;
+      if (library && pattern !== undefined)
+        this.#tiktoken = createTiktoken(library, this.#vocabulary.ids, pattern) ?? null;
     }
     return this.#tiktoken;
   }

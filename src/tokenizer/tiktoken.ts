@@ -1,33 +1,28 @@
-import type { Tiktoken } from "tiktoken/lite/init";
+import type { Tiktoken } from "tiktoken/lite";
 import { nodeModules } from "../runtime/node-modules.js";
 import { platform } from "../runtime/platform.js";
 import { fromAlphabet } from "./byte-alphabet.js";
 
-type Library = typeof import("tiktoken/lite/init");
-let library: Promise<Library | undefined> | undefined;
+type Library = typeof import("tiktoken/lite");
+
+/** Gives tiktoken, or undefined where there is none. */
+export type LoadTiktoken = () => Library | undefined;
 
 /**
- * Starts tiktoken's WebAssembly once per process. It is read from the installed package `tiktoken`; undefined where
- * there is none to read, as in browsers and in programs bundled into one file: they do without, with the same ids.
+ * How to get tiktoken once it is needed: starting it takes longer than everything else a short prompt needs. It is read
+ * from the installed package `tiktoken`; undefined where there is none to read, as in browsers and in programs bundled
+ * into one file: they do without, with the same ids.
  */
-export function loadTiktoken(): Promise<Library | undefined> {
-  library ??= platform === "browser" ? Promise.resolve(undefined) : start();
-  return library;
-}
-
-async function start(): Promise<Library | undefined> {
-  const [{ createRequire }, { readFile }] = await Promise.all([nodeModules.module(), nodeModules.fs()]);
-  let library: Library;
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    const require = createRequire(import.meta.url);
-    library = require("tiktoken/lite/init");
-    bytes = await readFile(require.resolve("tiktoken/lite/tiktoken_bg.wasm"));
-  } catch {
-    return undefined;
-  }
-  await library.init((imports) => WebAssembly.instantiate(bytes, imports));
-  return library;
+export async function tiktokenLoader(): Promise<LoadTiktoken | undefined> {
+  if (platform === "browser") return undefined;
+  const { createRequire } = await nodeModules.module();
+  return () => {
+    try {
+      return createRequire(import.meta.url)("tiktoken/lite");
+    } catch {
+      return undefined;
+    }
+  };
 }
 
 /**
