@@ -32,15 +32,21 @@ export function chooseKernelBuild(shared: boolean, wanted?: KernelFamily): Kerne
 function works(build: KernelBuild): boolean {
   let answer = answers.get(build);
   if (answer === undefined) {
-    answer = (givenModule(build) !== undefined || WebAssembly.validate(kernelBytes(build))) && knownAnswersHold(build);
+    const module = givenModule(build) ?? validModule(build);
+    answer = module !== undefined && knownAnswersHold(module, build.endsWith("shared"));
     answers.set(build, answer);
   }
   return answer;
 }
 
-function knownAnswersHold(build: KernelBuild): boolean {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: build.endsWith("shared") });
-  const kernels = instantiateKernels(kernelModule(build), memory);
+function validModule(build: KernelBuild): WebAssembly.Module | undefined {
+  const bytes = kernelBytes(build);
+  return WebAssembly.validate(bytes) ? kernelModule(build, bytes) : undefined;
+}
+
+function knownAnswersHold(module: WebAssembly.Module, shared: boolean): boolean {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared });
+  const kernels = instantiateKernels(module, memory);
   const a = new Int8Array(memory.buffer, 1024, 16);
   const b = new Uint8Array(memory.buffer, 1040, 16);
   const pairs = new Int16Array(memory.buffer, 1056, 8);

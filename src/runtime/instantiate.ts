@@ -43,11 +43,14 @@ export function kernelBytes(build: KernelBuild): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Compiles a build once per thread. */
-export function kernelModule(build: KernelBuild): WebAssembly.Module {
+/**
+ * Compiles a build once per thread.
+ * @param bytes those of `kernelBytes`, where they are at hand
+ */
+export function kernelModule(build: KernelBuild, bytes?: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   let module = modules.get(build);
   if (!module) {
-    module = new WebAssembly.Module(kernelBytes(build));
+    module = new WebAssembly.Module(bytes ?? kernelBytes(build));
     modules.set(build, module);
   }
   return module;
