@@ -4,7 +4,6 @@ import { OptionError } from "./errors.js";
 import { fingerprint } from "./formats/fingerprint.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
-import { openRandomModel } from "./formats/random-model.js";
 import { EngineModel } from "./generate/model.js";
 import { Engine } from "./model/engine.js";
 import { Profile } from "./model/profile.js";
@@ -89,7 +88,8 @@ export async function openModelSource(
   signal?: AbortSignal,
   i2sLayout?: I2SLayout,
 ): Promise<ModelFile> {
-  if (typeof source === "string" && source.startsWith("random:")) return openRandomModel(source.slice(7));
+  if (typeof source === "string" && source.startsWith("random:"))
+    return (await import("./formats/random-model.js")).openRandomModel(source.slice(7));
   if (source === "embedded") return openEmbedded(signal);
   return openModel(source, { signal, i2sLayout });
 }

@@ -4,7 +4,6 @@ import { directoryFolder, type ModelFolder, urlFolder } from "./folder.js";
 import { GGUF_MAGIC } from "./gguf/header.js";
 import { openGguf } from "./gguf/model.js";
 import type { Beside } from "./gguf/split.js";
-import { openHuggingFace } from "./huggingface/model.js";
 import { correctKnownModel } from "./known-models.js";
 import type { ModelFile } from "./model-file.js";
 import type { OpenOptions } from "./options.js";
@@ -44,7 +43,7 @@ async function openAny(source: ModelSource, options: OpenOptions): Promise<Model
   }
   if (source instanceof Uint8Array) return openFile(bytesSource(source), undefined, options);
   if (source instanceof Blob) return openFile(blobSource(source), undefined, options);
-  return "read" in source ? openFile(source, undefined, options) : openHuggingFace(source, options);
+  return "read" in source ? openFile(source, undefined, options) : openFolder(source, options);
 }
 
 async function pathOf(url: string | URL): Promise<string> {
@@ -57,7 +56,7 @@ async function openPath(path: string, options: OpenOptions): Promise<ModelFile> 
   const found = await stat(path).catch((cause: unknown) => {
     throw new SourceError("There is no such file or folder", { file: path }, undefined, { cause });
   });
-  if (found.isDirectory()) return openHuggingFace(directoryFolder(path), options);
+  if (found.isDirectory()) return openFolder(directoryFolder(path), options);
   const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
   const folder = directoryFolder(slash < 0 ? "." : path.slice(0, slash + 1));
   return openFile(await fileSource(path), { folder, file: path.slice(slash + 1) }, options);
@@ -74,7 +73,13 @@ async function openUrl(url: URL, options: OpenOptions): Promise<ModelFile> {
     if (source && (await kindOf(source, options.signal))) return openFile(source, beside, options);
     await source?.close?.();
   }
-  return openHuggingFace(urlFolder(url), options);
+  return openFolder(urlFolder(url), options);
+}
+
+/** Imported when there is one: most models are GGUF files. */
+async function openFolder(folder: ModelFolder, options: OpenOptions, weights?: string): Promise<ModelFile> {
+  const { openHuggingFace } = await import("./huggingface/model.js");
+  return openHuggingFace(folder, options, weights);
 }
 
 async function kindOf(source: ByteSource, signal?: AbortSignal): Promise<"gguf" | "safetensors" | undefined> {
@@ -109,7 +114,7 @@ async function openFile(source: ByteSource, beside: Beside | undefined, options:
       );
     }
     const isShard = /-\d{5}-of-\d{5}\.safetensors$/.test(beside.file);
-    return await openHuggingFace(beside.folder, options, isShard ? undefined : beside.file);
+    return await openFolder(beside.folder, options, isShard ? undefined : beside.file);
   } finally {
     if (close) await source.close?.();
   }

@@ -7,7 +7,7 @@ import type { GenerateOptions } from "./options.js";
 import { EngineSession, type SessionHost } from "./session.js";
 
 /** Renders messages with the model's template, its first token included where the model wants one. */
-export type RenderChat = (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => string;
+export type RenderChat = (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => Promise<string>;
 
 /** A conversation over one session: each turn computes only what is new in it. */
 export class EngineChat implements Chat {
@@ -34,8 +34,20 @@ export class EngineChat implements Chat {
     if (typeof message !== "string" || message === "")
       throw new OptionError("The message is empty", { key: "message" });
     this.#busy = true;
+    try {
+      yield* this.#answer(message, options);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await this.#session.dispose();
+  }
+
+  async *#answer(message: string, options: GenerateOptions): AsyncGenerator<Piece, void, undefined> {
     const messages: ChatMessage[] = [...this.#messages, { role: "user", content: message }];
-    const text = this.#render(messages, true);
+    const text = await this.#render(messages, true);
     const tokens = this.#continue(text);
     const end: GenerationEnd = { tokens: [], ended: false };
     let answer = "";
@@ -47,7 +59,6 @@ export class EngineChat implements Chat {
         yield piece;
       }
     } finally {
-      this.#busy = false;
       // An aborted prefill leaves the conversation as it was; the tokens already computed are found again next time.
       if (end.tokens.length > 0) {
         const written = end.ended ? end.tokens.slice(0, -1) : end.tokens;
@@ -56,10 +67,6 @@ export class EngineChat implements Chat {
         this.#tokens = [...tokens, ...written];
       }
     }
-  }
-
-  async dispose(): Promise<void> {
-    await this.#session.dispose();
   }
 
   /** Tokens of `text`: those already seen, kept as they are, and the encoded rest. */

@@ -4,7 +4,7 @@ import { SessionError } from "../errors.js";
 import type { ModelFile } from "../formats/model-file.js";
 import type { Engine } from "../model/engine.js";
 import type { Profile } from "../model/profile.js";
-import { fallbackTemplate, renderChat } from "../tokenizer/chat-template.js";
+import { fallbackTemplate } from "../tokenizer/fallback-template.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type {
   AttentionStats,
@@ -20,7 +20,6 @@ import type {
   TokenIds,
 } from "../types.js";
 import { AttentionMeter } from "./attention-meter.js";
-import { calibrateModel } from "./calibrate.js";
 import { EngineChat } from "./chat.js";
 import { generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
@@ -36,7 +35,7 @@ export interface ModelSettings {
   profile: Profile | undefined;
 }
 
-/** A model whose engine runs in this thread. */
+/** A model whose engine runs in this thread. What few programs use is imported when it is used: it would delay the first token. */
 export class EngineModel implements Model, SessionHost {
   readonly file: ModelFile;
   readonly engine: Engine;
@@ -95,7 +94,8 @@ export class EngineModel implements Model, SessionHost {
     return new EngineChat(
       this,
       this.tokenizer,
-      (messages, addGenerationPrompt) => {
+      async (messages, addGenerationPrompt) => {
+        const { renderChat } = await import("../tokenizer/chat-template.js");
         const text = renderChat(data, messages, { addGenerationPrompt, bosToken, eosToken, fallback: true });
         // Some templates write the first token themselves, others leave it to the tokenizer.
         return this.#addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
@@ -127,8 +127,9 @@ export class EngineModel implements Model, SessionHost {
     return scoreWindow(this, ids, options);
   }
 
-  calibrate(text: string | TokenIds, options: CalibrateOptions = {}): Promise<Calibration> {
+  async calibrate(text: string | TokenIds, options: CalibrateOptions = {}): Promise<Calibration> {
     const ids = typeof text === "string" ? this.tokenizer.encode(text) : text;
+    const { calibrateModel } = await import("./calibrate.js");
     return calibrateModel(this, this.file, ids, options);
   }
 

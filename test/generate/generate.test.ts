@@ -109,4 +109,19 @@ test("a chat computes only what is new in each turn", async () => {
   await chat.dispose();
 });
 
+test("a chat whose template refuses a message says so every time, not that it is busy", async () => {
+  await using refusing = await loadModel("embedded", { threads: 1 });
+  refusing.file.tokenizer.chatTemplate = "{{ raise_exception('no') }}";
+  const chat = refusing.createChat();
+  for (let i = 0; i < 2; i++) {
+    let message = "";
+    try {
+      await collect(chat.send("hello", { maxTokens: 1 }));
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    assert.match(message, /The chat template failed: no/);
+  }
+});
+
 test.run();

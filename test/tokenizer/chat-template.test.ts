@@ -2,7 +2,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TokenizerError } from "#src/errors.js";
 import type { TokenizerData } from "#src/formats/model-file.js";
-import { type ChatMessage, fallbackTemplate, renderChat } from "#src/tokenizer/chat-template.js";
+import { type ChatMessage, renderChat } from "#src/tokenizer/chat-template.js";
+import { fallbackTemplate } from "#src/tokenizer/fallback-template.js";
 import { createTokenizer } from "#src/tokenizer/tokenizer.js";
 import { fixture, llama3Data, smollm2Data, storyData } from "../helpers/tokenizers.js";
 
