@@ -38,6 +38,20 @@ export function max4(x: v128): f32 {
   return a < b ? b : a;
 }
 
+/** Stores 4 × 4 numbers of 32 bits, rows `stride` bytes apart, whose columns are given. */
+// @ts-ignore: decorator
+@inline
+export function storeTransposed(to: usize, stride: usize, a: v128, b: v128, c: v128, d: v128): void {
+  const ab = i32x4.shuffle(a, b, 0, 4, 1, 5);
+  const cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
+  const ef = i32x4.shuffle(a, b, 2, 6, 3, 7);
+  const gh = i32x4.shuffle(c, d, 2, 6, 3, 7);
+  v128.store(to, i64x2.shuffle(ab, cd, 0, 2));
+  v128.store(to + stride, i64x2.shuffle(ab, cd, 1, 3));
+  v128.store(to + 2 * stride, i64x2.shuffle(ef, gh, 0, 2));
+  v128.store(to + 3 * stride, i64x2.shuffle(ef, gh, 1, 3));
+}
+
 /**
  * A constant as the engine cannot see it. V8 builds a vector constant from immediates wherever it is used, inside the
  * loop: three instructions each time, half the time of a softmax. `zero` is `opaqueZero()`, taken before the loop.

@@ -115,7 +115,11 @@ export function longKeyProduct(
   keyProduct(out, outStride, row, rowStride, rows, codes, headDim, groups);
   if (!ASC_FEATURE_RELAXED_SIMD) return;
   keyProduct(low, 256, row + <usize>headDim, rowStride, rows, codes, headDim, groups);
-  const bytes = <usize>groups << 4;
+  addLow(out, outStride, low, rows, <usize>groups << 4);
+}
+
+/** out = 128·out + low, i32, `bytes` of each row; rows of `low` are 256 bytes apart. */
+export function addLow(out: usize, outStride: usize, low: usize, rows: i32, bytes: usize): void {
   for (let r = 0; r < rows; r++, out += outStride, low += 256)
     for (let i: usize = 0; i < bytes; i += 16)
       v128.store(out + i, i32x4.add(i32x4.shl(v128.load(out + i), 7), v128.load(low + i)));

@@ -1,4 +1,5 @@
-import { ROW } from "./delta-store";
+import { CHUNK_WORK, chunkQueries, chunkScores } from "./chunks";
+import { CHUNK, ELEMENT } from "./delta-store";
 import { delta_unfold } from "./fold";
 import { blockOf, RANGE, TILE, touch } from "./layout";
 import { expandTable, farBlocks, grainOf, longQueries, groupOf, headDimOf, keyBlocks, windowStart } from "./parameters";
@@ -7,8 +8,8 @@ import { queryBytes } from "./queries";
 
 /** Bytes of one tile's near scores, i32 [4][64]. */
 const NEAR_SCORES: usize = 1024;
-/** Bytes of work of `integerScores`: near scores, and those with the low parts of queries. */
-export const NEAR_BYTES: usize = 2 * NEAR_SCORES;
+/** Bytes of work of `integerScores`: near scores, those with the low parts of queries, and what chunk grain needs. */
+export const NEAR_BYTES: usize = 2 * NEAR_SCORES + CHUNK_WORK;
 
 /** Address of the far part of `index` (layer · kvHeads + KV head) in the block of `position`; the lowest bit says folded. */
 // @ts-ignore: decorator
@@ -39,7 +40,7 @@ function touchFar(parameters: usize, index: i32, start: i32, end: i32, headDim: 
 
 /**
  * Makes the far tiles of the keys `start` … `end` − 1 ready for products: writes one u32 address per tile, odd for folded
- * tiles of row grain. Tiles no query needs (the window of `position` begins before them) are left out.
+ * tiles of chunk and row grain, which are multiplied as they are. Tiles no query needs (the window of `position` begins before them) are left out.
  * @param unfolded room for 8 tiles, then 256 bytes
  */
 export function farTiles(
@@ -57,7 +58,7 @@ export function farTiles(
   touchFar(parameters, index, start, min(end, lastWindow), headDim);
   for (let k = start; k < min(end, lastWindow); k += TILE, tiles += 4, unfolded += size) {
     let part = farPart(parameters, k, index);
-    if (part & 1 && grain != ROW) {
+    if (part & 1 && grain == ELEMENT) {
       delta_unfold(unfolded, part - 1, headDim, grain, expandTable(parameters), unfolded + size);
       part = unfolded;
     }
@@ -123,6 +124,9 @@ export function integerScores(
   const delta = farBlocks(parameters) != 0;
   const firstWindow = delta ? windowStart(parameters, position + first / group) : 0;
   const lastWindow = delta ? windowStart(parameters, position + (first + some - 1) / group) : 0;
+  const chunks = delta && grainOf(parameters) == CHUNK && lastWindow > start;
+  const chunkWork = low + NEAR_SCORES;
+  if (chunks) chunkQueries(chunkWork, query, queryBytes(headDim), some, headDim, long);
   let multiplied = 0;
   for (let k = 0; k < most; k += TILE, out += TILE << 2, tiles += 4) {
     const groups = min(16, ((most - k + 7) >> 3) << 1);
@@ -134,7 +138,9 @@ export function integerScores(
       continue;
     }
     const far = <usize>load<u32>(tiles);
-    if (far & 1) {
+    if (far & 1 && chunks)
+      multiplied += min(needed, chunkScores(out, stride, some, far - 1, headDim, long, chunkWork, low));
+    else if (far & 1) {
       const bits = load<u64>(far - 1);
       const kept = (<i32>popcnt(bits) + 7) >> 3 << 1;
       tileScores(near, TILE << 2, query, some, far + 15, headDim, kept, long, low);

@@ -12,7 +12,7 @@ const queriesBytes = (d: number) => round64(ROWS * (2 * d + 16));
 const mappedBytes = (d: number) => round64(ROWS * d * 4);
 const PEAKS = ROWS * 4;
 /** An upper bound of `attention_work_bytes`. */
-const workBytes = (d: number) => round64(15 * 1024 + 548 * d);
+const workBytes = (d: number) => round64(18 * 1024 + 548 * d);
 const threadBytes = (d: number) => statesBytes(d) + queriesBytes(d) + mappedBytes(d) + PEAKS + workBytes(d);
 
 /** Bytes of the scratch area that all threads share in `storeKeysValues` and `attend`. */

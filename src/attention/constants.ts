@@ -39,7 +39,7 @@ export function makeConstants(
   const { headDim, kvHeads, layers } = config;
   const heads = layers * kvHeads;
   const windowBytes = policy.delta ? round64(contextLength * 4) : 0;
-  const tableBytes = policy.delta ? 8192 + 512 : 0;
+  const tableBytes = policy.delta ? 8192 : 0;
   const matrix = policy.basis === "score" ? 1 : 0;
   const mapBytes = (matrix ? headDim + 1 : 1) * headDim * 4;
   const stride = round64(2 * mapBytes + headDim * 5);

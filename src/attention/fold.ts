@@ -15,7 +15,7 @@ export function foldReferences(cache: BlockCache, index: number): void {
   const heads = config.layers * config.kvHeads;
   const old = cache.far?.block(index);
   if (!cache.far || !old || old.tag) return;
-  const work = memory.alloc(2 * headDim, "folding keys");
+  const work = memory.alloc(Math.max(64, 2 * headDim), "folding keys");
   try {
     const offsets = new Uint32Array(heads);
     let end = round16(heads * 4);
@@ -64,27 +64,18 @@ export function isFoldedBlock(bytes: Uint8Array, heads: number, headDim: number,
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let head = 0; head < heads; head++) {
     if (view.getUint32(head * 4, true) !== end) return false;
-    const masks = end + (grain === 2 ? 0 : headDim);
-    const chunkBits = headDim <= 64 ? 4 : headDim <= 128 ? 8 : 16;
-    const maskBytes = grain === 2 ? 8 : grain === 1 ? chunkBits * 8 : headDim * 8;
-    if (masks + maskBytes > bytes.length) return false;
+    const maskBytes = grain === 2 ? 8 : grain === 1 ? headDim / 2 : headDim * 8;
+    const masks = grain === 0 ? headDim : 0;
+    const codes = grain === 0 ? masks + maskBytes : round16(maskBytes);
+    if (end + codes > bytes.length) return false;
     let ones = 0;
-    for (let i = 0; i < maskBytes; i++) for (let rest = bytes[masks + i] as number; rest; rest &= rest - 1) ones++;
-    if (grain === 2 && !((bytes[masks] as number) & 1)) return false;
-    if (grain === 1 && !chunkMasksFit(bytes.subarray(masks, masks + maskBytes), chunkBits, headDim / 16)) return false;
-    end +=
-      grain === 2
-        ? 16 + Math.ceil(ones / 8) * 8 * headDim
-        : (headDim + maskBytes + ones * (grain === 1 ? 16 : 1) + 3) & ~3;
+    for (let i = 0; i < maskBytes; i++) {
+      const mask = bytes[end + masks + i] as number;
+      // The first key is kept, with every chunk.
+      if (grain > 0 && i % 8 === 0 && !(mask & 1)) return false;
+      for (let rest = mask; rest; rest &= rest - 1) ones++;
+    }
+    end += codes + (grain === 2 ? Math.ceil(ones / 8) * 8 * headDim : grain === 1 ? ones * 16 : (ones + 3) & ~3);
   }
   return end + SPARE === bytes.length;
-}
-
-/** Whether no mask names a chunk beyond the last, and the first key, which is whole, none at all. */
-function chunkMasksFit(masks: Uint8Array, bitsPerKey: number, chunks: number): boolean {
-  for (let bit = 0; bit < masks.length * 8; bit++) {
-    const set = ((masks[bit >> 3] as number) >> (bit & 7)) & 1;
-    if (set && (bit < bitsPerKey || bit % bitsPerKey >= chunks)) return false;
-  }
-  return true;
 }

@@ -7,7 +7,7 @@ import { BLOCK, SPAN } from "./layout.js";
 import { isMergedBlock, spansMergedAt } from "./merge.js";
 
 const MAGIC = 0x564b4c44; // "DLKV"
-const VERSION = 4;
+const VERSION = 5;
 const WORDS = 15;
 const HEADER = WORDS * 4;
 const LENGTH = 10;

@@ -172,6 +172,32 @@ for (const build of runnableBuilds) {
     }
   });
 
+  test(`chunk grain leaves out the products of chunks that did not change, element grain none (${build})`, () => {
+    const shape = { heads: 4, kvHeads: 1, headDim: 64 };
+    const data = walk(shape, 1000, 5);
+    const skipped = (grain: "element" | "chunk", factor: number) => {
+      const rig = new Rig(build, shape, 1000, {
+        kind: "int8",
+        attention: {
+          kind: "delta",
+          grain,
+          window: 64,
+          basis: "score",
+          threshold: factor * theta(grain, shape),
+          calibration: fakeCalibration(shape, 1),
+        },
+      });
+      rig.runChunks(...data, new Array(10).fill(100));
+      const { skippedMacs, deltaSparsity } = rig.cache.stats();
+      // Half of the multiplications are PV's.
+      assert.ok(skippedMacs <= deltaSparsity / 2, `${skippedMacs}, ${deltaSparsity}`);
+      return skippedMacs;
+    };
+    assert.is(skipped("element", 1), 0);
+    assert.ok(skipped("chunk", 1) > 0.05);
+    assert.ok(skipped("chunk", 2) > skipped("chunk", 1));
+  });
+
   test(`value skipping: small error, fewer values, cutoff 0 exact (${build})`, () => {
     const shape = { heads: 4, kvHeads: 1, headDim: 64 };
     const [queries, keys, values] = walk(shape, 1500, 3);

@@ -49,6 +49,25 @@ export function references(
   return { rows, dropped };
 }
 
+/**
+ * The folded form of 64 references in chunk grain: for every 16 elements the bits of the keys that differ there from the key
+ * before, then what those keys have there, elements first.
+ */
+export function foldedChunks(rows: readonly (readonly number[])[]): Uint8Array {
+  const d = (rows[0] as readonly number[]).length;
+  const masks = new Uint8Array(Math.ceil(d / 32) * 16);
+  const codes: number[] = [];
+  for (let from = 0; from < d; from += 16)
+    rows.forEach((row, key) => {
+      const chunk = row.slice(from, from + 16);
+      if (key > 0 && chunk.every((code, i) => code === rows[key - 1]?.[from + i])) return;
+      const at = from / 2 + Math.floor(key / 8);
+      masks[at] = (masks[at] as number) | (1 << (key % 8));
+      codes.push(...chunk);
+    });
+  return Uint8Array.of(...masks, ...codes);
+}
+
 /** Hybrid attention in f64: whole keys (codes) in sink and window, references elsewhere. One head; `query` on the grid. */
 export function deltaAttentionF64(
   query: readonly number[],
