@@ -5,7 +5,10 @@ export { gemm_q4, gemm_q4k, gemm_q4min, gemv_q4, gemv_q4k, gemv_q4min } from "./
 export { hidden_zero } from "./opaque";
 export { gemm_q6, gemv_q6 } from "./q6";
 export { gemm_q8, gemv_q8 } from "./q8";
+export { arrange_ternary_lut, rows_ternary_lut } from "./lut-layout";
 export { gemv_ternary } from "./ternary";
+export { gemm_ternary_lut } from "./ternary-lut-gemm";
+export { gemv_ternary_lut } from "./ternary-lut";
 export { gemm_ternary } from "./ternary-gemm";
 export { gemm_ternary_blocks } from "./ternary-blocks";
 export { rows_codes, rows_float, rows_q4, rows_q6, rows_q8, rows_ternary } from "./rows";

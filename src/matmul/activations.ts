@@ -9,7 +9,7 @@ export type ActivationKind = "int8-token" | "int8-block" | "f32";
 
 /** The activations a layout is multiplied with. */
 export function activationKind(layout: WeightLayout): ActivationKind {
-  if (layout === "ternary") return "int8-token";
+  if (layout === "ternary" || layout === "ternary-lut") return "int8-token";
   return layout === "f16" || layout === "bf16" || layout === "f32" ? "f32" : "int8-block";
 }
 

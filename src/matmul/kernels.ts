@@ -64,6 +64,31 @@ export interface MatmulKernels {
     scratch: number,
     dot32: number,
   ): void;
+  gemv_ternary_lut(
+    out: number,
+    weights: number,
+    record: number,
+    rows: number,
+    columns: number,
+    rowStart: number,
+    rowEnd: number,
+    scale: number,
+    accumulate: number,
+    scratch: number,
+  ): void;
+  gemm_ternary_lut(
+    out: number,
+    weights: number,
+    records: number,
+    tokens: number,
+    rows: number,
+    columns: number,
+    rowStart: number,
+    rowEnd: number,
+    scale: number,
+    accumulate: number,
+    scratch: number,
+  ): void;
   gemm_ternary_blocks(
     out: number,
     weights: number,
@@ -105,6 +130,15 @@ export interface MatmulKernels {
     columns: number,
     scale: number,
     blockScales: number,
+  ): void;
+  rows_ternary_lut(
+    out: number,
+    weights: number,
+    ids: number,
+    tokens: number,
+    rows: number,
+    columns: number,
+    scale: number,
   ): void;
   rows_q4(out: number, weights: number, ids: number, tokens: number, rows: number, columns: number, kind: number): void;
   rows_q6(out: number, weights: number, ids: number, tokens: number, rows: number, columns: number): void;
@@ -172,6 +206,7 @@ export interface MatmulKernels {
     blockScales: number,
     temp: number,
   ): number;
+  arrange_ternary_lut(weights: number, rows: number, columns: number, temp: number): void;
   /** 1 when all scales but zeros are equal; then the first becomes that scale. */
   same_scales(scales: number, count: number): number;
   repack_float(

@@ -7,6 +7,9 @@ import { blockShapes } from "./dequantise.js";
  * last block padded with zeros), so that a vector lane is a row and a matrix is one sequential stream. Per group:
  * - `ternary`: 2-bit codes 0, 1, 2 for −1, 0, +1; per 16 columns 2 × 16 bytes (rows 0–3, rows 4–7), byte 4·r + c
  *   holding columns c, 4 + c, 8 + c, 12 + c of row r from the low bits up.
+ * - `ternary-lut`: the same codes for look-ups, without groups: per 1024 rows, per 512 columns, per 32 rows, per 16 columns
+ *   4 × 32 bytes: vector c holding columns c, 4 + c, 8 + c, 12 + c of rows 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14,
+ *   11, 15, then of rows 16 … 31 likewise. What remains at the end is a shorter unit; rows are a multiple of 32.
  * - `q4`: per block 8 f16 scales, then 4 × 2 × 16 bytes: vector j, byte 4·r + c holding column 4·j + c in the low
  *   nibble and 16 + 4·j + c in the high one; value = scale · (code − 8).
  * - `q4min`: as `q4` with 8 f16 minima after the scales; value = scale · code + minimum. `q4k`: the same in f32.
@@ -17,10 +20,23 @@ import { blockShapes } from "./dequantise.js";
  * - `codes`: per half block (16 columns) 8 f32 scales and 8 f32 minima, then per 4 columns 8 × 4 bytes, codes 0–63.
  * - `f16`, `bf16`, `f32`: per column 8 numbers; columns are not padded.
  */
-export type WeightLayout = "ternary" | "q4" | "q4min" | "q4k" | "q6" | "q8" | "codes" | "f16" | "bf16" | "f32";
+export type WeightLayout =
+  | "ternary"
+  | "ternary-lut"
+  | "q4"
+  | "q4min"
+  | "q4k"
+  | "q6"
+  | "q8"
+  | "codes"
+  | "f16"
+  | "bf16"
+  | "f32";
 
 /** Rows per group: the unit in which threads share the rows of a matrix. */
 export const ROW_GROUP = 8;
+/** The same for layout `ternary-lut`, whose vectors hold 16 rows. */
+export const LUT_ROWS = 32;
 /** Columns per block. */
 export const BLOCK = 32;
 
@@ -34,6 +50,7 @@ export function groupBytes(layout: WeightLayout, columns: number): number {
   const blocks = Math.ceil(columns / BLOCK);
   switch (layout) {
     case "ternary":
+    case "ternary-lut":
       return blocks * 64;
     case "q4":
       return blocks * (16 + 128);

@@ -1,8 +1,8 @@
 import { share, type Thread } from "../runtime/thread.js";
-import { activationStride } from "./activations.js";
+import { activationKind, activationStride } from "./activations.js";
 import { chooseDots, type DotChoice } from "./dots.js";
 import type { Gemm, Gemv } from "./kernels.js";
-import { paddedColumns, ROW_GROUP } from "./layout.js";
+import { LUT_ROWS, paddedColumns, ROW_GROUP } from "./layout.js";
 import type { Weight } from "./weight.js";
 
 /** Bytes of scratch one thread needs for products with matrices of up to `columns` columns. */
@@ -30,7 +30,7 @@ export function matmul(
 ): void {
   const { kernels } = thread;
   const { address, rows, columns, scale } = weight;
-  const [start, end] = share(thread, rows, ROW_GROUP);
+  const [start, end] = share(thread, rows, weight.layout === "ternary-lut" ? LUT_ROWS : ROW_GROUP);
   if (start >= end || tokens === 0) return;
   const accumulate = options.accumulate ? 1 : 0;
   const { scratch } = options;
@@ -66,6 +66,25 @@ export function matmul(
         accumulate,
         scratch,
         dots.gemm,
+      );
+    return;
+  }
+  if (weight.layout === "ternary-lut") {
+    if (tokens === 1)
+      kernels.gemv_ternary_lut(out, address, activations, rows, columns, start, end, scale, accumulate, scratch);
+    else
+      kernels.gemm_ternary_lut(
+        out,
+        address,
+        activations,
+        tokens,
+        rows,
+        columns,
+        start,
+        end,
+        scale,
+        accumulate,
+        scratch,
       );
     return;
   }
@@ -115,9 +134,8 @@ export function matmul(
 
 /** Distance in bytes between the activations of two tokens, as `matmul` expects them for this matrix. */
 export function activationDistance(weight: Weight): number {
-  if (weight.layout === "ternary") return activationStride("int8-token", weight.columns);
-  const float = weight.layout === "f16" || weight.layout === "bf16" || weight.layout === "f32";
-  return float ? weight.columns * 4 : activationStride("int8-block", weight.columns);
+  const kind = activationKind(weight.layout);
+  return kind === "f32" ? weight.columns * 4 : activationStride(kind, weight.columns);
 }
 
 /**
@@ -142,6 +160,9 @@ export function embedRows(
   switch (weight.layout) {
     case "ternary":
       kernels.rows_ternary(to, address, ids, count, rows, columns, weight.scale, weight.blockScales ?? 0);
+      break;
+    case "ternary-lut":
+      kernels.rows_ternary_lut(to, address, ids, count, rows, columns, weight.scale);
       break;
     case "q4":
       kernels.rows_q4(to, address, ids, count, rows, columns, 0);

@@ -8,6 +8,7 @@ import {
   blockScaleColumns,
   groupBytes,
   hasBlockScales,
+  LUT_ROWS,
   matrixShape,
   paddedColumns,
   planWeight,
@@ -43,6 +44,8 @@ export interface LoadOptions {
   stagingBytes: number;
   /** Rows per head; needed for tensors with `rowOrder: "interleaved"`. */
   headDim?: number | undefined;
+  /** Ternary matrices in layout `ternary-lut` where it can be: for the kernels without relaxed SIMD. Default: no. */
+  lut?: boolean | undefined;
   /** `readBuffers()`, shared by the loads of a model, one after the other; without them every read allocates. */
   buffers?: readonly [Uint8Array, Uint8Array] | undefined;
   signal?: AbortSignal | undefined;
@@ -109,8 +112,17 @@ export async function loadWeight(
   else if (tensor.type === "HF_BITNET_U8") await loadPackedRows(job);
   else if (planWeight(tensor).layout !== weight.layout) await requantise(job, weight);
   else await loadBlocks(job, weight);
+  if (options.lut) arrangeForLookUps(job, weight);
   if (tensor.scale !== undefined) weight.scale = Math.fround(weight.scale * tensor.scale);
   return weight;
+}
+
+/** To layout `ternary-lut`, if there is one scale, the rows fill its tiles and the staging has room for a panel of 1024. */
+function arrangeForLookUps({ kernels, rows, columns, address, options }: Job, weight: Weight): void {
+  if (weight.layout !== "ternary" || weight.blockScales !== undefined || rows % LUT_ROWS !== 0) return;
+  if ((Math.min(rows, 1024) * paddedColumns(columns)) / 4 > options.stagingBytes) return;
+  kernels.arrange_ternary_lut(address, rows, columns, options.staging);
+  weight.layout = "ternary-lut";
 }
 
 /**

@@ -71,6 +71,8 @@ export class Engine {
       const { config } = file;
       const weights = await loadWeights(team.kernels, memory, file, {
         head: options.head,
+        // The fastest ternary kernels without relaxed dots.
+        lut: build.startsWith("simd"),
         signal: options.signal,
         onBytes: (bytes, total) => options.onProgress?.({ phase: "weights", fraction: bytes / total, bytes }),
       });

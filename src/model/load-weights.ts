@@ -32,6 +32,8 @@ export async function loadWeights(
   file: ModelFile,
   options: {
     head?: HeadPrecision | undefined;
+    /** As for `loadWeight`. */
+    lut?: boolean | undefined;
     signal?: AbortSignal | undefined;
     onBytes?: ((done: number, total: number) => void) | undefined;
   },
@@ -51,6 +53,7 @@ export async function loadWeights(
       stagingBytes: STAGING_BYTES,
       buffers,
       headDim: config.headDim,
+      lut: options.lut,
       signal: options.signal,
       onBytes: (bytes) => {
         done += bytes;

@@ -114,7 +114,7 @@ export class Machine {
 
   async load(
     tensor: LinearTensor,
-    options: { target?: WeightTarget; headDim?: number; stagingBytes?: number } = {},
+    options: { target?: WeightTarget; headDim?: number; stagingBytes?: number; lut?: boolean } = {},
   ): Promise<Weight> {
     const plan = planWeight(tensor, options);
     const stagingBytes = options.stagingBytes ?? 1 << 20;
@@ -126,6 +126,7 @@ export class Machine {
       staging,
       stagingBytes,
       headDim: options.headDim,
+      lut: options.lut,
     });
     this.memory.free(staging);
     return JSON.parse(JSON.stringify(weight)) as Weight;

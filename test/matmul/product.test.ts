@@ -97,7 +97,9 @@ for (const build of runnableBuilds)
       for (const sign of [1, -1]) {
         const x = new Float32Array(131 * columns).fill(sign * 3);
         const out = machine.multiply(weight, x, 131);
-        const record = (weight.layout === "ternary" ? quantisePerToken : quantisePerBlock)(x.slice(0, columns));
+        const record = (activationKind(weight.layout) === "int8-token" ? quantisePerToken : quantisePerBlock)(
+          x.slice(0, columns),
+        );
         const expected = product(weight, new DataView(machine.memory.wasm.buffer), record);
         for (const t of [0, 1, 2, 3, 127, 128, 130])
           assert.equal(out.subarray(t * 40, (t + 1) * 40), expected, `${type}, token ${t}`);

@@ -37,6 +37,8 @@ function rowBlocks(weight: Weight, memory: DataView, row: number): Block[] {
           }),
         ),
       ];
+    case "ternary-lut":
+      return [whole(list(columns, (c) => lutCode(weight, memory, row, c) - 1))];
     case "q8":
       return list(paddedColumns(columns) / 32, (b) => {
         const at = group + b * 272;
@@ -82,6 +84,19 @@ function rowBlocks(weight: Weight, memory: DataView, row: number): Block[] {
   }
 }
 
+/** The code of one weight in layout `ternary-lut`. */
+function lutCode({ address, rows, columns }: Weight, memory: DataView, row: number, column: number): number {
+  const padded = paddedColumns(columns);
+  const [panel, block] = [row - (row % 1024), column - (column % 512)];
+  const [panelRows, width] = [Math.min(1024, rows - panel), Math.min(512, padded - block)];
+  const tile = ((panel * padded + panelRows * block) >> 2) + ((((row - panel) >> 5) * 32 * width) >> 2);
+  const unit = tile + Math.floor((column - block) / 16) * 128 + (column % 4) * 32 + (row & 16);
+  const byte = memory.getUint8(
+    address + unit + [0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15].indexOf(row % 16),
+  );
+  return (byte >> (2 * (Math.floor(column / 4) % 4))) & 3;
+}
+
 function whole(codes: number[]): Block {
   return { columns: codes.length, codes, d: 1, m: 0, hasMin: false };
 }
@@ -96,7 +111,7 @@ export function product(weight: Weight, memory: DataView, record: Uint8Array): F
   const padded = paddedColumns(columns);
   return Float32Array.from({ length: rows }, (_, row) => {
     const blocks = rowBlocks(weight, memory, row);
-    if (layout === "ternary") {
+    if (layout === "ternary" || layout === "ternary-lut") {
       const codes = (blocks[0] as Block).codes;
       if (weight.blockScales !== undefined) {
         const count = Math.ceil(columns / 256);
