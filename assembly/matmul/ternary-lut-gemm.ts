@@ -1,4 +1,4 @@
-// Ternary matrices in layout `ternary-lut` × many tokens. Look-ups do not pay here: the codes of 64 rows × 512 columns are
+// Ternary matrices in layout `ternary-lut` × many tokens. Look-ups do not pay here: the codes of 128 rows × 512 columns are
 // unpacked once for up to 128 tokens, two rows to a 16-bit number, and multiplied with four tokens at a time.
 import { TOKEN_BATCH } from "./gemm-blocks";
 import { BLOCK, TILE, tileOf } from "./lut-layout";
@@ -6,7 +6,7 @@ import { hiddenShorts } from "./opaque";
 import { storeTernary } from "./store";
 
 /** Half tiles (16 rows) that share one packing of the activations. */
-const PASS: i32 = 4;
+const PASS: i32 = 8;
 /** Bytes of the sums of a half tile: i32 [tokens][16]; those of a pass are at the start of the scratch. */
 const SUMS: usize = 64 * TOKEN_BATCH;
 /** Bytes of a half tile's unpacked codes. */

@@ -7,8 +7,8 @@ import type { Weight } from "./weight.js";
 
 /** Bytes of scratch one thread needs for products with matrices of up to `columns` columns. */
 export function matmulScratchBytes(columns: number): number {
-  // Sums and unpacked columns of 32 rows, or 8 rows of floats.
-  return Math.max(4 * (4096 + 20480), 32 * paddedColumns(columns));
+  // Sums, unpacked columns and packed tokens of a pass, or 8 rows of floats, or tables of 16 bytes per column.
+  return Math.max(8 * (8192 + 8192) + 4096, 32 * paddedColumns(columns));
 }
 
 /**
