@@ -21,18 +21,33 @@ export function farPart(parameters: usize, position: i32, index: i32): usize {
   return base + <usize>load<u32>(base + (<usize>index << 2)) + 1;
 }
 
-/** Touches the far parts of tiles: of folded ones somewhat more than half of a whole part, which most do not exceed. */
-function touchFar(parameters: usize, index: i32, start: i32, end: i32, headDim: i32): void {
-  const bytes = (<usize>headDim << 5) + (<usize>headDim << 2);
-  // A folded part may be shorter, and the last thing in memory.
-  const most = (<usize>memory.size() << 16) - bytes;
+/** Bytes of the same part: folded ones follow one another, and after the address of the last is its end. */
+// @ts-ignore: decorator
+@inline
+function farPartBytes(parameters: usize, position: i32, index: i32): usize {
+  const block = blockOf(farBlocks(parameters), position);
+  if (!(block & 1)) return <usize>headDimOf(parameters) << 6;
+  const at = block - 1 + (<usize>index << 2);
+  return <usize>load<u32>(at, 4) - <usize>load<u32>(at);
+}
+
+/** Touches the far parts of tiles, four at a time. */
+function touchFar(parameters: usize, index: i32, start: i32, end: i32): void {
   for (let k = start; k < end; k += TILE << 2) {
-    const last = end - 1;
+    const k1 = min(k + TILE, end - 1);
+    const k2 = min(k + 2 * TILE, end - 1);
+    const k3 = min(k + 3 * TILE, end - 1);
+    const bytes = max(
+      max(farPartBytes(parameters, k, index), farPartBytes(parameters, k1, index)),
+      max(farPartBytes(parameters, k2, index), farPartBytes(parameters, k3, index)),
+    );
+    // Shorter ones may be the last thing in memory.
+    const most = (<usize>memory.size() << 16) - bytes;
     touch(
       min(farPart(parameters, k, index), most),
-      min(farPart(parameters, min(k + TILE, last), index), most),
-      min(farPart(parameters, min(k + 2 * TILE, last), index), most),
-      min(farPart(parameters, min(k + 3 * TILE, last), index), most),
+      min(farPart(parameters, k1, index), most),
+      min(farPart(parameters, k2, index), most),
+      min(farPart(parameters, k3, index), most),
       bytes,
     );
   }
@@ -55,7 +70,7 @@ export function farTiles(
   const headDim = headDimOf(parameters);
   const grain = grainOf(parameters);
   const size = <usize>headDim << 6;
-  touchFar(parameters, index, start, min(end, lastWindow), headDim);
+  touchFar(parameters, index, start, min(end, lastWindow));
   for (let k = start; k < min(end, lastWindow); k += TILE, tiles += 4, unfolded += size) {
     let part = farPart(parameters, k, index);
     if (part & 1 && grain == ELEMENT) {

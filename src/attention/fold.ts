@@ -4,9 +4,12 @@ import { round16 } from "./layout.js";
 /** Kernels read up to 16 bytes beyond a part. */
 const SPARE = 16;
 
+/** Where the parts of `heads` begin, after their offsets and that of the end. */
+const partsStart = (heads: number) => round16((heads + 1) * 4);
+
 /**
- * Replaces the references of a full block by their folded form: u32 offsets of the parts [layers · kvHeads], then the
- * parts that assembly/attention/fold.ts describes. @throws MemoryError with nothing changed
+ * Replaces the references of a full block by their folded form: u32 offsets of the parts [layers · kvHeads] and
+ * of the end, then the parts that assembly/attention/fold.ts describes. @throws MemoryError with nothing changed
  */
 export function foldReferences(cache: BlockCache, index: number): void {
   const { pool, kernels, config, policy } = cache.parts;
@@ -18,18 +21,17 @@ export function foldReferences(cache: BlockCache, index: number): void {
   const work = memory.alloc(Math.max(64, 2 * headDim), "folding keys");
   try {
     const offsets = new Uint32Array(heads);
-    let end = round16(heads * 4);
+    let end = partsStart(heads);
     for (let head = 0; head < heads; head++) {
       offsets[head] = end;
       end += kernels.delta_fold(0, old.address + head * headDim * 64, headDim, policy.grain, work);
     }
-    end += SPARE;
-    const folded = pool.take(end);
-    memory.u32(folded, heads).set(offsets);
+    const folded = pool.take(end + SPARE);
+    memory.u32(folded, heads + 1).set([...offsets, end]);
     offsets.forEach((offset, head) => {
       kernels.delta_fold(folded + offset, old.address + head * headDim * 64, headDim, policy.grain, work);
     });
-    cache.far.set(index, { address: folded, bytes: end, tag: 1 });
+    cache.far.set(index, { address: folded, bytes: end + SPARE, tag: 1 });
   } finally {
     memory.free(work);
   }
@@ -59,7 +61,7 @@ export function unfoldReferences(cache: BlockCache, index: number): void {
 
 /** Whether bytes are a well-formed folded block: kernels may follow its offsets and masks without leaving it. */
 export function isFoldedBlock(bytes: Uint8Array, heads: number, headDim: number, grain: number): boolean {
-  let end = round16(heads * 4);
+  let end = partsStart(heads);
   if (bytes.length < end) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let head = 0; head < heads; head++) {
@@ -77,5 +79,5 @@ export function isFoldedBlock(bytes: Uint8Array, heads: number, headDim: number,
     }
     end += codes + (grain === 2 ? Math.ceil(ones / 8) * 8 * headDim : grain === 1 ? ones * 16 : (ones + 3) & ~3);
   }
-  return end + SPARE === bytes.length;
+  return view.getUint32(heads * 4, true) === end && end + SPARE === bytes.length;
 }
