@@ -151,8 +151,8 @@ function randomSource(type: TensorType, size: number): ByteSource {
   return {
     name: "random weights",
     size,
-    async read(offset, length) {
-      const bytes = new Uint8Array(length);
+    async read(offset, length, _signal, into) {
+      const bytes = into ? into.subarray(0, length) : new Uint8Array(length);
       for (let at = 0; at < length; ) {
         const start = (offset + at) % pattern.length;
         const part = pattern.subarray(start, Math.min(pattern.length, start + length - at));
@@ -162,8 +162,9 @@ function randomSource(type: TensorType, size: number): ByteSource {
       // The f32 scale of an I2_S tensor stands after its codes: 0x3ca3d70a = 0.02.
       const scale = size - 32 - offset;
       if (type === "I2_S" && scale >= 0 && scale + 4 <= length)
-        new DataView(bytes.buffer).setUint32(scale, 0x3ca3d70a, true);
-      else if (type === "I2_S" && offset >= size - 32) new DataView(bytes.buffer).setUint32(0, 0x3ca3d70a, true);
+        new DataView(bytes.buffer, bytes.byteOffset).setUint32(scale, 0x3ca3d70a, true);
+      else if (type === "I2_S" && offset >= size - 32)
+        new DataView(bytes.buffer, bytes.byteOffset).setUint32(0, 0x3ca3d70a, true);
       return bytes;
     },
   };
