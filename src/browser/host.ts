@@ -1,5 +1,6 @@
 import type { ModelFile, TensorInfo, TokenizerData } from "../formats/model-file.js";
 import type { ByteSource } from "../formats/source.js";
+import { StringList } from "../formats/string-list.js";
 import { loadModel } from "../load.js";
 import { startThreadsWith } from "../model/start-browser-worker.js";
 import type { LoadOptions, Model, ModelStats, Session } from "../types.js";
@@ -87,7 +88,11 @@ function describe(endpoint: Endpoint, model: Model): ModelDescription {
     config: model.config,
     file: {
       ...file,
-      metadata: new Map([...metadata].filter(([, value]) => !(isList(value) && value.length > LONGEST_LIST))),
+      metadata: new Map(
+        [...metadata]
+          .filter(([, value]) => !(isList(value) && value.length > LONGEST_LIST))
+          .map(([key, value]) => [key, value instanceof StringList ? [...value] : value]),
+      ),
     },
     tokenizer: { ...tokenizer, tokens: [], merges: [] },
     tokens: tokenizer.tokens.length,
@@ -103,6 +108,6 @@ function isPiece(value: unknown): boolean {
   return typeof value === "object" && value !== null && "done" in value && !value.done;
 }
 
-function isList(value: unknown): value is ArrayLike<unknown> {
-  return Array.isArray(value) || ArrayBuffer.isView(value);
+function isList(value: unknown): value is ArrayLike<unknown> | StringList {
+  return Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof StringList;
 }

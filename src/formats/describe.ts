@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../model/config.js";
 import type { ModelFile, TensorInfo } from "./model-file.js";
+import { StringList } from "./string-list.js";
 
 /** Longest text of a metadata value in a description, in UTF-16 units. */
 const MAX_TEXT = 4000;
@@ -123,9 +124,9 @@ function brief(value: unknown, depth = 0): unknown {
   if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
   if (typeof value !== "object" || value === null) return value;
   if (depth > 8) return "…";
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
-    const list = Array.from(value as ArrayLike<unknown>);
-    const shown = list.slice(0, MAX_ELEMENTS).map((each) => brief(each, depth + 1));
+  if (Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof StringList) {
+    const list = value instanceof StringList ? value : Array.from(value as ArrayLike<unknown>);
+    const shown = list.slice(0, MAX_ELEMENTS).map((each: unknown) => brief(each, depth + 1));
     return list.length > MAX_ELEMENTS ? { length: list.length, first: shown } : shown;
   }
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, brief(each, depth + 1)]));

@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../model/config.js";
 import type { ByteSource } from "./source.js";
+import type { Strings } from "./string-list.js";
 
 /** Element types of stored tensors. `HF_BITNET_U8` is the packed-row ternary form of Hugging Face BitNet files. */
 export type TensorType =
@@ -104,7 +105,7 @@ export interface TokenizerData {
   /** SentencePiece scores per id. */
   scores?: number[] | Float32Array | undefined;
   /** `"left right"` in merge order. */
-  merges: string[];
+  merges: Strings;
   bosId?: number | undefined;
   eosIds: number[];
   padId?: number | undefined;

@@ -2,8 +2,8 @@ import { OptionError } from "../errors.js";
 import type { TensorInfo } from "../formats/model-file.js";
 import type { Memory } from "../runtime/memory.js";
 
-/** Bytes read at once; large enough for disks, small beside any model. */
-const CHUNK_BYTES = 4 << 20;
+/** Bytes read at once; large enough for disks and requests, and little to keep once the model is loaded. */
+const CHUNK_BYTES = 2 << 20;
 
 /** Where the bytes on their way lie, and who wants to know. */
 export interface StreamOptions {

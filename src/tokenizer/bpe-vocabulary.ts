@@ -58,7 +58,7 @@ interface Splits {
   increasing: boolean;
 }
 
-function readSplits(merges: readonly string[], ids: Map<string, number>, vocabularySize: number): Splits {
+function readSplits(merges: Iterable<string>, ids: Map<string, number>, vocabularySize: number): Splits {
   const left = new Int32Array(vocabularySize).fill(-1);
   const right = new Int32Array(vocabularySize).fill(-1);
   let ordered = true;

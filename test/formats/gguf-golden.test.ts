@@ -52,7 +52,7 @@ for (const [folder, config] of [
       assert.is(file.tensors.head, undefined);
       assert.is(file.tokenizer.tokens.length, config.vocab);
       assert.is(file.tokenizer.tokens[0], "Ā");
-      assert.is(file.tokenizer.merges[0], "t h");
+      assert.is(file.tokenizer.merges.slice(0, 1)[0], "t h");
       assert.equal(file.tokenizer.eosIds, [config.vocab - 2, config.vocab - 1]);
       const [layer] = file.tensors.layers;
       assert.is(layer?.query.rowOrder, folder === "bitnet-tiny" ? "halves" : "interleaved");

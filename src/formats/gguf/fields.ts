@@ -1,4 +1,5 @@
 import { FormatError } from "../../errors.js";
+import { StringList, type Strings } from "../string-list.js";
 import type { MetadataValue } from "./metadata.js";
 
 /** Typed look-ups in the metadata of one GGUF file; a value of another type is a FormatError naming the key. */
@@ -52,6 +53,12 @@ export class Fields {
       throw this.wrong(key, "an array of strings");
     }
     return value as string[];
+  }
+
+  /** Like `strings`, where the strings need not be values of their own. */
+  stringList(key: string): Strings | undefined {
+    const value = this.metadata.get(key);
+    return value instanceof StringList ? value : this.strings(key);
   }
 
   numbers(key: string): number[] | Int32Array | Float32Array | undefined {

@@ -26,4 +26,4 @@ export const MAX_ALIGNMENT = 2 ** 20;
 /** First read: the header of a small model in one request. Later reads double up to `LARGEST_CHUNK_BYTES`. */
 export const FIRST_CHUNK_BYTES = 64 * 2 ** 10;
 /** Largest read while parsing the header; bounds the memory the parser holds. */
-export const LARGEST_CHUNK_BYTES = 4 * 2 ** 20;
+export const LARGEST_CHUNK_BYTES = 2 * 2 ** 20;

@@ -1,10 +1,14 @@
 import { FormatError, UnsupportedError } from "../../errors.js";
+import type { StringList } from "../string-list.js";
 import type { Cursor } from "./cursor.js";
 import { MAX_ARRAY_ELEMENTS, MAX_KEY_BYTES, MAX_SKIPPED_STRING_BYTES, MAX_STRING_BYTES } from "./limits.js";
 import { readStrings } from "./strings.js";
 
 const STRING = 8;
 const ARRAY = 9;
+
+/** The one array that is longer than the vocabulary, and read but once. */
+const MERGES = "tokenizer.ggml.merges";
 
 type NumberArray =
   | Uint8Array
@@ -16,13 +20,14 @@ type NumberArray =
   | Float32Array
   | Float64Array;
 
-/** One metadata value. Arrays of 64-bit integers stay as pairs of bits in a BigInt array. */
+/** One metadata value. The merges of a vocabulary are a StringList. Arrays of 64-bit integers stay as pairs of bits in a BigInt array. */
 export type MetadataValue =
   | number
   | bigint
   | boolean
   | string
   | string[]
+  | StringList
   | boolean[]
   | NumberArray
   | BigUint64Array
@@ -195,7 +200,10 @@ async function readArray(cursor: Cursor, key: string): Promise<MetadataValue> {
   if (cursor.offset + least > cursor.source.size) {
     throw new FormatError(`${count} elements do not fit in the file`, { file, offset: cursor.offset - 8, key });
   }
-  if (!format) return readStrings(cursor, count, key);
+  if (!format) {
+    const strings = await readStrings(cursor, count, key);
+    return key === MERGES ? strings : strings.slice(0, count);
+  }
   const values = format.create(count);
   for (let i = 0; i < count; ) {
     await cursor.need(format.bytes, `element ${i} of ${key}`);

@@ -1,3 +1,4 @@
+import { StringList } from "../string-list.js";
 import type { Cursor } from "./cursor.js";
 import { MAX_STRING_BYTES } from "./limits.js";
 
@@ -9,8 +10,8 @@ const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
  * costs more than most of them: the texts that are in the buffer are packed together, decoded in one call, and cut by
  * UTF-16 lengths counted while packing.
  */
-export async function readStrings(cursor: Cursor, count: number, key: string): Promise<string[]> {
-  const strings: string[] = [];
+export async function readStrings(cursor: Cursor, count: number, key: string): Promise<StringList> {
+  const strings = new StringList();
   // UTF-16 length of every string of the batch, and its end in `packed`.
   const lengths: number[] = [];
   const ends: number[] = [];
@@ -47,31 +48,25 @@ export async function readStrings(cursor: Cursor, count: number, key: string): P
       ends.push(filled);
     }
     cursor.at = at;
-    cutBatch(packed.subarray(0, filled), lengths, ends, strings);
+    if (lengths.length) appendBatch(strings, packed.subarray(0, filled), lengths, ends);
     if (lengths.length === 0) {
       const index = strings.length;
-      strings.push(await cursor.string(`element ${index} of ${key}`, MAX_STRING_BYTES, { key }));
+      const text = await cursor.string(`element ${index} of ${key}`, MAX_STRING_BYTES, { key });
+      strings.append(text, [text.length]);
     }
   }
   return strings;
 }
 
-function cutBatch(packed: Uint8Array, lengths: number[], ends: number[], out: string[]): void {
-  let text: string | undefined;
+function appendBatch(out: StringList, packed: Uint8Array, lengths: number[], ends: number[]): void {
   try {
-    text = strict.decode(packed);
+    out.append(strict.decode(packed), lengths);
   } catch {
     // Not UTF-8 somewhere: every string on its own, so that only the bad ones are changed.
-  }
-  let start = 0;
-  for (let i = 0; i < lengths.length; i++) {
-    if (text === undefined) {
-      out.push(lenient.decode(packed.subarray(start, ends[i])));
-      start = ends[i] as number;
-    } else {
-      const end = start + (lengths[i] as number);
-      out.push(text.substring(start, end));
-      start = end;
-    }
+    const texts = ends.map((end, i) => lenient.decode(packed.subarray(ends[i - 1] ?? 0, end)));
+    out.append(
+      texts.join(""),
+      texts.map(({ length }) => length),
+    );
   }
 }

@@ -44,7 +44,7 @@ export function readGgufTokenizer(fields: Fields, vocab: number): TokenizerData 
     tokens,
     types: types instanceof Float32Array ? [...types] : types,
     scores: scores instanceof Int32Array ? [...scores] : scores,
-    merges: fields.strings("tokenizer.ggml.merges") ?? [],
+    merges: fields.stringList("tokenizer.ggml.merges") ?? [],
     bosId: id("bos"),
     eosIds: [...new Set([...named, ...endTokens(tokens, isControl)])],
     padId: id("padding"),
