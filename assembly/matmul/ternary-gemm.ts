@@ -1,34 +1,9 @@
 // Ternary matrices × many tokens. 32 rows share one pass over the activations of up to 128 tokens; 1024 columns of them
 // are unpacked at once and multiplied with four tokens at a time. The sums are integers, so the order does not matter.
 import { CHUNK, GROUP_BYTES, PASS_GROUPS, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { hiddenBytes, hiddenShorts } from "./opaque";
+import { hiddenShorts } from "./opaque";
 import { centred, storeTernary } from "./store";
-
-/** `columns` columns of a group of 8 rows as bytes 0 … 2: per 4 columns 16 bytes for rows 0–3, 16 for rows 4–7. */
-// @ts-ignore: decorator
-@inline
-function unpackBytes(to: usize, w: usize, columns: i32): void {
-  const mask = hiddenBytes(3);
-  for (const end = w + ((<usize>columns) << 1); w < end; w += 32, to += 128) {
-    const v0 = v128.load(w);
-    const v1 = v128.load(w, 16);
-    v128.store(to, v128.and(v0, mask));
-    v128.store(to, v128.and(v1, mask), 16);
-    v128.store(to, v128.and(i16x8.shr_u(v0, 2), mask), 32);
-    v128.store(to, v128.and(i16x8.shr_u(v1, 2), mask), 48);
-    v128.store(to, v128.and(i16x8.shr_u(v0, 4), mask), 64);
-    v128.store(to, v128.and(i16x8.shr_u(v1, 4), mask), 80);
-    v128.store(to, v128.and(i16x8.shr_u(v0, 6), mask), 96);
-    v128.store(to, v128.and(i16x8.shr_u(v1, 6), mask), 112);
-  }
-}
-
-/** Adds the pair sums of a 16-bit accumulator to the sums at `to`. */
-// @ts-ignore: decorator
-@inline
-function widen(to: usize, sum: v128): void {
-  v128.store(to, i32x4.add(v128.load(to), i32x4.extadd_pairwise_i16x8_s(sum)));
-}
+import { multiplyBytes, multiplyBytes32, putStarts, startBytes, unpackBytes } from "./ternary-bytes";
 
 /**
  * Two rows in one number: value of row r + 2^14 · value of row r + 4, values −1, 0, 1. A product with an activation pair
@@ -60,102 +35,6 @@ function split(to: usize, sum: v128): void {
   const low = i32x4.shr_s(i32x4.shl(sum, 18), 18);
   v128.store(to, i32x4.add(v128.load(to), low));
   v128.store(to, i32x4.add(v128.load(to, 16), i32x4.shr_s(i32x4.sub(sum, low), 14)), 16);
-}
-
-/** Bytes × four tokens, for one group; sums of a token 32 bytes apart. */
-// @ts-ignore: decorator
-@inline
-function multiplyBytes(
-  to: usize,
-  w: usize,
-  r0: usize,
-  r1: usize,
-  r2: usize,
-  r3: usize,
-  columns: i32,
-): void {
-  for (let x: usize = 0; x < <usize>columns; ) {
-    // Within 256 columns no 16-bit sum overflows: 64 · (2 · 127 · 2) = 32512.
-    const stop = min<usize>(x + 256, columns);
-    let a0 = i16x8.splat(0);
-    let a1 = i16x8.splat(0);
-    let b0 = i16x8.splat(0);
-    let b1 = i16x8.splat(0);
-    let c0 = i16x8.splat(0);
-    let c1 = i16x8.splat(0);
-    let d0 = i16x8.splat(0);
-    let d1 = i16x8.splat(0);
-    for (; x < stop; x += 4, w += 32) {
-      const v0 = v128.load(w);
-      const v1 = v128.load(w, 16);
-      let q = v128.load32_splat(r0 + x);
-      a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-      a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-      q = v128.load32_splat(r1 + x);
-      b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-      b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-      q = v128.load32_splat(r2 + x);
-      c0 = i16x8.add(c0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-      c1 = i16x8.add(c1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-      q = v128.load32_splat(r3 + x);
-      d0 = i16x8.add(d0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-      d1 = i16x8.add(d1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-    }
-    widen(to + 0, a0);
-    widen(to + 16, a1);
-    widen(to + 32, b0);
-    widen(to + 48, b1);
-    widen(to + 64, c0);
-    widen(to + 80, c1);
-    widen(to + 96, d0);
-    widen(to + 112, d1);
-  }
-}
-
-/** The same with 32-bit dot products: one instruction each where the processor has AVX-VNNI or SDOT. */
-// @ts-ignore: decorator
-@inline
-function multiplyBytes32(
-  to: usize,
-  w: usize,
-  r0: usize,
-  r1: usize,
-  r2: usize,
-  r3: usize,
-  columns: i32,
-): void {
-  let a0 = v128.load(to, 0);
-  let a1 = v128.load(to, 16);
-  let b0 = v128.load(to, 32);
-  let b1 = v128.load(to, 48);
-  let c0 = v128.load(to, 64);
-  let c1 = v128.load(to, 80);
-  let d0 = v128.load(to, 96);
-  let d1 = v128.load(to, 112);
-  for (let x: usize = 0; x < <usize>columns; x += 4, w += 32) {
-    const v0 = v128.load(w);
-    const v1 = v128.load(w, 16);
-    let q = v128.load32_splat(r0 + x);
-    a0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v0, a0);
-    a1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v1, a1);
-    q = v128.load32_splat(r1 + x);
-    b0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v0, b0);
-    b1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v1, b1);
-    q = v128.load32_splat(r2 + x);
-    c0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v0, c0);
-    c1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v1, c1);
-    q = v128.load32_splat(r3 + x);
-    d0 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v0, d0);
-    d1 = i32x4.relaxed_dot_i8x16_i7x16_add_s(q, v1, d1);
-  }
-  v128.store(to, a0, 0);
-  v128.store(to, a1, 16);
-  v128.store(to, b0, 32);
-  v128.store(to, b1, 48);
-  v128.store(to, c0, 64);
-  v128.store(to, c1, 80);
-  v128.store(to, d0, 96);
-  v128.store(to, d1, 112);
 }
 
 /** Row pairs of two groups × four tokens; the sums of the second group are at `other`. */
@@ -230,24 +109,35 @@ export function gemm_ternary(
   const padded = (columns + 31) & ~31;
   const stride = <usize>(16 + 3 * padded);
   const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
+  // Relaxed build: per tile of four tokens.
+  const starts = unpacked + PASS_GROUPS * GROUP_BYTES;
   // Where the codes of a record start: bytes for the relaxed build, 16-bit pairs for the other.
   const codes = <usize>(ASC_FEATURE_RELAXED_SIMD ? 16 : 16 + padded);
   const width = ASC_FEATURE_RELAXED_SIMD ? 0 : 1;
+  const last = weights + <usize>((rowEnd + 7) >> 3) * (padded << 1) - 4;
+  let touched = 0;
   for (let first = 0; first < tokens; first += TOKEN_BATCH) {
     const batch = min(tokens - first, TOKEN_BATCH);
     const from = records + <usize>first * stride;
+    if (ASC_FEATURE_RELAXED_SIMD) putStarts(starts, from + codes, batch, stride, padded);
     for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
       const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
       memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
       for (let start = 0; start < padded; start += CHUNK) {
         const count = min(padded - start, CHUNK);
+        const w0 = weights + <usize>(row >> 3) * (padded << 1);
         for (let g = 0; g < groups; g++) {
-          const w = weights + <usize>((row >> 3) + g) * (padded << 1) + ((<usize>start) << 1);
+          const w = w0 + <usize>g * (padded << 1) + ((<usize>start) << 1);
           if (ASC_FEATURE_RELAXED_SIMD) unpackBytes(unpacked + <usize>g * GROUP_BYTES, w, count);
           // Two groups interleave in twice the room.
           else unpackRowPairs(unpacked + <usize>(g >> 1) * (2 * GROUP_BYTES) + (<usize>(g & 1) << 4), w, count);
         }
+        // Weights that come next: touched before they are needed, they are read while the sums are computed.
+        const ahead = w0 + (<usize>(start + CHUNK < padded ? start + CHUNK : PASS_GROUPS * padded) << 1);
         for (let t = 0; t < batch; t += 4) {
+          if (ASC_FEATURE_RELAXED_SIMD)
+            for (let g = 0; g < groups; g++)
+              touched += load<i32>(min<usize>(ahead + <usize>g * (padded << 1) + (<usize>t << 4), last));
           // A tile is always four tokens; missing ones repeat the last, and their sums are not used.
           const x = from + codes + (<usize>start << width);
           const r0 = x + <usize>t * stride;
@@ -260,7 +150,7 @@ export function gemm_ternary(
               const to = sums + <usize>g * SUM_BYTES;
               const w = unpacked + <usize>g * GROUP_BYTES;
               if (dot32) multiplyBytes32(to, w, r0, r1, r2, r3, count);
-              else multiplyBytes(to, w, r0, r1, r2, r3, count);
+              else multiplyBytes(to, w, r0, r1, r2, r3, starts + <usize>(t >> 2) * startBytes(padded) + (<usize>start >> 5), count);
             }
           } else {
             for (let g = 0; g < groups; g += 2) {
@@ -278,7 +168,7 @@ export function gemm_ternary(
           const to = out + ((<usize>(first + t) * rows + at) << 2);
           let low = v128.load(sums);
           let high = v128.load(sums, 16);
-          if (ASC_FEATURE_RELAXED_SIMD) {
+          if (ASC_FEATURE_RELAXED_SIMD && dot32) {
             low = centred(low, record);
             high = centred(high, record);
           }
@@ -288,4 +178,6 @@ export function gemm_ternary(
       }
     }
   }
+  // What was touched counts as used.
+  if (ASC_FEATURE_RELAXED_SIMD) store<i32>(scratch, touched);
 }

@@ -7,8 +7,11 @@ import type { Weight } from "./weight.js";
 
 /** Bytes of scratch one thread needs for products with matrices of up to `columns` columns. */
 export function matmulScratchBytes(columns: number): number {
-  // Sums, unpacked columns and packed tokens of a pass, or 8 rows of floats, or tables of 16 bytes per column.
-  return Math.max(8 * (8192 + 8192) + 4096, 32 * paddedColumns(columns));
+  // Sums, unpacked columns and packed tokens of a pass; the same of the relaxed build, and per 512 columns where the sums
+  // of 128 tokens start; 8 rows of floats, or tables of 16 bytes per column.
+  const pass = 8 * (8192 + 8192) + 4096;
+  const relaxedPass = 4 * (4096 + 20480) + 512 * Math.ceil(columns / 512);
+  return Math.max(pass, relaxedPass, 32 * paddedColumns(columns));
 }
 
 /**
