@@ -3,7 +3,6 @@ import { SessionError } from "../errors.js";
 import type { ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { GenerateOptions } from "../generate/options.js";
 import type { StartWorker, WorkerHandle, WorkerStart } from "../runtime/team.js";
-import { createPairMergeTokenizer, type ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type {
   CalibrateOptions,
   Chat,
@@ -16,11 +15,12 @@ import type {
   PrefillOptions,
   Session,
   TokenIds,
-  Tokenizer,
 } from "../types.js";
 import { Endpoint, type Port } from "./endpoint.js";
 import type { ModelDescription, Note } from "./host.js";
 import { mapTensors } from "./map-tensors.js";
+import { PageTokenizer } from "./page-tokenizer.js";
+import { plain, RemoteSession } from "./remote-session.js";
 import { borrowBytes, sourceToData } from "./remote-source.js";
 
 /** Entries of the vocabulary sent at once: some milliseconds of work for the page. */
@@ -227,82 +227,6 @@ class RemoteModel implements Model {
     await this.#endpoint.call(name, "dispose", []);
     this.#endpoint.forget(name);
   }
-}
-
-/** A session of a model in another thread. Its length is that of the latest answer. */
-class RemoteSession implements Session {
-  length = 0;
-  readonly name: string;
-  readonly #endpoint: Endpoint;
-  readonly #model: { fork(): Promise<Session>; drop(): Promise<void> };
-
-  constructor(endpoint: Endpoint, name: string, model: { fork(): Promise<Session>; drop(): Promise<void> }) {
-    this.#endpoint = endpoint;
-    this.name = name;
-    this.#model = model;
-  }
-
-  prefill(ids: TokenIds, options: PrefillOptions = {}): Promise<Float32Array> {
-    return this.#endpoint.call(this.name, "prefill", [plain(ids), options]);
-  }
-
-  step(id: number): Promise<Float32Array> {
-    return this.#endpoint.call(this.name, "step", [id]);
-  }
-
-  fork(): Promise<Session> {
-    return this.#model.fork();
-  }
-
-  save(): Promise<Uint8Array> {
-    return this.#endpoint.call(this.name, "save", []);
-  }
-
-  async dispose(): Promise<void> {
-    this.length = 0;
-    await this.#model.drop();
-  }
-}
-
-/** The tokenizer on the page: made when first used, so that loading does not hold the page up. */
-class PageTokenizer implements Tokenizer {
-  readonly #data: ModelFile["tokenizer"];
-  #made: ModelTokenizer | undefined;
-  #disposed = false;
-
-  constructor(data: ModelFile["tokenizer"]) {
-    this.#data = data;
-  }
-
-  get addBos(): boolean {
-    return this.#live().addBos;
-  }
-
-  encode(text: string, options?: { special?: boolean; addBos?: boolean }): Uint32Array {
-    return this.#live().encode(text, options);
-  }
-
-  decode(ids: TokenIds): string {
-    return this.#live().decode(ids);
-  }
-
-  dispose(): void {
-    this.#disposed = true;
-    this.#made?.dispose();
-  }
-
-  #live(): ModelTokenizer {
-    if (!this.#made) {
-      this.#made = createPairMergeTokenizer(this.#data);
-      if (this.#disposed) this.#made.dispose();
-    }
-    return this.#made;
-  }
-}
-
-/** Ids in a form that can be cloned. */
-function plain(ids: string | TokenIds): string | TokenIds {
-  return typeof ids === "string" || Array.isArray(ids) || ArrayBuffer.isView(ids) ? ids : Array.from(ids);
 }
 
 function disposed(): SessionError {
