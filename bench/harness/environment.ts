@@ -1,4 +1,4 @@
-import { attentionScratchBytes } from "#src/attention/attend.js";
+import { attentionScratchBytes } from "#src/attention/scratch.js";
 import { chooseDots } from "#src/matmul/dots.js";
 import { matmulScratchBytes } from "#src/matmul/matmul.js";
 import { chooseKernelBuild, type KernelFamily } from "#src/runtime/choose.js";

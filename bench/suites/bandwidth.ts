@@ -1,6 +1,6 @@
-import { attentionScratchBytes } from "#src/attention/attend.js";
 import { createCache } from "#src/attention/cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
+import { attentionScratchBytes } from "#src/attention/scratch.js";
 import type { ModelFile } from "#src/formats/model-file.js";
 import { openRandomModel } from "#src/formats/random-model.js";
 import { Engine } from "#src/model/engine.js";

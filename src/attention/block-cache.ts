@@ -1,32 +1,19 @@
 import { MemoryError, SessionError } from "../errors.js";
-import type { ModelConfig } from "../model/config.js";
-import type { Kernels } from "../runtime/kernels.js";
-import { type BlockPool, BlockTable } from "./blocks.js";
+import type { BlockTable } from "./blocks.js";
 import type { KeyValueCache } from "./cache.js";
-import type { SharedConstants } from "./constants.js";
+import type { CacheParts } from "./cache-parts.js";
 import type { AttentionStats } from "./counters.js";
-import { type CacheDescriptor, describeCache, parameterBytes, swapReferences, writeParameters } from "./descriptor.js";
+import { type CacheDescriptor, describeCache, swapReferences, writeParameters } from "./descriptor.js";
 import { foldReferences, unfoldReferences } from "./fold.js";
-import { BLOCK, blockBytes, type CacheKind, SPAN } from "./layout.js";
-import { growMerged, looseBytes, mergedRuns, mergeSpans, merges, packSpan, spansMergedAt } from "./merge.js";
-import type { AttentionPolicy } from "./policy.js";
+import { BLOCK, SPAN } from "./layout.js";
+import { growMerged, mergedRuns, mergeSpansAgain, packSpan, spansMergedAt } from "./merge.js";
 import { findReferences } from "./references.js";
 import { restoreCache, saveCache } from "./saved.js";
 import { attentionStats } from "./stats.js";
+import { allocateTables } from "./tables.js";
 
 /** Tokens for which whole keys are kept behind the window, so that a truncation by less costs no new prefill. */
 const SLACK = 16;
-
-export interface CacheParts {
-  pool: BlockPool;
-  kernels: Kernels;
-  config: ModelConfig;
-  kind: CacheKind;
-  contextLength: number;
-  policy: AttentionPolicy;
-  constants: SharedConstants;
-  record: boolean;
-}
 
 /**
  * A cache of blocks of 64 tokens. Delta caches have a third table, of the references of keys that have left the window of
@@ -54,34 +41,15 @@ export class BlockCache implements KeyValueCache {
   #disposed = false;
 
   constructor(parts: CacheParts) {
-    const { pool, config, kind, contextLength, policy, constants } = parts;
+    const { pool, constants } = parts;
     this.parts = parts;
-    const blocks = Math.ceil(contextLength / BLOCK);
-    const bytes = blockBytes(kind, config);
-    const heads = config.layers * config.kvHeads;
-    const made: BlockTable[] = [];
-    const owned: number[] = [];
-    const table = (size: number, capacity = blocks) => {
-      const result = new BlockTable(pool, capacity, size);
-      made.push(result);
-      return result;
-    };
-    try {
-      // Keys on a grid need no scales.
-      this.keys = table(policy.delta ? heads * config.headDim * BLOCK : bytes);
-      this.values = table(bytes);
-      this.far = policy.delta ? table(heads * config.headDim * BLOCK) : undefined;
-      this.merged = merges(policy)
-        ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN))
-        : undefined;
-      this.#owned = pool.take(parameterBytes(parts));
-      owned.push(this.#owned);
-      this.#record = parts.record ? pool.take(heads * config.headDim ** 2 * 4) : undefined;
-    } catch (error) {
-      for (const table of made) table.dispose();
-      for (const block of owned) pool.release(block);
-      throw error;
-    }
+    const { keys, values, far, merged, owned, record } = allocateTables(parts);
+    this.keys = keys;
+    this.values = values;
+    this.far = far;
+    this.merged = merged;
+    this.#owned = owned;
+    this.#record = record;
     pool.share(constants.block.address);
     writeParameters(parts, this, this.#owned);
     this.descriptor = describeCache(parts, this, this.#owned, this.#record);
@@ -320,7 +288,7 @@ export class BlockCache implements KeyValueCache {
   /** After `restore`: merges the spans that the saved session had key by key. @throws MemoryError */
   #mergeAgain(): void {
     if (!this.merged) return;
-    mergeSpans(this, this.#freed, spansMergedAt(this.parts.policy, this.#length));
+    mergeSpansAgain(this, this.#freed, spansMergedAt(this.parts.policy, this.#length));
     this.#packed = this.#freed;
     this.#pack();
   }

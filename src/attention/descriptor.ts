@@ -1,4 +1,4 @@
-import type { CacheParts } from "./block-cache.js";
+import type { CacheParts } from "./cache-parts.js";
 import type { GridDescriptor } from "./constants.js";
 import { counterBytes } from "./counters.js";
 import type { CacheKind } from "./layout.js";

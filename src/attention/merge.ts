@@ -37,7 +37,7 @@ export function growMerged(table: BlockTable, pool: BlockPool, heads: number, he
 }
 
 /** Merges the spans `from` … `to` − 1 of a cache anew, all layers and KV heads. @throws MemoryError */
-export function mergeSpans(cache: BlockCache, from: number, to: number): void {
+export function mergeSpansAgain(cache: BlockCache, from: number, to: number): void {
   const { kernels, policy, pool } = cache.parts;
   const { parameters, headDim } = cache.descriptor;
   const work = pool.memory.alloc(6 * headDim + 64, "merging keys");

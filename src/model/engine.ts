@@ -1,6 +1,6 @@
-import { attentionScratchBytes } from "../attention/attend.js";
 import type { KeyValueCache } from "../attention/cache.js";
 import { fillRopeTable, ropeTableBytes } from "../attention/rope.js";
+import { attentionScratchBytes } from "../attention/scratch.js";
 import type { ModelFile } from "../formats/model-file.js";
 import { activationBytes } from "../matmul/activations.js";
 import { matmulScratchBytes } from "../matmul/matmul.js";

@@ -1,7 +1,8 @@
-import { attend, storeKeysValues } from "../attention/attend.js";
+import { attend } from "../attention/attend.js";
 import type { CacheDescriptor } from "../attention/cache.js";
 import { spreadOutliers } from "../attention/hadamard.js";
 import { applyRope } from "../attention/rope.js";
+import { storeKeysValues } from "../attention/store.js";
 import { type ActivationKind, activationKind, quantiseActivations } from "../matmul/activations.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";

@@ -1,10 +1,12 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { attend, attentionScratchBytes, storeKeysValues } from "#src/attention/attend.js";
+import { attend } from "#src/attention/attend.js";
 import { createCache } from "#src/attention/cache.js";
 import { calibrate } from "#src/attention/calibrate.js";
 import { decodeBasis } from "#src/attention/calibration.js";
 import { readRecording } from "#src/attention/record.js";
+import { attentionScratchBytes } from "#src/attention/scratch.js";
+import { storeKeysValues } from "#src/attention/store.js";
 import { eigenSymmetric, invert, multiply } from "#src/attention/symmetric.js";
 import { OptionError } from "#src/errors.js";
 import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";

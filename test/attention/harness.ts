@@ -1,6 +1,8 @@
-import { attend, attentionScratchBytes, storeKeysValues } from "#src/attention/attend.js";
+import { attend } from "#src/attention/attend.js";
 import { createCache, type KeyValueCache } from "#src/attention/cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
+import { attentionScratchBytes } from "#src/attention/scratch.js";
+import { storeKeysValues } from "#src/attention/store.js";
 import type { ModelConfig } from "#src/model/config.js";
 import { instantiateKernels, type KernelBuild, kernelModule } from "#src/runtime/instantiate.js";
 import { Memory } from "#src/runtime/memory.js";

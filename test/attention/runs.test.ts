@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { storeKeysValues } from "#src/attention/attend.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import { attentionPolicy } from "#src/attention/policy.js";
+import { storeKeysValues } from "#src/attention/store.js";
 import { SessionError } from "#src/errors.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import type { Shape } from "../twins/attention.js";

@@ -1,0 +1,23 @@
+import type { ModelConfig } from "../model/config.js";
+import { RANGE, ROWS, stateBytes } from "./layout.js";
+
+const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
+
+// A thread's scratch: states, quantised query rows, mapped query rows, peaks, and the work area of the kernels.
+export const statesBytes = (d: number) => round64(ROWS * stateBytes(d));
+export const queriesBytes = (d: number) => round64(ROWS * (2 * d + 16));
+export const mappedBytes = (d: number) => round64(ROWS * d * 4);
+export const PEAKS = ROWS * 4;
+/** An upper bound of `attention_work_bytes`. */
+const workBytes = (d: number) => round64(18 * 1024 + 548 * d);
+export const threadBytes = (d: number) => statesBytes(d) + queriesBytes(d) + mappedBytes(d) + PEAKS + workBytes(d);
+
+/** Bytes of the scratch area that all threads share in `storeKeysValues` and `attend`. */
+export function attentionScratchBytes(
+  config: Pick<ModelConfig, "heads" | "headDim">,
+  contextLength: number,
+  threads: number,
+): number {
+  const ranges = Math.ceil(contextLength / RANGE);
+  return threads * threadBytes(config.headDim) + round64(config.heads * ranges * stateBytes(config.headDim));
+}
