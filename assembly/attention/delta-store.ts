@@ -1,4 +1,4 @@
-import { countLanes, gridCodes, longer, map_rows, squaredDifference } from "./grid";
+import { countLanes, gridCodes, longer, mapRow, squaredDifference, touchMap } from "./grid";
 import { blockOf, TILE } from "./layout";
 import { farBlocks, grainOf, headDimOf, keyBlocks, keyPart, lastReference, nextReference, sinkOf, windowStart } from "./parameters";
 
@@ -37,8 +37,9 @@ export function cache_store_keys_grid(
   work: usize,
 ): void {
   const codes = work + (<usize>headDim << 2);
+  touchMap(map, matrix, headDim);
   for (let token = 0; token < tokens; token++, position++, keys += stride) {
-    map_rows(work, keys, 0, 1, 1, map, matrix, headDim);
+    mapRow(work, keys, map, matrix, <usize>headDim << 2);
     for (let i: usize = 0; i < <usize>headDim; i += 16) v128.store(codes + i, gridCodes(work + (i << 2)));
     const part = blockOf(blocks, position) + offset;
     const slot = position & (TILE - 1);
@@ -122,8 +123,9 @@ export function cache_store_keys_delta(
   const reference = nextReference(parameters) + <usize>index * size;
   memory.copy(reference, lastReference(parameters) + <usize>index * size, size);
   let kept: u64 = 0;
+  touchMap(map, matrix, headDim);
   for (let token = 0; token < tokens; token++, position++, keys += stride) {
-    map_rows(work, keys, 0, 1, 1, map, matrix, headDim);
+    mapRow(work, keys, map, matrix, size << 2);
     for (let i: usize = 0; i < size; i += 16) v128.store(codes + i, gridCodes(work + (i << 2)));
     const whole = position < sinkOf(parameters) || position == 0;
     kept += followKey(reference, codes, whole, headDim, grainOf(parameters), limits, squares, limit);
