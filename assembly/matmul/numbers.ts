@@ -2,6 +2,8 @@
 
 /** Drops the copies of the sign between the sign and the exponent of a shifted f16. */
 export const F16_MASK: i32 = 0x8fffffff;
+/** The upper half of F16_MASK. */
+export const F16_MASK_UPPER: i32 = 0x8fff;
 /** 2^112 as f32: moves the exponent from bias 15 to bias 127. */
 export const F16_FACTOR: i32 = 0x77800000;
 /** The exponent of infinities and NaN after the shift. */
@@ -19,6 +21,34 @@ export function scalesFromF16(bits: v128): v128 {
 @inline
 export function scalesFromF16With(bits: v128, mask: v128, factor: v128): v128 {
   return f32x4.mul(v128.and(i32x4.shl(bits, 13), mask), factor);
+}
+
+/** Eight f16 as in `scalesFromF16`: the upper halves of their f32 bits before the factor; `mask`: F16_MASK_UPPER. */
+// @ts-ignore: decorator
+@inline
+export function upperHalves(bits: v128, mask: v128): v128 {
+  return v128.and(i16x8.shr_s(bits, 3), mask);
+}
+
+/** The lower halves. */
+// @ts-ignore: decorator
+@inline
+export function lowerHalves(bits: v128): v128 {
+  return i16x8.shl(bits, 13);
+}
+
+/** The first four as f32; `factor`: F16_FACTOR. */
+// @ts-ignore: decorator
+@inline
+export function firstScales(lower: v128, upper: v128, factor: v128): v128 {
+  return f32x4.mul(v128.shuffle<i16>(lower, upper, 0, 8, 1, 9, 2, 10, 3, 11), factor);
+}
+
+/** The last four. */
+// @ts-ignore: decorator
+@inline
+export function lastScales(lower: v128, upper: v128, factor: v128): v128 {
+  return f32x4.mul(v128.shuffle<i16>(lower, upper, 4, 12, 5, 13, 6, 14, 7, 15), factor);
 }
 
 /** Four sign-extended f16 → f32, every value. */

@@ -1,7 +1,7 @@
 // 4-bit codes × int8 activations with one scale per 32 columns: layouts `q4`, `q4min`, `q4k`.
 import { blockShare, blockShareOffset, recordBytes, widened } from "./blocks";
 import { CHUNK, EIGHT, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { F16_FACTOR, F16_MASK, scalesFromF16With } from "./numbers";
+import { F16_FACTOR, F16_MASK, F16_MASK_UPPER, firstScales, lastScales, lowerHalves, scalesFromF16With, upperHalves } from "./numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
 
@@ -74,56 +74,40 @@ function gemv(
   let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * blockBytes;
   const low = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
   const high = hiddenShorts(0xf0);
-  const mask = hiddenWords(F16_MASK);
+  const mask = hiddenShorts(F16_MASK_UPPER);
   const factor = hiddenWords(F16_FACTOR);
   const zero = hiddenWords(0x41000000); // 8
   for (let row = rowStart; row < rowEnd; row += 8) {
     let total0 = f32x4.splat(0);
     let total1 = f32x4.splat(0);
     let x = ASC_FEATURE_RELAXED_SIMD ? record : pairs;
-    for (let p = parametersStart, end = p + (padded >> 1); p < end; p += 16) {
+    for (let parameters = parametersStart, end = parameters + (padded >> 1); parameters < end; parameters += 16) {
       const codes = w + parameterBytes(kind);
       let dot0: v128;
       let dot1: v128;
       if (ASC_FEATURE_RELAXED_SIMD) {
-        // 8 · (2 · 127 · 15) = 30480: no 16-bit overflow.
-        let a0 = i16x8.splat(0);
-        let a1 = i16x8.splat(0);
-        let v0 = v128.load(codes, 0);
+        // 8 · (2 · 127 · 15) = 30480: no 16-bit overflow. A loop: unrolled here, the order in which the sums come out
+        // of the optimisers takes more registers than there are.
+        let v0 = v128.load(codes);
         let v1 = v128.load(codes, 16);
-        let q = v128.load32_splat(x, 0);
-        a0 = addLow(a0, q, v0, low);
-        a1 = addLow(a1, q, v1, low);
-        q = v128.load32_splat(x, 16);
-        a0 = addHigh(a0, q, v0, low);
-        a1 = addHigh(a1, q, v1, low);
-        v0 = v128.load(codes, 32);
-        v1 = v128.load(codes, 48);
-        q = v128.load32_splat(x, 4);
-        a0 = addLow(a0, q, v0, low);
-        a1 = addLow(a1, q, v1, low);
-        q = v128.load32_splat(x, 20);
-        a0 = addHigh(a0, q, v0, low);
-        a1 = addHigh(a1, q, v1, low);
-        v0 = v128.load(codes, 64);
-        v1 = v128.load(codes, 80);
-        q = v128.load32_splat(x, 8);
-        a0 = addLow(a0, q, v0, low);
-        a1 = addLow(a1, q, v1, low);
-        q = v128.load32_splat(x, 24);
-        a0 = addHigh(a0, q, v0, low);
-        a1 = addHigh(a1, q, v1, low);
-        v0 = v128.load(codes, 96);
-        v1 = v128.load(codes, 112);
-        q = v128.load32_splat(x, 12);
-        a0 = addLow(a0, q, v0, low);
-        a1 = addLow(a1, q, v1, low);
-        q = v128.load32_splat(x, 28);
-        a0 = addHigh(a0, q, v0, low);
-        a1 = addHigh(a1, q, v1, low);
+        let q = v128.load32_splat(x);
+        let p = v128.load32_splat(x, 16);
+        let a0 = addHigh(i16x8.relaxed_dot_i8x16_i7x16_s(q, v128.and(v0, low)), p, v0, low);
+        let a1 = addHigh(i16x8.relaxed_dot_i8x16_i7x16_s(q, v128.and(v1, low)), p, v1, low);
+        let at = codes;
+        for (const stop = x + 12; x < stop; ) {
+          x += 4;
+          at += 32;
+          v0 = v128.load(at);
+          v1 = v128.load(at, 16);
+          q = v128.load32_splat(x);
+          p = v128.load32_splat(x, 16);
+          a0 = addHigh(addLow(a0, q, v0, low), p, v0, low);
+          a1 = addHigh(addLow(a1, q, v1, low), p, v1, low);
+        }
+        x += 20;
         dot0 = widened(a0);
         dot1 = widened(a1);
-        x += 32;
       } else {
         // `b` holds 16 times its sum.
         let a0 = i32x4.splat(0);
@@ -153,17 +137,37 @@ function gemv(
         dot1 = i32x4.add(a1, i32x4.shr_s(b1, 4));
         x += 64;
       }
-      const xScale = v128.load32_splat(p);
-      const sum = v128.load32_splat(p, 4);
-      const d0 = scales(kind, w, 0, mask, factor);
-      const d1 = scales(kind, w, 1, mask, factor);
+      const xScale = v128.load32_splat(parameters);
+      const sum = v128.load32_splat(parameters, 4);
+      let d0: v128;
+      let d1: v128;
+      if (kind == Q4_K) {
+        d0 = v128.load(w);
+        d1 = v128.load(w, 16);
+      } else {
+        const bits = v128.load(w);
+        const upper = upperHalves(bits, mask);
+        const lower = lowerHalves(bits);
+        d0 = firstScales(lower, upper, factor);
+        d1 = lastScales(lower, upper, factor);
+      }
       if (kind == Q4) {
         const offset = f32x4.mul(sum, zero);
         total0 = f32x4.add(total0, blockShareOffset(dot0, offset, d0, xScale));
         total1 = f32x4.add(total1, blockShareOffset(dot1, offset, d1, xScale));
       } else {
-        const m0 = minima(kind, w, 0, mask, factor);
-        const m1 = minima(kind, w, 1, mask, factor);
+        let m0: v128;
+        let m1: v128;
+        if (kind == Q4_K) {
+          m0 = v128.load(w, 32);
+          m1 = v128.load(w, 48);
+        } else {
+          const bits = v128.load(w, 16);
+          const upper = upperHalves(bits, mask);
+          const lower = lowerHalves(bits);
+          m0 = firstScales(lower, upper, factor);
+          m1 = lastScales(lower, upper, factor);
+        }
         total0 = f32x4.add(total0, blockShare(dot0, d0, m0, sum, xScale));
         total1 = f32x4.add(total1, blockShare(dot1, d1, m1, sum, xScale));
       }
