@@ -120,7 +120,9 @@ export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
  * Checks everything, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the blocks.
  * @throws SessionError before anything has changed
  */
-export function restoreCache(cache: BlockCache, bytes: Uint8Array, reset: (saved: Progress) => void): void {
+export function restoreCache(cache: BlockCache, saved: Uint8Array, reset: (saved: Progress) => void): void {
+  // Not a Buffer of Node's, whose slices are no copies.
+  const bytes = new Uint8Array(saved.buffer, saved.byteOffset, saved.byteLength);
   const foreign = (what: string) =>
     new SessionError(
       `The saved session cannot be restored: ${what}`,
