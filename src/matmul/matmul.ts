@@ -5,6 +5,9 @@ import type { Gemm, Gemv } from "./kernels.js";
 import { LUT_ROWS, paddedColumns, ROW_GROUP } from "./layout.js";
 import type { Weight } from "./weight.js";
 
+/** So many tokens are faster looked up one by one than multiplied together. */
+const LUT_TOKENS = 4;
+
 /** Bytes of scratch one thread needs for products with matrices of up to `columns` columns. */
 export function matmulScratchBytes(columns: number): number {
   // Sums, unpacked columns and packed tokens of a pass; the same of the relaxed build, and per 512 columns where the sums
@@ -73,9 +76,7 @@ export function matmul(
     return;
   }
   if (weight.layout === "ternary-lut") {
-    if (tokens === 1)
-      kernels.gemv_ternary_lut(out, address, activations, rows, columns, start, end, scale, accumulate, scratch);
-    else
+    if (tokens > LUT_TOKENS)
       kernels.gemm_ternary_lut(
         out,
         address,
@@ -89,6 +90,11 @@ export function matmul(
         accumulate,
         scratch,
       );
+    else
+      for (let t = 0; t < tokens; t++) {
+        const [to, record] = [out + t * rows * 4, activations + t * activationDistance(weight)];
+        kernels.gemv_ternary_lut(to, address, record, rows, columns, start, end, scale, accumulate, scratch);
+      }
     return;
   }
   let gemv: Gemv;
