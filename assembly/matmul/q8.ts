@@ -2,9 +2,23 @@
 // both builds widen to 16 bits.
 import { blockShareNoMin, recordBytes } from "./blocks";
 import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { F16_FACTOR, F16_MASK, scalesFromF16, scalesFromF16With } from "./numbers";
-import { hiddenWords } from "./opaque";
+import { F16_FACTOR, F16_MASK_UPPER, firstScales, lastScales, lowerHalves, scalesFromF16, upperHalves } from "./numbers";
+import { hiddenShorts, hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
+
+/** The first eight bytes as 16-bit numbers, 256 times as large: 32 · (127 · 128 · 256) fits 32 bits. */
+// @ts-ignore: decorator
+@inline
+function firstHigh(zero: v128, v: v128): v128 {
+  return v128.shuffle<i8>(zero, v, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+/** The last eight. */
+// @ts-ignore: decorator
+@inline
+function lastHigh(zero: v128, v: v128): v128 {
+  return v128.shuffle<i8>(zero, v, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
 
 /** One token × layout `q8`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
 export function gemv_q8(
@@ -14,33 +28,45 @@ export function gemv_q8(
   const pairs = record + padded;
   const parameters = record + <usize>padded * 3;
   let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * 272;
-  const mask = hiddenWords(F16_MASK);
+  const mask = hiddenShorts(F16_MASK_UPPER);
   const factor = hiddenWords(F16_FACTOR);
+  const zero = hiddenWords(0);
   for (let row = rowStart; row < rowEnd; row += 8) {
     let total0 = f32x4.splat(0);
     let total1 = f32x4.splat(0);
     let x = pairs;
     for (let p = parameters, end = p + (padded >> 1); p < end; p += 16) {
-      let a0 = i32x4.splat(0);
-      let a1 = i32x4.splat(0);
-      let b0 = i32x4.splat(0);
-      let b1 = i32x4.splat(0);
-      for (let j: usize = 0; j < 8; j++) {
-        const at = w + (j << 5);
-        let q = v128.load32_splat(x + (j << 3));
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 16)));
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 24)));
-        q = v128.load32_splat(x + (j << 3), 4);
-        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 32)));
-        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v128.load8x8_s(at, 40)));
+      let at = w + 16;
+      let v = v128.load(at);
+      let q = v128.load32_splat(x);
+      let a0 = i32x4.dot_i16x8_s(q, firstHigh(zero, v));
+      let a1 = i32x4.dot_i16x8_s(q, lastHigh(zero, v));
+      v = v128.load(at, 16);
+      q = v128.load32_splat(x, 4);
+      let b0 = i32x4.dot_i16x8_s(q, firstHigh(zero, v));
+      let b1 = i32x4.dot_i16x8_s(q, lastHigh(zero, v));
+      for (const stop = x + 56; x < stop; ) {
+        x += 8;
+        at += 32;
+        v = v128.load(at);
+        q = v128.load32_splat(x);
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, firstHigh(zero, v)));
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, lastHigh(zero, v)));
+        v = v128.load(at, 16);
+        q = v128.load32_splat(x, 4);
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, firstHigh(zero, v)));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, lastHigh(zero, v)));
       }
+      x += 8;
       const xScale = v128.load32_splat(p);
-      const d0 = scalesFromF16With(v128.load16x4_s(w), mask, factor);
-      const d1 = scalesFromF16With(v128.load16x4_s(w, 8), mask, factor);
-      total0 = f32x4.add(total0, blockShareNoMin(i32x4.add(a0, b0), d0, xScale));
-      total1 = f32x4.add(total1, blockShareNoMin(i32x4.add(a1, b1), d1, xScale));
+      const bits = v128.load(w);
+      const upper = upperHalves(bits, mask);
+      const lower = lowerHalves(bits);
+      const d0 = firstScales(lower, upper, factor);
+      const d1 = lastScales(lower, upper, factor);
+      total0 = f32x4.add(total0, blockShareNoMin(i32x4.shr_s(i32x4.add(a0, b0), 8), d0, xScale));
+      total1 = f32x4.add(total1, blockShareNoMin(i32x4.shr_s(i32x4.add(a1, b1), 8), d1, xScale));
       w += 272;
-      x += 64;
     }
     const to = out + ((<usize>row) << 2);
     storeOutputs(to, total0, rowEnd - row, accumulate);
