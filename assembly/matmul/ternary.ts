@@ -3,6 +3,13 @@
 import { hiddenBytes, hiddenShorts } from "./opaque";
 import { centred, storeTernary } from "./store";
 
+/** Pair sums of x · (codes under the mask), 16-bit lanes. */
+// @ts-ignore: decorator
+@inline
+function dot(x: v128, codes: v128, mask: v128): v128 {
+  return i16x8.relaxed_dot_i8x16_i7x16_s(x, v128.and(codes, mask));
+}
+
 /**
  * One token. `weights`: layout `ternary`; `record`: from `quantise_per_token`; `out` f32 [rows]. Rows `rowStart …
  * rowEnd − 1`, rowStart a multiple of 8. `dot32`: which instruction the relaxed build uses; same bits.
@@ -52,36 +59,108 @@ export function gemv_ternary(
       sum0 = i32x4.add(sum0, i32x4.shr_s(b0, 2));
       sum1 = i32x4.add(sum1, i32x4.shr_s(b1, 2));
     } else if (ASC_FEATURE_RELAXED_SIMD) {
-      const end = bytes + padded;
-      for (let x = bytes; x < end; ) {
-        // Within 128 columns no 16-bit sum overflows: 16 · (2 · 127 · 8) = 32512. `b` holds four times its sum.
-        let a0 = i16x8.splat(0);
-        let b0 = i16x8.splat(0);
-        let a1 = i16x8.splat(0);
-        let b1 = i16x8.splat(0);
-        const stop = min(x + 128, end);
-        for (; x < stop; x += 16, w += 32) {
-          const x0 = v128.load32_splat(x);
-          const x1 = v128.load32_splat(x, 4);
-          const x2 = v128.load32_splat(x, 8);
-          const x3 = v128.load32_splat(x, 12);
-          const v0 = v128.load(w);
-          const v1 = v128.load(w, 16);
-          const u0 = i16x8.shr_u(v0, 4);
-          const u1 = i16x8.shr_u(v1, 4);
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(v0, low)));
-          b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(x1, v128.and(v0, next)));
-          a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(x2, v128.and(u0, low)));
-          b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(x3, v128.and(u0, next)));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(x0, v128.and(v1, low)));
-          b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(x1, v128.and(v1, next)));
-          a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(x2, v128.and(u1, low)));
-          b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(x3, v128.and(u1, next)));
+      // 256 columns at a time, of which the first step needs no sums to add to. `b` holds four times its sum: it lasts
+      // 128 columns, 16 · (2 · 127 · 8) = 32512, and `a` with both its own and that of `b` 256, for 32512 again.
+      let x = bytes;
+      for (const whole = bytes + (padded & ~255); x < whole; x += 16, w += 32) {
+        let v0 = v128.load(w);
+        let v1 = v128.load(w, 16);
+        let q = v128.load32_splat(x);
+        let a0 = dot(q, v0, low);
+        let a1 = dot(q, v1, low);
+        q = v128.load32_splat(x, 4);
+        let b0 = dot(q, v0, next);
+        let b1 = dot(q, v1, next);
+        v0 = i16x8.shr_u(v0, 4);
+        v1 = i16x8.shr_u(v1, 4);
+        q = v128.load32_splat(x, 8);
+        a0 = i16x8.add(a0, dot(q, v0, low));
+        a1 = i16x8.add(a1, dot(q, v1, low));
+        q = v128.load32_splat(x, 12);
+        b0 = i16x8.add(b0, dot(q, v0, next));
+        b1 = i16x8.add(b1, dot(q, v1, next));
+        for (let k = 0; k < 7; k++) {
+          x += 16;
+          w += 32;
+          v0 = v128.load(w);
+          v1 = v128.load(w, 16);
+          q = v128.load32_splat(x);
+          a0 = i16x8.add(a0, dot(q, v0, low));
+          a1 = i16x8.add(a1, dot(q, v1, low));
+          q = v128.load32_splat(x, 4);
+          b0 = i16x8.add(b0, dot(q, v0, next));
+          b1 = i16x8.add(b1, dot(q, v1, next));
+          v0 = i16x8.shr_u(v0, 4);
+          v1 = i16x8.shr_u(v1, 4);
+          q = v128.load32_splat(x, 8);
+          a0 = i16x8.add(a0, dot(q, v0, low));
+          a1 = i16x8.add(a1, dot(q, v1, low));
+          q = v128.load32_splat(x, 12);
+          b0 = i16x8.add(b0, dot(q, v0, next));
+          b1 = i16x8.add(b1, dot(q, v1, next));
         }
         a0 = i16x8.add(a0, i16x8.shr_s(b0, 2));
         a1 = i16x8.add(a1, i16x8.shr_s(b1, 2));
-        sum0 = i32x4.add(sum0, i32x4.extadd_pairwise_i16x8_s(a0));
-        sum1 = i32x4.add(sum1, i32x4.extadd_pairwise_i16x8_s(a1));
+        x += 16;
+        w += 32;
+        v0 = v128.load(w);
+        v1 = v128.load(w, 16);
+        q = v128.load32_splat(x);
+        a0 = i16x8.add(a0, dot(q, v0, low));
+        a1 = i16x8.add(a1, dot(q, v1, low));
+        q = v128.load32_splat(x, 4);
+        b0 = dot(q, v0, next);
+        b1 = dot(q, v1, next);
+        v0 = i16x8.shr_u(v0, 4);
+        v1 = i16x8.shr_u(v1, 4);
+        q = v128.load32_splat(x, 8);
+        a0 = i16x8.add(a0, dot(q, v0, low));
+        a1 = i16x8.add(a1, dot(q, v1, low));
+        q = v128.load32_splat(x, 12);
+        b0 = i16x8.add(b0, dot(q, v0, next));
+        b1 = i16x8.add(b1, dot(q, v1, next));
+        for (let k = 0; k < 7; k++) {
+          x += 16;
+          w += 32;
+          v0 = v128.load(w);
+          v1 = v128.load(w, 16);
+          q = v128.load32_splat(x);
+          a0 = i16x8.add(a0, dot(q, v0, low));
+          a1 = i16x8.add(a1, dot(q, v1, low));
+          q = v128.load32_splat(x, 4);
+          b0 = i16x8.add(b0, dot(q, v0, next));
+          b1 = i16x8.add(b1, dot(q, v1, next));
+          v0 = i16x8.shr_u(v0, 4);
+          v1 = i16x8.shr_u(v1, 4);
+          q = v128.load32_splat(x, 8);
+          a0 = i16x8.add(a0, dot(q, v0, low));
+          a1 = i16x8.add(a1, dot(q, v1, low));
+          q = v128.load32_splat(x, 12);
+          b0 = i16x8.add(b0, dot(q, v0, next));
+          b1 = i16x8.add(b1, dot(q, v1, next));
+        }
+        sum0 = i32x4.add(sum0, i32x4.extadd_pairwise_i16x8_s(i16x8.add(a0, i16x8.shr_s(b0, 2))));
+        sum1 = i32x4.add(sum1, i32x4.extadd_pairwise_i16x8_s(i16x8.add(a1, i16x8.shr_s(b1, 2))));
+      }
+      for (const end = bytes + padded; x < end; x += 16, w += 32) {
+        let v0 = v128.load(w);
+        let v1 = v128.load(w, 16);
+        let q = v128.load32_splat(x);
+        let a0 = dot(q, v0, low);
+        let a1 = dot(q, v1, low);
+        q = v128.load32_splat(x, 4);
+        let b0 = dot(q, v0, next);
+        let b1 = dot(q, v1, next);
+        v0 = i16x8.shr_u(v0, 4);
+        v1 = i16x8.shr_u(v1, 4);
+        q = v128.load32_splat(x, 8);
+        a0 = i16x8.add(a0, dot(q, v0, low));
+        a1 = i16x8.add(a1, dot(q, v1, low));
+        q = v128.load32_splat(x, 12);
+        b0 = i16x8.add(b0, dot(q, v0, next));
+        b1 = i16x8.add(b1, dot(q, v1, next));
+        sum0 = i32x4.add(sum0, i32x4.extadd_pairwise_i16x8_s(i16x8.add(a0, i16x8.shr_s(b0, 2))));
+        sum1 = i32x4.add(sum1, i32x4.extadd_pairwise_i16x8_s(i16x8.add(a1, i16x8.shr_s(b1, 2))));
       }
     } else {
       // `b` holds four times its sum: half of the shifts. |Σ| < 2^31 up to 4 million columns.
