@@ -53,6 +53,19 @@ export const CHUNK: i32 = 1024;
 /** Distance of the unpacked chunks of two groups. */
 export const GROUP_BYTES: usize = 20480;
 
+/** Pair sums: 16-bit lanes of `bytes`, 8 · (2 · 127 · 15) = 30480 of which fit; else 32-bit lanes. */
+// @ts-ignore: decorator
+@inline
+function dot(bytes: bool, q: v128, v: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD && bytes ? i16x8.relaxed_dot_i8x16_i7x16_s(q, v) : i32x4.dot_i16x8_s(q, v);
+}
+
+// @ts-ignore: decorator
+@inline
+function plus(bytes: bool, sum: v128, value: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD && bytes ? i16x8.add(sum, value) : i32x4.add(sum, value);
+}
+
 /**
  * Adds the products of `columns` columns from `firstColumn` on to the sums of `groups` groups × `tokens` tokens. `halves`: blocks of 16
  * columns instead of 32. `bytes`: the byte form, codes 0–15. `mode`: SIGNED, MINIMUM or EIGHT. Records as from `quantise_per_block`.
@@ -88,46 +101,36 @@ export function multiplyChunk(
       let x: usize = bytes ? firstColumn : padded + (firstColumn << 1);
       for (let c = firstColumn; c < firstColumn + columns; c += blockColumns) {
         let w = block + 64;
-        let a0 = i32x4.splat(0);
-        let a1 = i32x4.splat(0);
-        let b0 = i32x4.splat(0);
-        let b1 = i32x4.splat(0);
-        let c0 = i32x4.splat(0);
-        let c1 = i32x4.splat(0);
-        let d0 = i32x4.splat(0);
-        let d1 = i32x4.splat(0);
         const end = w + (blockColumns >> 2) * quadBytes;
-        for (; w < end; w += 32, x += 4) {
-          const v0 = v128.load(w);
-          const v1 = v128.load(w, 16);
-          if (ASC_FEATURE_RELAXED_SIMD && bytes) {
-            // 8 · (2 · 127 · 15) = 30480: no 16-bit overflow.
-            let q = v128.load32_splat(r0 + x);
-            a0 = i16x8.add(a0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-            a1 = i16x8.add(a1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-            q = v128.load32_splat(r1 + x);
-            b0 = i16x8.add(b0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-            b1 = i16x8.add(b1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-            q = v128.load32_splat(r2 + x);
-            c0 = i16x8.add(c0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-            c1 = i16x8.add(c1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-            q = v128.load32_splat(r3 + x);
-            d0 = i16x8.add(d0, i16x8.relaxed_dot_i8x16_i7x16_s(q, v0));
-            d1 = i16x8.add(d1, i16x8.relaxed_dot_i8x16_i7x16_s(q, v1));
-          } else {
-            let q = v128.load32_splat(r0 + x);
-            a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v0));
-            a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v1));
-            q = v128.load32_splat(r1 + x);
-            b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v0));
-            b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v1));
-            q = v128.load32_splat(r2 + x);
-            c0 = i32x4.add(c0, i32x4.dot_i16x8_s(q, v0));
-            c1 = i32x4.add(c1, i32x4.dot_i16x8_s(q, v1));
-            q = v128.load32_splat(r3 + x);
-            d0 = i32x4.add(d0, i32x4.dot_i16x8_s(q, v0));
-            d1 = i32x4.add(d1, i32x4.dot_i16x8_s(q, v1));
-          }
+        let v0 = v128.load(w);
+        let v1 = v128.load(w, 16);
+        let q = v128.load32_splat(r0 + x);
+        let a0 = dot(bytes, q, v0);
+        let a1 = dot(bytes, q, v1);
+        q = v128.load32_splat(r1 + x);
+        let b0 = dot(bytes, q, v0);
+        let b1 = dot(bytes, q, v1);
+        q = v128.load32_splat(r2 + x);
+        let c0 = dot(bytes, q, v0);
+        let c1 = dot(bytes, q, v1);
+        q = v128.load32_splat(r3 + x);
+        let d0 = dot(bytes, q, v0);
+        let d1 = dot(bytes, q, v1);
+        for (w += 32, x += 4; w < end; w += 32, x += 4) {
+          v0 = v128.load(w);
+          v1 = v128.load(w, 16);
+          q = v128.load32_splat(r0 + x);
+          a0 = plus(bytes, a0, dot(bytes, q, v0));
+          a1 = plus(bytes, a1, dot(bytes, q, v1));
+          q = v128.load32_splat(r1 + x);
+          b0 = plus(bytes, b0, dot(bytes, q, v0));
+          b1 = plus(bytes, b1, dot(bytes, q, v1));
+          q = v128.load32_splat(r2 + x);
+          c0 = plus(bytes, c0, dot(bytes, q, v0));
+          c1 = plus(bytes, c1, dot(bytes, q, v1));
+          q = v128.load32_splat(r3 + x);
+          d0 = plus(bytes, d0, dot(bytes, q, v0));
+          d1 = plus(bytes, d1, dot(bytes, q, v1));
         }
         if (ASC_FEATURE_RELAXED_SIMD && bytes) {
           a0 = widened(a0);
