@@ -2,7 +2,8 @@ import { sum4, touch } from "./layout";
 
 /**
  * y = map(x) for `count` rows of d numbers. `matrix` = 1: map is d constants, then a d × d matrix, f32, stored by columns;
- * to the constants the products are added in the order of the columns. `matrix` = 0: map is d factors.
+ * to the constants the products are added in the order of the columns. `matrix` = 0: map is d factors, then
+ * d constants: y = x · factor + constant.
  * @param x f32; row r is number r mod `group` of token r / `group`, tokens `stride` bytes apart
  * @param y f32 [count][d]
  */
@@ -33,7 +34,7 @@ export function touchMap(map: usize, matrix: i32, headDim: i32): void {
 export function mapRow(y: usize, from: usize, map: usize, matrix: i32, bytes: usize): void {
   if (!matrix) {
     for (let i: usize = 0; i < bytes; i += 16)
-      v128.store(y + i, f32x4.mul(v128.load(from + i), v128.load(map + i)));
+      v128.store(y + i, f32x4.add(f32x4.mul(v128.load(from + i), v128.load(map + i)), v128.load(map + bytes + i)));
     return;
   }
   for (let i: usize = 0; i < bytes; i += 64) {

@@ -41,7 +41,13 @@ export function walkCalibration(headDim: number, layers: number, kvHeads: number
     const moments = Float64Array.from({ length: headDim ** 2 }, (_, i) => (i % (headDim + 1) ? 0 : tokens));
     const ropeTable = Float32Array.from({ length: tokens * headDim }, (_, i) => (i % headDim < headDim / 2 ? 1 : 0));
     const config = { layers: 1, heads: 1, kvHeads: 1, headDim } as ModelConfig;
-    one = calibrate([[{ keys: walk(tokens, headDim, 1), queryMoments: moments, queries: tokens }]], config, {
+    const recorded = {
+      keys: walk(tokens, headDim, 1),
+      queryMoments: moments,
+      samples: new Float32Array(),
+      queries: tokens,
+    };
+    one = calibrate([[recorded]], config, {
       model: "random walk",
       ropeTable,
     });

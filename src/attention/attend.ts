@@ -1,7 +1,7 @@
 import { share, type Thread } from "../runtime/thread.js";
 import { productCounters } from "./counters.js";
-import type { CacheDescriptor } from "./descriptor.js";
-import { partBytes, RANGE, stateBytes, unitTokens } from "./layout.js";
+import type { CacheDescriptor, RecordingDescriptor } from "./descriptor.js";
+import { partBytes, RANGE, SAMPLE, stateBytes, unitTokens } from "./layout.js";
 import { mappedBytes, PEAKS, queriesBytes, statesBytes, threadBytes } from "./scratch.js";
 
 /**
@@ -24,7 +24,7 @@ export function attend(
   const group = heads / kvHeads;
   const stage = tokens === 1 ? 1 : 0;
   const own = scratch + thread.index * threadBytes(headDim);
-  if (cache.record !== undefined) record(thread, cache, cache.record, layer, queries, tokens);
+  if (cache.record !== undefined) record(thread, cache, cache.record, layer, queries, tokens, position);
   const ranges = Math.ceil((position + tokens) / RANGE);
   if (tokens === 1 && ranges > 1 && thread.count > 1) {
     const parts = scratch + thread.count * threadBytes(headDim);
@@ -65,18 +65,26 @@ export function attend(
 function record(
   thread: Thread,
   cache: CacheDescriptor,
-  sums: number,
+  recording: RecordingDescriptor,
   layer: number,
   queries: number,
   tokens: number,
+  position: number,
 ): void {
   const { headDim, heads, kvHeads } = cache;
   const group = heads / kvHeads;
   const [start, end] = share(thread, kvHeads);
   for (let head = start; head < end; head++) {
-    const to = sums + (layer * kvHeads + head) * headDim * headDim * 4;
+    const index = layer * kvHeads + head;
     const from = queries + head * group * headDim * 4;
-    thread.kernels.record_moments(to, from, heads * headDim * 4, tokens * group, group, headDim);
+    const bytes = group * headDim * 4;
+    const to = recording.moments + index * headDim * headDim * 4;
+    thread.kernels.record_moments(to, from, bytes * kvHeads, tokens * group, group, headDim);
+    const samples = recording.samples + index * recording.sampleBytes;
+    for (let t = SAMPLE - 1 - (position % SAMPLE); t < tokens; t += SAMPLE) {
+      const sample = Math.floor((position + t) / SAMPLE);
+      thread.kernels.record_query(samples + sample * bytes, from + t * bytes * kvHeads, bytes);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../model/config.js";
 import { type CalibratedHead, type Calibration, encodeMatrix } from "./calibration.js";
+import { farImportance } from "./importance.js";
 import { eigenSymmetric, multiply } from "./symmetric.js";
 import { balancedThresholds, equalThresholds, type SparsityCurve, sparsityCurve } from "./thresholds.js";
 
@@ -9,6 +10,8 @@ export interface RecordedHead {
   keys: Float32Array;
   /** Σ q·qᵀ over tokens and the query heads of the group, [d · d]. */
   queryMoments: Float64Array;
+  /** Every `SAMPLE`th query, f32 [sample][query head of the group][d]. */
+  samples: Float32Array;
   /** How many queries that sum is over. */
   queries: number;
 }
@@ -42,27 +45,33 @@ export function calibrate(
 ): Calibration {
   const { layers, kvHeads, headDim } = config;
   const heads: CalibratedHead[] = [];
-  const chunkCurves: SparsityCurve[] = [];
+  const curves: ScoreCurves = { element: [], chunk: [] };
+  const importance: number[] = [];
   for (let index = 0; index < layers * kvHeads; index++) {
     const windows = recordings.map((heads) => heads[index] as RecordedHead);
-    heads.push(calibrateHead(windows, headDim, options, chunkCurves));
+    heads.push(calibrateHead(windows, headDim, options, curves));
+    if (options.score !== false) importance.push(farImportance(windows, headDim));
     options.onProgress?.((index + 1) / (layers * kvHeads));
   }
-  balancedThresholds(chunkCurves).forEach((list, index) => {
-    (heads[index] as CalibratedHead).thresholds["chunk/score"] = list.map(six);
-  });
+  for (const grain of ["element", "chunk"] as const)
+    balancedThresholds(curves[grain], importance).forEach((list, index) => {
+      (heads[index] as CalibratedHead).thresholds[`${grain}/score`] = list.map(six);
+    });
   return { format: "deltallm-calibration", version: 1, model: options.model, layers, kvHeads, headDim, heads };
 }
 
-/** Thresholds of chunks in the score basis depend on all heads: their curves are appended to `chunkCurves`. */
+/** Sparsity by threshold of every layer and KV head, score basis. */
+type ScoreCurves = Record<"element" | "chunk", SparsityCurve[]>;
+
+/** Thresholds of elements and chunks in the score basis depend on all heads: their curves are appended to `curves`. */
 function calibrateHead(
   windows: readonly RecordedHead[],
   d: number,
   options: CalibrateOptions,
-  chunkCurves: SparsityCurve[],
+  curves: ScoreCurves,
 ): CalibratedHead {
   const turns = turnRows(windows, d, options.ropeTable);
-  const rawSteps = radiusSteps(windows, d);
+  const { steps: rawSteps, centers: rawCenters } = mappedGrid(windows, undefined, d, turns);
   const thresholds: Record<string, number[]> = {};
   const measure = (basis: string, keys: Float64Array[], steps: number[], centers: number[]) => {
     const code = (x: number, i: number) => clamp(roundEven((x - (centers[i] ?? 0)) / (steps[i] as number)));
@@ -72,12 +81,12 @@ function calibrateHead(
     for (const grain of ["element", "chunk", "row"] as const) {
       const curve = sparsityCurve(codes, steps, grain);
       thresholds[`${grain}/${basis}`] = equalThresholds(curve).map(six);
-      if (grain === "chunk" && basis === "score") chunkCurves.push(curve);
+      if (grain !== "row" && basis === "score") curves[grain].push(curve);
     }
   };
   const raw = windows.map(({ keys }) => Float64Array.from(keys));
-  measure("raw", raw, rawSteps, []);
-  if (options.score === false) return { rawSteps, thresholds };
+  measure("raw", raw, rawSteps, rawCenters);
+  if (options.score === false) return { rawSteps, rawCenters, thresholds };
   const basis = scoreBasis(windows, d, turns.slice(0, 1)).map(Math.fround);
   const { steps: scoreSteps, centers: scoreCenters } = mappedGrid(windows, basis, d, turns);
   measure(
@@ -86,7 +95,7 @@ function calibrateHead(
     scoreSteps,
     scoreCenters,
   );
-  return { rawSteps, scoreSteps, scoreCenters, basis: encodeMatrix(basis), thresholds };
+  return { rawSteps, rawCenters, scoreSteps, scoreCenters, basis: encodeMatrix(basis), thresholds };
 }
 
 /** Rows of the RoPE table by which keys are turned on: from where they are to positions up to the end of the table. */
@@ -95,19 +104,6 @@ function turnRows(windows: readonly RecordedHead[], d: number, table: Float32Arr
   const room = Math.max(0, table.length / d - longest);
   const offsets = new Set(Array.from({ length: TURNS }, (_, i) => Math.floor((room * i) / (TURNS - 1))));
   return [...offsets].map((offset) => table.subarray(offset * d, (offset + 1) * d));
-}
-
-/** Both elements of a RoPE pair get the step of the pair's radius, which no position changes. */
-function radiusSteps(windows: readonly RecordedHead[], d: number): number[] {
-  const half = d / 2;
-  const steps = Array.from({ length: half }, (_, j) => {
-    let square = 0;
-    for (const { keys } of windows)
-      for (let at = j; at < keys.length; at += d)
-        square = Math.max(square, (keys[at] as number) ** 2 + (keys[at + half] as number) ** 2);
-    return stepOf(Math.sqrt(square));
-  });
-  return [...steps, ...steps];
 }
 
 function stepOf(size: number): number {
@@ -178,20 +174,21 @@ function turnKey(key: ArrayLike<number>, turn: Float32Array, d: number): Float64
 
 function mappedGrid(
   windows: readonly RecordedHead[],
-  basis: Float64Array,
+  basis: Float64Array | undefined,
   d: number,
   turns: readonly Float32Array[],
 ): { steps: number[]; centers: number[] } {
   const low = new Float64Array(d).fill(Number.POSITIVE_INFINITY);
   const high = new Float64Array(d).fill(-Infinity);
-  const turned: Float64Array[] = [];
+  const elsewhere: Float64Array[] = [];
   for (const { keys } of windows)
     turns.forEach((turn, first) => {
       // Every key where it is and by one turn more; the first ones, attention sinks far from all others, are never turned.
       for (let t = 0; t < keys.length / d; t++) {
         if (first > 0 && (t < FIRST || t % turns.length !== first)) continue;
-        const key = mapKey(basis, turnKey(keys.subarray(t * d, (t + 1) * d), turn, d), d);
-        if (first > 0) turned.push(key);
+        const turned = turnKey(keys.subarray(t * d, (t + 1) * d), turn, d);
+        const key = basis ? mapKey(basis, turned, d) : turned;
+        if (first > 0) elsewhere.push(key);
         else
           for (let i = 0; i < d; i++) {
             low[i] = Math.min(low[i] as number, key[i] as number);
@@ -199,13 +196,13 @@ function mappedGrid(
           }
       }
     });
-  const rare = Math.floor(turned.length * RARE);
-  const column = new Float64Array(turned.length);
-  for (let i = 0; i < d && turned.length; i++) {
-    for (let t = 0; t < turned.length; t++) column[t] = turned[t]?.[i] as number;
+  const rare = Math.floor(elsewhere.length * RARE);
+  const column = new Float64Array(elsewhere.length);
+  for (let i = 0; i < d && elsewhere.length; i++) {
+    for (let t = 0; t < elsewhere.length; t++) column[t] = elsewhere[t]?.[i] as number;
     column.sort();
     low[i] = Math.min(low[i] as number, column[rare] as number);
-    high[i] = Math.max(high[i] as number, column[turned.length - 1 - rare] as number);
+    high[i] = Math.max(high[i] as number, column[elsewhere.length - 1 - rare] as number);
   }
   const middle = (i: number, side: 1 | -1) => ((high[i] as number) + side * (low[i] as number)) / 2;
   return {

@@ -27,9 +27,11 @@ export interface CalibrationDefaults {
 export interface CalibratedHead {
   /** Step of the 7-bit grid per element of the key, raw basis. */
   rawSteps: number[];
+  /** Middle of the grid per element of the key, raw basis (default 0): a key is kept as (k − centre) / step. */
+  rawCenters?: number[] | undefined;
   /** The same in the score basis. */
   scoreSteps?: number[] | undefined;
-  /** Middle of the grid per element of the key in the score basis: k' is kept as (k' − centre) / step, which changes no softmax. */
+  /** The same in the score basis; a constant taken from all keys changes no softmax. */
   scoreCenters?: number[] | undefined;
   /** Matrix A of the score basis, k' = A·k: row-major d × d little-endian f32 as base64. Queries take A⁻ᵀ. */
   basis?: string | undefined;

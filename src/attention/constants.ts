@@ -41,7 +41,7 @@ export function makeConstants(
   const windowBytes = policy.delta ? round64(contextLength * 4) : 0;
   const tableBytes = policy.delta ? 8192 : 0;
   const matrix = policy.basis === "score" ? 1 : 0;
-  const mapBytes = (matrix ? headDim + 1 : 1) * headDim * 4;
+  const mapBytes = (matrix ? headDim + 1 : 2) * headDim * 4;
   const stride = round64(2 * mapBytes + headDim * 5);
   const gridBytes = policy.grid ? heads * stride : 0;
   const block = pool.describe(pool.take(windowBytes + tableBytes + gridBytes));
@@ -84,7 +84,9 @@ export function makeConstants(
         }
       } else {
         keyMap[i] = 1 / step;
+        keyMap[headDim + i] = -(head.rawCenters?.[i] ?? 0) / step;
         queryMap[i] = step;
+        queryMap[headDim + i] = 0;
       }
     }
   });

@@ -1,7 +1,7 @@
 import type { CacheParts } from "./cache-parts.js";
 import type { GridDescriptor } from "./constants.js";
 import { counterBytes } from "./counters.js";
-import type { CacheKind } from "./layout.js";
+import { type CacheKind, recordingBytes } from "./layout.js";
 
 /** Everything a thread must know about a cache: plain numbers, cloned once; what changes lives in the model's memory. */
 export interface CacheDescriptor {
@@ -24,8 +24,18 @@ export interface CacheDescriptor {
   /** Present for delta attention. */
   readonly delta?: DeltaDescriptor | undefined;
   readonly valueCutoff: number;
-  /** Address of Σ q·qᵀ per layer and KV head, f32 [d][d], when the cache records for a calibration. */
-  readonly record?: number | undefined;
+  /** Present when the cache records for a calibration. */
+  readonly record?: RecordingDescriptor | undefined;
+}
+
+/** What a recording cache keeps per layer and KV head. */
+export interface RecordingDescriptor {
+  /** Address of Σ q·qᵀ, f32 [layer · kvHeads + KV head][d][d]. */
+  readonly moments: number;
+  /** Address of every `SAMPLE`th query, f32 [layer · kvHeads + KV head][sample][group][d]. */
+  readonly samples: number;
+  /** Bytes of the samples of one KV head. */
+  readonly sampleBytes: number;
 }
 
 export interface DeltaDescriptor {
@@ -84,7 +94,7 @@ export function swapReferences({ pool }: CacheParts, address: number): void {
   references.reverse();
 }
 
-/** @param parameters address of the cache's own memory; @param record see `CacheDescriptor` */
+/** @param parameters address of the cache's own memory; @param record address of the recording */
 export function describeCache(
   parts: CacheParts,
   tables: CacheTables,
@@ -93,6 +103,7 @@ export function describeCache(
 ): CacheDescriptor {
   const { config, kind, contextLength, policy, constants } = parts;
   const { layers, heads, kvHeads, headDim } = config;
+  const { moments, samples } = recordingBytes(config, contextLength);
   return {
     kind,
     layers,
@@ -110,6 +121,9 @@ export function describeCache(
       merges: tables.merged !== undefined,
     },
     valueCutoff: policy.valueCutoff,
-    record,
+    record:
+      record === undefined
+        ? undefined
+        : { moments: record, samples: record + moments, sampleBytes: samples / (layers * kvHeads) },
   };
 }

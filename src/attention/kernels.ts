@@ -90,6 +90,7 @@ export interface AttentionKernels {
     limit: number,
     work: number,
   ): void;
+  record_query(to: number, q: number, bytes: number): void;
   record_moments(sums: number, q: number, stride: number, rows: number, group: number, headDim: number): void;
   expand_table(out: number): void;
   delta_fold(out: number, tile: number, headDim: number, grain: number, work: number): number;

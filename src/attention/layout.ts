@@ -35,3 +35,16 @@ export function unitTokens(group: number): number {
 
 /** The next multiple of 16 bytes: parts of a block begin there. */
 export const round16 = (bytes: number) => Math.ceil(bytes / 16) * 16;
+
+/** In a recording for a calibration, every query at a position one less than a multiple of this is kept. */
+export const SAMPLE = 16;
+
+/** Bytes of what a recording cache keeps of queries, see `RecordingDescriptor`. */
+export function recordingBytes(config: ModelConfig, contextLength: number): { moments: number; samples: number } {
+  const { layers, heads, kvHeads, headDim } = config;
+  const group = heads / kvHeads;
+  return {
+    moments: layers * kvHeads * headDim ** 2 * 4,
+    samples: layers * kvHeads * Math.floor(contextLength / SAMPLE) * group * headDim * 4,
+  };
+}

@@ -118,6 +118,7 @@ function checkCalibration({ calibration }: AttentionOptions, config: ModelConfig
       (head) =>
         head.rawSteps &&
         numbers(head.rawSteps, headDim, true) &&
+        numbers(head.rawCenters, headDim, false) &&
         numbers(head.scoreSteps, headDim, true) &&
         numbers(head.scoreCenters, headDim, false) &&
         (head.basis === undefined || typeof head.basis === "string") &&

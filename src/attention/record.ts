@@ -2,7 +2,7 @@ import type { Memory } from "../runtime/memory.js";
 import { BlockCache } from "./block-cache.js";
 import type { KeyValueCache } from "./cache.js";
 import type { RecordedHead } from "./calibrate.js";
-import { BLOCK } from "./layout.js";
+import { BLOCK, SAMPLE } from "./layout.js";
 
 /**
  * What a cache made with `record: true` has seen since it was made, by layer · kvHeads + KV head.
@@ -19,7 +19,9 @@ export function readRecording(cache: KeyValueCache, memory: Memory): RecordedHea
       const count = Math.min(BLOCK, length - from) * d;
       keys.set(memory.f32(address + index * BLOCK * d * 4, count), from * d);
     }
-    const queryMoments = Float64Array.from(memory.f32(record + index * d * d * 4, d * d));
-    return { keys, queryMoments, queries: (length * heads) / kvHeads };
+    const queryMoments = Float64Array.from(memory.f32(record.moments + index * d * d * 4, d * d));
+    const count = Math.floor(length / SAMPLE) * (heads / kvHeads) * d;
+    const samples = memory.f32(record.samples + index * record.sampleBytes, count).slice();
+    return { keys, queryMoments, samples, queries: (length * heads) / kvHeads };
   });
 }

@@ -44,7 +44,7 @@ function header(cache: BlockCache, progress: Progress): number[] {
     policy.delta ? 1 + policy.grain : 0,
     policy.grid ? (policy.basis === "score" ? 2 : 1) : 0,
     fingerprint([policy.sink, ...policy.thresholds]),
-    fingerprint((policy.grid ?? []).flatMap((head) => (policy.basis === "score" ? basisDigits(head) : head.rawSteps))),
+    fingerprint((policy.grid ?? []).flatMap(policy.basis === "score" ? scoreDigits : rawDigits)),
     progress.length,
     progress.folded,
     progress.dropped,
@@ -66,7 +66,9 @@ const names = [
   "the calibration differs",
 ];
 
-const basisDigits = (head: CalibratedHead) => [
+const rawDigits = (head: CalibratedHead) => [...head.rawSteps, ...(head.rawCenters ?? [])];
+
+const scoreDigits = (head: CalibratedHead) => [
   ...(head.scoreSteps ?? []),
   ...(head.scoreCenters ?? []),
   ...Array.from(head.basis ?? "", (letter) => letter.charCodeAt(0)),

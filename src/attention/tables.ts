@@ -1,7 +1,7 @@
 import { BlockTable } from "./blocks.js";
 import type { CacheParts } from "./cache-parts.js";
 import { parameterBytes } from "./descriptor.js";
-import { BLOCK, blockBytes, SPAN } from "./layout.js";
+import { BLOCK, blockBytes, recordingBytes, SPAN } from "./layout.js";
 import { looseBytes, merges } from "./merge.js";
 
 /** The memory of one cache. */
@@ -14,7 +14,7 @@ export interface CacheMemory {
   readonly merged: BlockTable | undefined;
   /** Address of parameters and counters. */
   readonly owned: number;
-  /** Address of the sums of a calibration. */
+  /** Address of the recording for a calibration. */
   readonly record: number | undefined;
 }
 
@@ -24,6 +24,7 @@ export function allocateTables(parts: CacheParts): CacheMemory {
   const blocks = Math.ceil(contextLength / BLOCK);
   const bytes = blockBytes(kind, config);
   const heads = config.layers * config.kvHeads;
+  const { moments, samples } = recordingBytes(config, contextLength);
   const made: BlockTable[] = [];
   const taken: number[] = [];
   const table = (size: number, capacity = blocks) => {
@@ -44,7 +45,7 @@ export function allocateTables(parts: CacheParts): CacheMemory {
       far: policy.delta ? table(heads * config.headDim * BLOCK) : undefined,
       merged: merges(policy) ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN)) : undefined,
       owned: take(parameterBytes(parts)),
-      record: parts.record ? take(heads * config.headDim ** 2 * 4) : undefined,
+      record: parts.record ? take(moments + samples) : undefined,
     };
   } catch (error) {
     for (const table of made) table.dispose();

@@ -33,17 +33,19 @@ export function equalThresholds(curve: SparsityCurve): number[] {
 }
 
 /**
- * Thresholds with which all heads together reach each of `SPARSITIES`: half way, geometrically, between those of equal
- * sparsity in every head and one for all. In the score basis thresholds are errors of logits, which heads share a scale of.
- * Returns one list per curve.
+ * Thresholds with which all heads together reach each of `SPARSITIES`: in each head those of equal sparsity, divided by
+ * the fourth root of the head's importance. Thresholds of the score basis are errors of logits, which matter to a head as
+ * much as it attends to far keys. Returns one list per curve.
+ * @param importance of each curve's head, see importance.ts
  */
-export function balancedThresholds(curves: readonly SparsityCurve[]): number[][] {
+export function balancedThresholds(curves: readonly SparsityCurve[], importance: readonly number[]): number[][] {
   const equal = curves.map(equalThresholds);
+  const factors = importance.map((x) => Math.sqrt(Math.sqrt(x)));
   const balanced = equal.map((): number[] => []);
   SPARSITIES.forEach((target, at) => {
-    const roots = equal.map((list) => Math.sqrt(list[at] as number));
+    const own = equal.map((list, i) => (list[at] as number) / (factors[i] as number));
     const reached = (factor: number) =>
-      curves.reduce((sum, curve, i) => sum + sparsityOn(curve, factor * (roots[i] as number)), 0) / curves.length;
+      curves.reduce((sum, curve, i) => sum + sparsityOn(curve, factor * (own[i] as number)), 0) / curves.length;
     let [low, high] = [0, 1];
     for (let i = 0; i < 40 && reached(high) < target; i++) high *= 2;
     for (let i = 0; i < 40; i++) {
@@ -51,8 +53,8 @@ export function balancedThresholds(curves: readonly SparsityCurve[]): number[][]
       if (reached(middle) < target) low = middle;
       else high = middle;
     }
-    roots.forEach((root, i) => {
-      balanced[i]?.push(high * root);
+    own.forEach((theta, i) => {
+      balanced[i]?.push(high * theta);
     });
   });
   return balanced;

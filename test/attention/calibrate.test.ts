@@ -4,10 +4,12 @@ import { attend } from "#src/attention/attend.js";
 import { createCache } from "#src/attention/cache.js";
 import { calibrate } from "#src/attention/calibrate.js";
 import { decodeBasis } from "#src/attention/calibration.js";
+import { farImportance } from "#src/attention/importance.js";
 import { readRecording } from "#src/attention/record.js";
 import { attentionScratchBytes } from "#src/attention/scratch.js";
 import { storeKeysValues } from "#src/attention/store.js";
 import { eigenSymmetric, invert, multiply } from "#src/attention/symmetric.js";
+import { balancedThresholds } from "#src/attention/thresholds.js";
 import { OptionError } from "#src/errors.js";
 import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
 import { Memory } from "#src/runtime/memory.js";
@@ -72,6 +74,37 @@ test("a recording holds the keys and the sum of the queries' outer products", ()
   for (let t = 0; t < 100; t++)
     for (const h of [2, 3]) sum += (queries[(t * 4 + h) * d + 1] as number) * (queries[(t * 4 + h) * d + 7] as number);
   assert.ok(Math.abs((head?.queryMoments[d + 7] as number) - sum) < 1e-3);
+  assert.is(head?.samples.length, 6 * 2 * d);
+  assert.is(head?.samples[(3 * 2 + 1) * d + 9], queries[(63 * 4 + 3) * d + 9]);
+});
+
+test("the importance of a KV head is the mean sum of squared weights of its far keys", () => {
+  const { recorded } = recordings(200);
+  const head = recorded[0] as (typeof recorded)[number];
+  let [sum, count] = [0, 0];
+  for (let position = 79; position < 200; position += 16)
+    for (const row of [0, 1]) {
+      const query = head.samples.subarray((((position + 1) / 16 - 1) * 2 + row) * d).subarray(0, d);
+      const weights = Array.from({ length: position + 1 }, (_, j) =>
+        Math.exp(query.reduce((dot, x, i) => dot + x * (head.keys[j * d + i] as number), 0) / Math.sqrt(d)),
+      );
+      const total = weights.reduce((a, b) => a + b);
+      sum += weights.slice(4, position - 64).reduce((a, x) => a + (x / total) ** 2, 0);
+      count++;
+    }
+  const importance = farImportance([head], d);
+  assert.ok(Math.abs(importance / (sum / count) - 1) < 0.02, `${importance} ${sum / count}`);
+  assert.is(farImportance(recordings(50).recorded.slice(0, 1), d), 1);
+});
+
+test("balanced thresholds reach the target over all heads, and spare the important ones", () => {
+  const curve = Array.from({ length: 40 }, (_, i) => ({ theta: i / 10, sparsity: Math.min(0.97, i / 30) }));
+  const [low, high] = balancedThresholds([curve, curve], [0.01, 0.16]) as [number[], number[]];
+  low.forEach((theta, at) => {
+    assert.ok(Math.abs(theta / (high[at] as number) - 2) < 1e-6);
+    const reached = (theta / 3 + (high[at] as number) / 3) / 2;
+    if (theta / 3 < 0.97) assert.ok(Math.abs(reached - (at + 1) / 20) < 1e-6);
+  });
 });
 
 test("calibrated thresholds reach their target sparsity, in every grain and basis, twice alike", () => {

@@ -42,6 +42,7 @@ export function fakeCalibration(shape: Shape, seed: number, layers = 1): Calibra
     const steps = () => Array.from({ length: d }, () => (3 + 0.8 * Math.abs(next())) / 63);
     return {
       rawSteps: steps(),
+      rawCenters: Array.from({ length: d }, () => 0.3 * next()),
       scoreSteps: steps(),
       scoreCenters: Array.from({ length: d }, () => 0.3 * next()),
       basis: encodeMatrix(Float64Array.from(basis)),
@@ -64,7 +65,10 @@ export function expected(shape: Shape, options: AttentionOptions, keys: Float32A
         const x = row < 0 ? -(head.scoreCenters?.[i] as number) : (basis?.basis[i * d + row] as number);
         return x / (steps[i] as number);
       })
-    : Float32Array.from(steps, (step) => 1 / step);
+    : Float32Array.from([
+        ...steps.map((step) => 1 / step),
+        ...steps.map((step, i) => -(head.rawCenters?.[i] ?? 0) / step),
+      ]);
   const codes = headRows(keys, shape, kvHead).map((key) => gridCodes(key, map, matrix));
   const walked = references(codes, steps, options.threshold ?? 0, options.grain ?? "element", options.sink ?? 4);
   return { basis, matrix, steps, codes, ...walked };

@@ -8,7 +8,7 @@ export function gridCodes(key: Float32Array, map: Float32Array, matrix: boolean)
   return Array.from(key, (x, i) => {
     let y = matrix ? (map[i] as number) : 0;
     if (matrix) for (let j = 0; j < d; j++) y = f(y + f((key[j] as number) * (map[(j + 1) * d + i] as number)));
-    else y = f(x * (map[i] as number));
+    else y = f(f(x * (map[i] as number)) + (map[d + i] as number));
     return Math.max(-63, Math.min(63, nearest(y)));
   });
 }
