@@ -84,7 +84,11 @@ function calibrateHead(
       if (grain !== "row" && basis === "score") curves[grain].push(curve);
     }
   };
-  const raw = windows.map(({ keys }) => Float64Array.from(keys));
+  // Differences change with the position, as RoPE turns them: the windows are spread over the context.
+  const raw = windows.map(({ keys }, w) => {
+    const turn = turns[Math.round((w * (turns.length - 1)) / Math.max(1, windows.length - 1))] as Float32Array;
+    return turnAll(keys, turn, d);
+  });
   measure("raw", raw, rawSteps, rawCenters);
   if (options.score === false) return { rawSteps, rawCenters, thresholds };
   const basis = scoreBasis(windows, d, turns.slice(0, 1)).map(Math.fround);
@@ -158,6 +162,12 @@ function averageTurned(x: Float64Array, d: number, turns: readonly Float32Array[
     }
   }
   return symmetric(out, d);
+}
+
+function turnAll(keys: Float32Array, turn: Float32Array, d: number): Float64Array {
+  const out = new Float64Array(keys.length);
+  for (let at = 0; at < keys.length; at += d) out.set(turnKey(keys.subarray(at, at + d), turn, d), at);
+  return out;
 }
 
 function turnKey(key: ArrayLike<number>, turn: Float32Array, d: number): Float64Array {
