@@ -120,27 +120,22 @@ function addChanges(sums: usize, queries: usize, part: usize, headDim: i32): i32
     const q1 = v128.load(queries, 16);
     const q2 = v128.load(queries, 32);
     const q3 = v128.load(queries, 48);
-    if (ASC_FEATURE_RELAXED_SIMD) {
-      queries += 64;
-      do {
+    // 16-bit numbers take twice the room.
+    const wide = <usize>(ASC_FEATURE_RELAXED_SIMD ? 0 : 64);
+    const q4 = v128.load(queries + wide);
+    const q5 = v128.load(queries + wide, 16);
+    const q6 = v128.load(queries + wide, 32);
+    const q7 = v128.load(queries + wide, 48);
+    queries += 64 + wide;
+    do {
+      let now: v128;
+      if (ASC_FEATURE_RELAXED_SIMD) {
         const a = i32x4.add(
           dot8(q0, v128.load32_splat(chunk), ones), dot8(q1, v128.load32_splat(chunk, 4), ones));
         const b = i32x4.add(
           dot8(q2, v128.load32_splat(chunk, 8), ones), dot8(q3, v128.load32_splat(chunk, 12), ones));
-        const now = i32x4.add(a, b);
-        const sum = sums + (<usize>ctz(mask) << 4);
-        v128.store(sum, i32x4.add(v128.load(sum), i32x4.sub(now, before)));
-        before = now;
-        mask &= mask - 1;
-        chunk += 16;
-      } while (mask);
-    } else {
-      const q4 = v128.load(queries, 64);
-      const q5 = v128.load(queries, 80);
-      const q6 = v128.load(queries, 96);
-      const q7 = v128.load(queries, 112);
-      queries += 128;
-      do {
+        now = i32x4.add(a, b);
+      } else {
         const x = v128.load8x8_s(chunk);
         const y = v128.load8x8_s(chunk, 8);
         const a = i32x4.add(
@@ -151,14 +146,14 @@ function addChanges(sums: usize, queries: usize, part: usize, headDim: i32): i32
           i32x4.dot_i16x8_s(q4, i32x4.shuffle(y, y, 0, 0, 0, 0)), i32x4.dot_i16x8_s(q5, i32x4.shuffle(y, y, 1, 1, 1, 1)));
         const d = i32x4.add(
           i32x4.dot_i16x8_s(q6, i32x4.shuffle(y, y, 2, 2, 2, 2)), i32x4.dot_i16x8_s(q7, i32x4.shuffle(y, y, 3, 3, 3, 3)));
-        const now = i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
-        const sum = sums + (<usize>ctz(mask) << 4);
-        v128.store(sum, i32x4.add(v128.load(sum), i32x4.sub(now, before)));
-        before = now;
-        mask &= mask - 1;
-        chunk += 16;
-      } while (mask);
-    }
+        now = i32x4.add(i32x4.add(a, b), i32x4.add(c, d));
+      }
+      const sum = sums + (<usize>ctz(mask) << 4);
+      v128.store(sum, i32x4.add(v128.load(sum), i32x4.sub(now, before)));
+      before = now;
+      mask &= mask - 1;
+      chunk += 16;
+    } while (mask);
   }
   return <i32>((chunk - chunks) >> 4);
 }

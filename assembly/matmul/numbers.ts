@@ -23,32 +23,25 @@ export function scalesFromF16With(bits: v128, mask: v128, factor: v128): v128 {
   return f32x4.mul(v128.and(i32x4.shl(bits, 13), mask), factor);
 }
 
-/** Eight f16 as in `scalesFromF16`: the upper halves of their f32 bits before the factor; `mask`: F16_MASK_UPPER. */
+/** The upper halves of the f32 bits of eight f16 as in `scalesFromF16`, before the factor. */
 // @ts-ignore: decorator
 @inline
-export function upperHalves(bits: v128, mask: v128): v128 {
+function upperHalves(bits: v128, mask: v128): v128 {
   return v128.and(i16x8.shr_s(bits, 3), mask);
 }
 
-/** The lower halves. */
+/** The first four of eight f16 as in `scalesFromF16`; `mask`: F16_MASK_UPPER, `factor`: F16_FACTOR. */
 // @ts-ignore: decorator
 @inline
-export function lowerHalves(bits: v128): v128 {
-  return i16x8.shl(bits, 13);
-}
-
-/** The first four as f32; `factor`: F16_FACTOR. */
-// @ts-ignore: decorator
-@inline
-export function firstScales(lower: v128, upper: v128, factor: v128): v128 {
-  return f32x4.mul(v128.shuffle<i16>(lower, upper, 0, 8, 1, 9, 2, 10, 3, 11), factor);
+export function firstScales(bits: v128, mask: v128, factor: v128): v128 {
+  return f32x4.mul(v128.shuffle<i16>(i16x8.shl(bits, 13), upperHalves(bits, mask), 0, 8, 1, 9, 2, 10, 3, 11), factor);
 }
 
 /** The last four. */
 // @ts-ignore: decorator
 @inline
-export function lastScales(lower: v128, upper: v128, factor: v128): v128 {
-  return f32x4.mul(v128.shuffle<i16>(lower, upper, 4, 12, 5, 13, 6, 14, 7, 15), factor);
+export function lastScales(bits: v128, mask: v128, factor: v128): v128 {
+  return f32x4.mul(v128.shuffle<i16>(i16x8.shl(bits, 13), upperHalves(bits, mask), 4, 12, 5, 13, 6, 14, 7, 15), factor);
 }
 
 /** Four sign-extended f16 → f32, every value. */

@@ -1,7 +1,7 @@
 // 4-bit codes × int8 activations with one scale per 32 columns: layouts `q4`, `q4min`, `q4k`.
 import { blockShare, blockShareOffset, recordBytes, widened } from "./blocks";
 import { CHUNK, EIGHT, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { F16_FACTOR, F16_MASK, F16_MASK_UPPER, firstScales, lastScales, lowerHalves, scalesFromF16With, upperHalves } from "./numbers";
+import { F16_FACTOR, F16_MASK_UPPER, firstScales, lastScales } from "./numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
 
@@ -16,22 +16,20 @@ function parameterBytes(kind: i32): i32 {
   return kind == Q4 ? 16 : kind == Q4_MIN ? 32 : 64;
 }
 
-/** Scales of rows 0–3 (`part` 0) or 4–7 (`part` 1) of a block; `mask` and `factor` as in numbers.ts. */
+/** Scales of rows 0–3 (`part` 0) or 4–7 (`part` 1) of a block; `mask` and `factor` as for `firstScales`. */
 // @ts-ignore: decorator
 @inline
 function scales(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
-  return kind == Q4_K
-    ? v128.load(block + (part << 4))
-    : scalesFromF16With(v128.load16x4_s(block + (part << 3)), mask, factor);
+  if (kind == Q4_K) return v128.load(block + (part << 4));
+  const bits = v128.load(block);
+  return part == 0 ? firstScales(bits, mask, factor) : lastScales(bits, mask, factor);
 }
 
-/** Minima of the same rows. */
+/** Minima of the same rows, behind the scales. */
 // @ts-ignore: decorator
 @inline
 function minima(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
-  return kind == Q4_K
-    ? v128.load(block + 32 + (part << 4))
-    : scalesFromF16With(v128.load16x4_s(block + 16 + (part << 3)), mask, factor);
+  return scales(kind, block + (kind == Q4_K ? 32 : 16), part, mask, factor);
 }
 
 /** acc + the pair sums of x · low nibbles. */
@@ -139,35 +137,15 @@ function gemv(
       }
       const xScale = v128.load32_splat(parameters);
       const sum = v128.load32_splat(parameters, 4);
-      let d0: v128;
-      let d1: v128;
-      if (kind == Q4_K) {
-        d0 = v128.load(w);
-        d1 = v128.load(w, 16);
-      } else {
-        const bits = v128.load(w);
-        const upper = upperHalves(bits, mask);
-        const lower = lowerHalves(bits);
-        d0 = firstScales(lower, upper, factor);
-        d1 = lastScales(lower, upper, factor);
-      }
+      const d0 = scales(kind, w, 0, mask, factor);
+      const d1 = scales(kind, w, 1, mask, factor);
       if (kind == Q4) {
         const offset = f32x4.mul(sum, zero);
         total0 = f32x4.add(total0, blockShareOffset(dot0, offset, d0, xScale));
         total1 = f32x4.add(total1, blockShareOffset(dot1, offset, d1, xScale));
       } else {
-        let m0: v128;
-        let m1: v128;
-        if (kind == Q4_K) {
-          m0 = v128.load(w, 32);
-          m1 = v128.load(w, 48);
-        } else {
-          const bits = v128.load(w, 16);
-          const upper = upperHalves(bits, mask);
-          const lower = lowerHalves(bits);
-          m0 = firstScales(lower, upper, factor);
-          m1 = lastScales(lower, upper, factor);
-        }
+        const m0 = minima(kind, w, 0, mask, factor);
+        const m1 = minima(kind, w, 1, mask, factor);
         total0 = f32x4.add(total0, blockShare(dot0, d0, m0, sum, xScale));
         total1 = f32x4.add(total1, blockShare(dot1, d1, m1, sum, xScale));
       }
@@ -197,7 +175,7 @@ function gemm(
   const padded = (columns + 31) & ~31;
   const stride = recordBytes(padded);
   const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
-  const scaleMask = hiddenWords(F16_MASK);
+  const scaleMask = hiddenShorts(F16_MASK_UPPER);
   const factor = hiddenWords(F16_FACTOR);
   const eight = f32x4.splat(8);
   // The code that becomes 0 in the 16-bit form.

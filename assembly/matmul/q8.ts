@@ -2,7 +2,7 @@
 // both builds widen to 16 bits.
 import { blockShareNoMin, recordBytes } from "./blocks";
 import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { F16_FACTOR, F16_MASK_UPPER, firstScales, lastScales, lowerHalves, scalesFromF16, upperHalves } from "./numbers";
+import { F16_FACTOR, F16_MASK_UPPER, firstScales, lastScales, scalesFromF16 } from "./numbers";
 import { hiddenShorts, hiddenWords } from "./opaque";
 import { storeOutputs } from "./store";
 
@@ -60,10 +60,8 @@ export function gemv_q8(
       x += 8;
       const xScale = v128.load32_splat(p);
       const bits = v128.load(w);
-      const upper = upperHalves(bits, mask);
-      const lower = lowerHalves(bits);
-      const d0 = firstScales(lower, upper, factor);
-      const d1 = lastScales(lower, upper, factor);
+      const d0 = firstScales(bits, mask, factor);
+      const d1 = lastScales(bits, mask, factor);
       total0 = f32x4.add(total0, blockShareNoMin(i32x4.shr_s(i32x4.add(a0, b0), 8), d0, xScale));
       total1 = f32x4.add(total1, blockShareNoMin(i32x4.shr_s(i32x4.add(a1, b1), 8), d1, xScale));
       w += 272;

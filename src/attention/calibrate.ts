@@ -87,7 +87,7 @@ function calibrateHead(
   // Differences change with the position, as RoPE turns them: the windows are spread over the context.
   const raw = windows.map(({ keys }, w) => {
     const turn = turns[Math.round((w * (turns.length - 1)) / Math.max(1, windows.length - 1))] as Float32Array;
-    return turnAll(keys, turn, d);
+    return mapKeys(keys, d, (key) => turnKey(key, turn, d));
   });
   measure("raw", raw, rawSteps, rawCenters);
   if (options.score === false) return { rawSteps, rawCenters, thresholds };
@@ -95,7 +95,7 @@ function calibrateHead(
   const { steps: scoreSteps, centers: scoreCenters } = mappedGrid(windows, basis, d, turns);
   measure(
     "score",
-    raw.map((keys) => mapAll(basis, keys, d)),
+    raw.map((keys) => mapKeys(keys, d, (key) => mapKey(basis, key, d))),
     scoreSteps,
     scoreCenters,
   );
@@ -164,9 +164,14 @@ function averageTurned(x: Float64Array, d: number, turns: readonly Float32Array[
   return symmetric(out, d);
 }
 
-function turnAll(keys: Float32Array, turn: Float32Array, d: number): Float64Array {
+/** `map` of every key. */
+function mapKeys(
+  keys: Float32Array | Float64Array,
+  d: number,
+  map: (key: ArrayLike<number>) => Float64Array,
+): Float64Array {
   const out = new Float64Array(keys.length);
-  for (let at = 0; at < keys.length; at += d) out.set(turnKey(keys.subarray(at, at + d), turn, d), at);
+  for (let at = 0; at < keys.length; at += d) out.set(map(keys.subarray(at, at + d)), at);
   return out;
 }
 
@@ -221,19 +226,13 @@ function mappedGrid(
   };
 }
 
-function mapKey(basis: Float64Array, key: Float64Array, d: number): Float64Array {
+function mapKey(basis: Float64Array, key: ArrayLike<number>, d: number): Float64Array {
   const out = new Float64Array(d);
   for (let i = 0; i < d; i++) {
     let sum = 0;
     for (let j = 0; j < d; j++) sum += (basis[i * d + j] as number) * (key[j] as number);
     out[i] = sum;
   }
-  return out;
-}
-
-function mapAll(basis: Float64Array, keys: Float64Array, d: number): Float64Array {
-  const out = new Float64Array(keys.length);
-  for (let at = 0; at < keys.length; at += d) out.set(mapKey(basis, keys.subarray(at, at + d), d), at);
   return out;
 }
 
