@@ -7,6 +7,7 @@ import { decodeBasis } from "#src/attention/calibration.js";
 import { readRecording } from "#src/attention/record.js";
 import { embeddedCalibration, openEmbedded } from "#src/embedded.js";
 import { Engine } from "#src/model/engine.js";
+import { nextSlice } from "#src/model/slice.js";
 import { createTokenizer } from "#src/tokenizer/tokenizer.js";
 
 const [out = "docs/delta-cache.svg", layer = "4", kvHead = "0", sparsity = "0.6"] = process.argv.slice(2);
@@ -21,7 +22,10 @@ const ids = [...tokenizer.encode(text, { addBos: true })].slice(0, TOKENS);
 const engine = await Engine.load(file, { threads: 1, contextLength: 1024, prefillChunk: 64 });
 const { memory, config } = engine;
 const cache = createCache(memory, config, { kind: "f32", contextLength: TOKENS, attention: {}, record: true });
-for (let at = 0; at < ids.length; at += 64) engine.forward(cache, ids.slice(at, at + 64), "none");
+for (let at = 0; at < ids.length; at += 64) {
+  const piece = ids.slice(at, at + 64);
+  engine.forward(piece, [nextSlice(cache, piece.length, "none")]);
+}
 
 const index = Number(layer) * config.kvHeads + Number(kvHead);
 const d = config.headDim;

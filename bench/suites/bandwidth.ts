@@ -5,6 +5,7 @@ import type { ModelFile } from "#src/formats/model-file.js";
 import { openRandomModel } from "#src/formats/random-model.js";
 import { Engine } from "#src/model/engine.js";
 import { Profile } from "#src/model/profile.js";
+import { nextSlice } from "#src/model/slice.js";
 import type { Case, Environment, Group, Suite } from "../harness/suite.js";
 import { fill, settings } from "./cache-rig.js";
 import { walkCalibration } from "./walk.js";
@@ -90,7 +91,7 @@ export const bandwidth: Suite = {
                 run() {
                   if (cache.length >= keys + ROOM) throw new Error("the context is full");
                   const { attention: before = 0 } = profile.times;
-                  engine.forward(cache, [cache.length % 1000], "none");
+                  engine.forward([cache.length % 1000], [nextSlice(cache, 1, "none")]);
                   return { overriddenDuration: (profile.times.attention ?? 0) - before };
                 },
                 facts() {

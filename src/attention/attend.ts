@@ -9,6 +9,7 @@ import { mappedBytes, PEAKS, queriesBytes, statesBytes, threadBytes } from "./sc
  * before `out` is read. Threads share out KV heads × query tokens; a single query over several ranges of keys is shared
  * out by KV heads × ranges and merged after a barrier. Every split gives the same bits.
  * @param out, queries f32 [tokens][heads][headDim]; may not overlap
+ * @param work what it is counted as
  */
 export function attend(
   thread: Thread,
@@ -19,10 +20,11 @@ export function attend(
   tokens: number,
   position: number,
   scratch: number,
+  work: "prefill" | "decode" = tokens === 1 ? "decode" : "prefill",
 ): void {
   const { heads, kvHeads, headDim } = cache;
   const group = heads / kvHeads;
-  const stage = tokens === 1 ? 1 : 0;
+  const stage = work === "decode" ? 1 : 0;
   const own = scratch + thread.index * threadBytes(headDim);
   if (cache.record !== undefined) record(thread, cache, cache.record, layer, queries, tokens, position);
   const ranges = Math.ceil((position + tokens) / RANGE);

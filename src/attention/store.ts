@@ -8,6 +8,7 @@ import { threadBytes } from "./scratch.js";
  * Stores the keys (after RoPE) and values of new tokens; every thread takes its share. A barrier must follow before `attend`.
  * @param keys, values f32 [tokens][kvHeads][headDim]
  * @param position of the first of them
+ * @param stage what they are counted as
  */
 export function storeKeysValues(
   thread: Thread,
@@ -18,6 +19,7 @@ export function storeKeysValues(
   tokens: number,
   position: number,
   scratch: number,
+  stage: "prefill" | "decode" = tokens === 1 ? "decode" : "prefill",
 ): void {
   const { kernels } = thread;
   const { kvHeads, headDim, delta } = cache;
@@ -31,14 +33,14 @@ export function storeKeysValues(
     const count = Math.min(end - head * tokens, tokens) - first;
     const offset = (layer * kvHeads + head) * part;
     const from = first * stride + head * headDim * 4;
-    if (!delta) storeKeys(thread, cache, layer, head, keys + from, stride, count, position + first, work);
+    if (!delta) storeKeys(thread, cache, layer, head, keys + from, stride, count, position + first, work, stage);
     storeValues(cache.valueTable, offset, values + from, stride, count, position + first, headDim);
   }
   if (!delta) return;
   // A key's reference depends on the one before it: one thread walks all tokens of a head.
   const [firstHead, endHead] = share(thread, kvHeads);
   for (let head = firstHead; head < endHead; head++) {
-    storeKeys(thread, cache, layer, head, keys + head * headDim * 4, stride, tokens, position, work);
+    storeKeys(thread, cache, layer, head, keys + head * headDim * 4, stride, tokens, position, work, stage);
     if (delta.merges) mergeNewSpans(thread, cache, delta, layer * kvHeads + head, tokens, position, work);
   }
 }
@@ -68,6 +70,7 @@ function storeKeys(
   tokens: number,
   position: number,
   work: number,
+  stage: "prefill" | "decode",
 ): void {
   const { kernels } = thread;
   const { keyTable, headDim, kvHeads, grid, delta } = cache;
@@ -83,10 +86,9 @@ function storeKeys(
     kernels.cache_store_keys_grid(keyTable, offset, keys, stride, tokens, position, headDim, map, grid.matrix, work);
     return;
   }
-  const stage = tokens === 1 ? 1 : 0;
   const { parameters } = cache;
   const [limits, squares, limit] = [map + grid.limits, map + grid.squares, delta.limits[index] as number];
-  const counters = cache.counters + keyCounters(cache.layers * kvHeads, stage, index);
+  const counters = cache.counters + keyCounters(cache.layers * kvHeads, stage === "decode" ? 1 : 0, index);
   kernels.cache_store_keys_delta(
     parameters,
     index,

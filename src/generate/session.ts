@@ -1,6 +1,7 @@
 import type { KeyValueCache } from "../attention/cache.js";
 import { OptionError, SessionError } from "../errors.js";
 import type { Engine } from "../model/engine.js";
+import { nextSlice } from "../model/slice.js";
 import { yieldToEventLoop } from "../runtime/yield.js";
 import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
 import type { AttentionMeter } from "./attention-meter.js";
@@ -71,7 +72,8 @@ export class EngineSession implements Session {
     let result: Result | undefined;
     await this.#chunks(ids, options, (chunk, done) => {
       const last = done + chunk.length === ids.length;
-      const logits = this.#host.engine.forward(this.#live(), chunk, last ? "last" : "none");
+      const slice = nextSlice(this.#live(), chunk.length, last ? "last" : "none");
+      const [logits = 0] = this.#host.engine.forward(chunk, [slice]);
       this.#ids.push(...chunk);
       if (last) result = read(logits);
     });
@@ -85,7 +87,7 @@ export class EngineSession implements Session {
     read: (logits: number, tokens: number, done: number) => void,
   ): Promise<void> {
     return this.#chunks(ids, options, (chunk, done) => {
-      const logits = this.#host.engine.forward(this.#live(), chunk, "all");
+      const [logits = 0] = this.#host.engine.forward(chunk, [nextSlice(this.#live(), chunk.length, "all")]);
       this.#ids.push(...chunk);
       read(logits, chunk.length, done);
     });
@@ -150,7 +152,7 @@ export class EngineSession implements Session {
       for (let done = 0; done < ids.length; ) {
         options.signal?.throwIfAborted();
         const chunk = Array.from(
-          { length: Math.min(engine.batch, ids.length - done) },
+          { length: Math.min(engine.prefillChunk, ids.length - done) },
           (_, i) => ids[done + i] as number,
         );
         const start = performance.now();

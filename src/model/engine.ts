@@ -13,6 +13,7 @@ import { type Command, makeExecute } from "./execute.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
+import { rowsOf, type Slice, wantedOf } from "./slice.js";
 import { startWorker } from "./start-worker.js";
 
 export interface EngineOptions {
@@ -20,7 +21,7 @@ export interface EngineOptions {
   kernel?: KernelFamily | undefined;
   /** Most tokens of a session. */
   contextLength: number;
-  /** Most tokens of one forward pass. */
+  /** Most tokens of one sequence in a forward pass. */
   prefillChunk: number;
   head?: HeadPrecision | undefined;
   /** Where the first thread books the time of each operation. */
@@ -29,19 +30,26 @@ export interface EngineOptions {
   onProgress?: ((progress: { phase: "weights" | "prepare"; fraction: number; bytes: number }) => void) | undefined;
 }
 
+/** Rows there is room for in every pass, so that sequences that decode find room together. */
+const LEAST_ROWS = 16;
+
 /** A model in memory and the threads that run it. One forward pass at a time; it blocks the calling thread. */
 export class Engine {
   readonly config: ModelConfig;
   readonly memory: Memory;
   readonly family: KernelFamily;
   readonly weightBytes: number;
+  /** Most rows of a forward pass. */
   readonly batch: number;
+  /** Most rows of one sequence in a forward pass. */
+  readonly prefillChunk: number;
   readonly #team: Team;
   readonly #plan: ModelPlan;
   readonly #open = new Map<KeyValueCache, number>();
   readonly #contextLength: number;
   #nextCache = 1;
-  #allLogits = 0;
+  /** Logits of passes that want more than one row. */
+  #manyLogits = { address: 0, rows: 0 };
 
   private constructor(
     memory: Memory,
@@ -49,9 +57,10 @@ export class Engine {
     team: Team,
     plan: ModelPlan,
     weightBytes: number,
-    contextLength: number,
+    limits: { contextLength: number; prefillChunk: number },
   ) {
-    this.#contextLength = contextLength;
+    this.#contextLength = limits.contextLength;
+    this.prefillChunk = limits.prefillChunk;
     this.config = plan.config;
     this.memory = memory;
     this.family = family;
@@ -79,12 +88,16 @@ export class Engine {
       options.onProgress?.({ phase: "prepare", fraction: 0, bytes: 0 });
       const ropeTable = memory.alloc(ropeTableBytes(config, options.contextLength), "the RoPE table");
       fillRopeTable(team.kernels, ropeTable, config, options.contextLength, weights.ropeFactors);
-      const batch = Math.max(1, Math.min(options.prefillChunk, options.contextLength));
+      const prefillChunk = Math.max(1, Math.min(options.prefillChunk, options.contextLength));
+      const batch = Math.max(prefillChunk, LEAST_ROWS);
       const buffers = allocateBuffers(memory, config, batch, options.threads, options.contextLength);
       const { embedding, layers, outputNorm, head } = weights;
       const plan: ModelPlan = { config, embedding, layers, outputNorm, head, ropeTable, buffers, batch };
       const family = build.startsWith("relaxed") ? "relaxed" : "simd";
-      const engine = new Engine(memory, family, team, plan, weights.bytes, options.contextLength);
+      const engine = new Engine(memory, family, team, plan, weights.bytes, {
+        contextLength: options.contextLength,
+        prefillChunk,
+      });
       engine.#run({ do: "plan", plan });
       options.onProgress?.({ phase: "prepare", fraction: 1, bytes: 0 });
       return engine;
@@ -102,30 +115,36 @@ export class Engine {
     return this.#team.threads;
   }
 
-  /** Address of the logits of the last token of the last forward pass, `[vocab]`. */
-  get logitsAddress(): number {
-    return this.#plan.buffers.logits;
-  }
-
   /** A copy of the table of cosines and sines, f32 `[contextLength][2][headDim / 2]`. */
   ropeTable(): Float32Array {
     return this.memory.f32(this.#plan.ropeTable, this.#contextLength * this.config.headDim).slice();
   }
 
   /**
-   * Appends at most `batch` tokens to a cache.
-   * @param want logits of which tokens
-   * @returns address of the logits, `[vocab]` or `[tokens, vocab]`; valid until the next forward pass
+   * Appends each slice's tokens to its cache, all in one pass of at most `batch` rows. What becomes of a sequence does
+   * not depend on the others.
+   * @param ids of all slices, one after another
+   * @returns for each slice the address of the logits it wants, `[vocab]` or `[tokens, vocab]`, valid until the next
+   * forward pass; 0 where it wants none
+   * @throws SessionError, MemoryError with nothing computed; KernelError
    */
-  forward(cache: KeyValueCache, ids: ArrayLike<number>, want: "none" | "last" | "all"): number {
-    const tokens = ids.length;
-    cache.reserve(tokens);
-    const cacheId = this.#opened(cache);
-    this.memory.i32(this.#plan.buffers.ids, tokens).set(ids);
-    const logits = want === "none" ? 0 : want === "last" ? this.logitsAddress : this.#allLogitsAddress();
-    this.#run({ do: "forward", cache: cacheId, tokens, position: cache.length, logits, all: want === "all" });
-    cache.commit(tokens);
-    return logits;
+  forward(ids: ArrayLike<number>, slices: readonly Slice<KeyValueCache>[]): number[] {
+    const rows = rowsOf(slices);
+    if (rows !== ids.length || rows > this.batch || slices.some((s) => s.tokens < 1 || s.position !== s.cache.length))
+      throw new Error(`${slices.length} slices of ${rows} tokens do not fit ${ids.length} ids or their caches`);
+    for (const { cache, tokens } of slices) cache.reserve(tokens);
+    const named = slices.map((slice) => ({ ...slice, cache: this.#opened(slice.cache) }));
+    this.memory.i32(this.#plan.buffers.ids, rows).set(ids);
+    const logits = this.#logitsAddress(slices.reduce((sum, slice) => sum + wantedOf(slice), 0));
+    this.#run({ do: "forward", slices: named, logits });
+    let next = logits;
+    return slices.map((slice) => {
+      slice.cache.commit(slice.tokens);
+      const wanted = wantedOf(slice);
+      const address = wanted > 0 ? next : 0;
+      next += wanted * this.config.vocab * 4;
+      return address;
+    });
   }
 
   /** Forgets a cache; call before the cache is disposed of. */
@@ -151,9 +170,19 @@ export class Engine {
     return id;
   }
 
-  #allLogitsAddress(): number {
-    this.#allLogits ||= this.memory.alloc(this.batch * this.config.vocab * 4, "the logits of every token");
-    return this.#allLogits;
+  /** Room for so many rows of logits. @throws MemoryError */
+  #logitsAddress(rows: number): number {
+    if (rows <= 1) return this.#plan.buffers.logits;
+    const many = this.#manyLogits;
+    if (rows > many.rows) {
+      // Powers of two: the number of sequences changes all the time.
+      const room = Math.min(2 ** Math.ceil(Math.log2(rows)), this.batch);
+      if (many.rows > 0) this.memory.free(many.address);
+      this.#manyLogits = { address: 0, rows: 0 };
+      const address = this.memory.alloc(room * this.config.vocab * 4, "the logits of several tokens");
+      this.#manyLogits = { address, rows: room };
+    }
+    return this.#manyLogits.address;
   }
 
   #run(command: Command): void {

@@ -5,14 +5,15 @@ import { llamaLayer } from "./llama.js";
 import { ForwardPass } from "./pass.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
+import type { Slice } from "./slice.js";
 
 /** What the coordinating thread tells all threads to do; plain data. */
 export type Command =
   | { do: "plan"; plan: ModelPlan }
   | { do: "open cache"; cache: number; descriptor: CacheDescriptor }
   | { do: "close cache"; cache: number }
-  /** Runs the ids in the id buffer; `logits`: address of the result, 0 when none is wanted; `all`: of every token. */
-  | { do: "forward"; cache: number; tokens: number; position: number; logits: number; all: boolean };
+  /** Runs the ids in the id buffer; caches go by number; `logits`: address of the wanted rows of logits. */
+  | { do: "forward"; slices: Slice<number>[]; logits: number };
 
 /**
  * Makes the function each thread obeys commands with. It remembers the model and the open caches.
@@ -34,21 +35,25 @@ export function makeExecute(profile?: Profile): Execute {
         caches.delete(command.cache);
         break;
       case "forward": {
-        const cache = caches.get(command.cache);
-        if (!plan || !cache) throw new Error("forward pass without a model or a cache");
+        if (!plan) throw new Error("forward pass without a model");
+        const slices = command.slices.map((slice) => {
+          const cache = caches.get(slice.cache);
+          if (!cache) throw new Error("forward pass without a cache");
+          return { ...slice, cache };
+        });
         profile?.start();
-        forward(new ForwardPass(thread, plan, cache, command.tokens, command.position, profile), plan, command);
+        forward(new ForwardPass(thread, plan, slices, profile), plan, command.logits);
       }
     }
   };
 }
 
 /** The whole model: embedding, layers, head. */
-function forward(pass: ForwardPass, plan: ModelPlan, { logits, all }: { logits: number; all: boolean }): void {
+function forward(pass: ForwardPass, plan: ModelPlan, logits: number): void {
   const layer = plan.config.architecture === "bitnet" ? bitnetLayer : llamaLayer;
   pass.embed();
   plan.layers.forEach((weights, index) => {
     layer(pass, plan, weights, index);
   });
-  if (logits) pass.logits(logits, all);
+  pass.logits(logits);
 }

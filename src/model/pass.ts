@@ -2,6 +2,7 @@ import { attend } from "../attention/attend.js";
 import type { CacheDescriptor } from "../attention/cache.js";
 import { spreadOutliers } from "../attention/hadamard.js";
 import { applyRope } from "../attention/rope.js";
+import { threadBytes } from "../attention/scratch.js";
 import { storeKeysValues } from "../attention/store.js";
 import { type ActivationKind, activationKind, quantiseActivations } from "../matmul/activations.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
@@ -10,43 +11,50 @@ import type { Thread } from "../runtime/thread.js";
 import { share } from "../runtime/thread.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
+import { rowsOf, type Slice, wantedRows } from "./slice.js";
+import { type SliceShares, shareSlices } from "./slice-shares.js";
+
+/** A slice and where its rows begin in the pass. */
+type PlacedSlice = Slice<CacheDescriptor> & { row: number };
 
 /**
- * The operations of one forward pass over `tokens` tokens, as one thread sees them. Every thread calls the same
- * methods in the same order. Norms, RoPE and quantisation are shared out by token, matrix products by output row,
- * attention by head. A method whose result other threads need ends with a barrier; the others do
- * not, so that steps on the same tokens follow each other freely.
+ * The operations of one forward pass over n tokens, as one thread sees them: n rows, made of slices of one or more
+ * sequences. Every thread calls the same methods in the same order. Norms, RoPE and quantisation are shared out by row,
+ * matrix products by output row over all rows together, attention slice by slice. What a row becomes never depends on
+ * the other sequences' rows. A method whose result other threads need ends with a barrier; the others do not, so that
+ * steps on the same rows follow each other freely.
  */
 export class ForwardPass {
   readonly #thread: Thread;
   readonly #plan: ModelPlan;
-  readonly #cache: CacheDescriptor;
-  readonly #tokens: number;
-  readonly #position: number;
+  readonly #slices: readonly PlacedSlice[];
+  readonly #shares: SliceShares<PlacedSlice>;
+  readonly #rows: number;
   readonly #start: number;
   readonly #end: number;
   readonly #scratch: number;
   readonly #profile: Profile | undefined;
 
-  /**
-   * @param position of the first token in its sequence
-   * @param profile where the time of each operation is booked, on one thread only
-   */
+  /** @param profile where the time of each operation is booked, on one thread only */
   constructor(
     thread: Thread,
     plan: ModelPlan,
-    cache: CacheDescriptor,
-    tokens: number,
-    position: number,
+    slices: readonly Slice<CacheDescriptor>[],
     profile?: Profile,
+    rows = rowsOf(slices),
   ) {
+    let row = 0;
+    this.#slices = slices.map((slice) => {
+      const placed = { ...slice, row };
+      row += slice.tokens;
+      return placed;
+    });
     this.#profile = profile;
     this.#thread = thread;
     this.#plan = plan;
-    this.#cache = cache;
-    this.#tokens = tokens;
-    this.#position = position;
-    [this.#start, this.#end] = share(thread, tokens);
+    this.#rows = rows;
+    this.#shares = shareSlices(thread.index, thread.count, this.#slices);
+    [this.#start, this.#end] = share(thread, this.#rows);
     this.#scratch = plan.buffers.scratch + thread.index * plan.buffers.scratchBytes;
   }
 
@@ -57,11 +65,11 @@ export class ForwardPass {
   /** hidden = rows of the embedding for the ids in the id buffer. */
   embed(): void {
     const { buffers, embedding } = this.#plan;
-    embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, this.#tokens, this.#start, this.#end);
+    embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, this.#rows, this.#start, this.#end);
     this.#profile?.mark("embedding");
   }
 
-  /** out = x / √(mean(x²) + eps) · weight, for each token; `size` numbers per token in both. By token. */
+  /** out = x / √(mean(x²) + eps) · weight, for each row; `size` numbers per row in both. By row. */
   norm(out: number, x: number, weight: number, size: number): void {
     const { kernels } = this.#thread;
     const eps = this.#plan.config.rmsNormEps;
@@ -71,7 +79,7 @@ export class ForwardPass {
   }
 
   /**
-   * out = x · weightᵀ for each pair, or out += …; x has been written by token (by `norm` or `embed`).
+   * out = x · weightᵀ for each pair, or out += …; x has been written by row (by `norm` or `embed`).
    * The input is quantised once for all the weights that want it alike. Ends with a barrier.
    * @param name of the product, for the profile
    */
@@ -88,7 +96,7 @@ export class ForwardPass {
     for (const [, weight] of outputs) {
       const kind = activationKind(weight.layout);
       if (kind !== "f32" && kind !== done)
-        quantiseActivations(thread, kind, activations[kind], x, this.#tokens, columns, this.#start, this.#end);
+        quantiseActivations(thread, kind, activations[kind], x, this.#rows, columns, this.#start, this.#end);
       done = kind;
     }
     thread.barrier();
@@ -96,33 +104,67 @@ export class ForwardPass {
     for (const [out, weight] of outputs) {
       const kind = activationKind(weight.layout);
       const input = kind === "f32" ? x : activations[kind];
-      matmul(thread, out, weight, input, this.#tokens, { accumulate, scratch: this.#scratch });
+      matmul(thread, out, weight, input, this.#rows, { accumulate, scratch: this.#scratch });
     }
     thread.barrier();
     this.#profile?.mark(name);
   }
 
-  /** Turns queries and keys by their positions, and makes them ready for the cache. By token. */
+  /** Turns queries and keys by their positions, and makes them ready for the cache. By row. */
   rope(): void {
     const { config, buffers, ropeTable } = this.#plan;
-    const [thread, position, start, end] = [this.#thread, this.#position, this.#start, this.#end];
-    applyRope(thread, ropeTable, buffers.queries, config.heads, config.headDim, position, start, end);
-    applyRope(thread, ropeTable, buffers.keys, config.kvHeads, config.headDim, position, start, end);
-    spreadOutliers(thread, this.#cache, buffers.queries, buffers.keys, start, end);
+    const { heads, kvHeads, headDim } = config;
+    const thread = this.#thread;
+    for (const { cache, position, row, tokens } of this.#slices) {
+      const [start, end] = [Math.max(this.#start - row, 0), Math.min(this.#end - row, tokens)];
+      if (start >= end) continue;
+      const queries = buffers.queries + row * heads * headDim * 4;
+      const keys = buffers.keys + row * kvHeads * headDim * 4;
+      applyRope(thread, ropeTable, queries, heads, headDim, position, start, end);
+      applyRope(thread, ropeTable, keys, kvHeads, headDim, position, start, end);
+      spreadOutliers(thread, cache, queries, keys, start, end);
+    }
     thread.barrier();
     this.#profile?.mark("RoPE");
   }
 
   /** attended = softmax(q·kᵀ / √headDim + causal mask) · v over the cache of `layer`, the new keys and values included. */
   attention(layer: number): void {
-    const { buffers } = this.#plan;
-    const [thread, cache, tokens, position] = [this.#thread, this.#cache, this.#tokens, this.#position];
-    storeKeysValues(thread, cache, layer, buffers.keys, buffers.values, tokens, position, buffers.attentionScratch);
+    const thread = this.#thread;
+    const { together, alone } = this.#shares;
+    for (const slice of together) this.#store(thread, layer, slice);
+    const own = solo(thread);
+    for (const slice of alone) this.#store(own, layer, slice);
     thread.barrier();
     this.#profile?.mark("store keys and values");
-    attend(thread, cache, layer, buffers.attended, buffers.queries, tokens, position, buffers.attentionScratch);
+    together.forEach((slice, i) => {
+      // They use the same scratch.
+      if (i > 0) thread.barrier();
+      this.#attend(thread, layer, slice);
+    });
+    for (const slice of alone) this.#attend(own, layer, slice);
     thread.barrier();
     this.#profile?.mark("attention");
+  }
+
+  #store(thread: Thread, layer: number, { cache, position, row, tokens, work }: PlacedSlice): void {
+    const { buffers, config } = this.#plan;
+    const at = row * config.kvHeads * config.headDim * 4;
+    const [keys, values] = [buffers.keys + at, buffers.values + at];
+    storeKeysValues(thread, cache, layer, keys, values, tokens, position, this.#attentionScratch(thread), work);
+  }
+
+  #attend(thread: Thread, layer: number, { cache, position, row, tokens, work }: PlacedSlice): void {
+    const { buffers, config } = this.#plan;
+    const at = row * config.heads * config.headDim * 4;
+    const [out, queries] = [buffers.attended + at, buffers.queries + at];
+    attend(thread, cache, layer, out, queries, tokens, position, this.#attentionScratch(thread), work);
+  }
+
+  /** Scratch of all threads together, or that of this one when it works alone. */
+  #attentionScratch(thread: Thread): number {
+    const { buffers, config } = this.#plan;
+    return buffers.attentionScratch + (this.#thread.index - thread.index) * threadBytes(config.headDim);
   }
 
   /** gate = activation(gate) · up, on the rows this thread has just computed of both. */
@@ -137,23 +179,24 @@ export class ForwardPass {
     this.#profile?.mark("gate");
   }
 
-  /** logits = rms(hidden) · headᵀ of the last token, or of all. `out` is `[1 or tokens, vocab]`. */
-  logits(out: number, all: boolean): void {
+  /** logits = rms(hidden) · headᵀ of the rows the slices want them of. `out` is `[wanted rows, vocab]`. */
+  logits(out: number): void {
     const { config, buffers, head, outputNorm } = this.#plan;
-    if (all) {
-      this.norm(buffers.normed, buffers.hidden, outputNorm, config.hidden);
-      this.linear("head", buffers.normed, [[out, head]]);
-      return;
+    const rows = wantedRows(this.#slices);
+    if (rows.length === 0) return;
+    const wanted = new ForwardPass(this.#thread, this.#plan, [], this.#profile, rows.length);
+    const { kernels } = this.#thread;
+    const bytes = config.hidden * 4;
+    for (let i = wanted.#start; i < wanted.#end; i++) {
+      const from = buffers.hidden + (rows[i] as number) * bytes;
+      kernels.rms_norm(buffers.normed + i * bytes, from, outputNorm, config.hidden, config.rmsNormEps);
     }
-    const last = new ForwardPass(
-      this.#thread,
-      this.#plan,
-      this.#cache,
-      1,
-      this.#position + this.#tokens - 1,
-      this.#profile,
-    );
-    last.norm(buffers.normed, buffers.hidden + (this.#tokens - 1) * config.hidden * 4, outputNorm, config.hidden);
-    last.linear("head", buffers.normed, [[out, head]]);
+    this.#profile?.mark("norms");
+    wanted.linear("head", buffers.normed, [[out, head]]);
   }
+}
+
+/** The same thread as if there were no others. */
+function solo({ kernels }: Thread): Thread {
+  return { index: 0, count: 1, kernels, barrier() {} };
 }

@@ -29,7 +29,7 @@ export interface LayerWeights {
   down: Weight;
 }
 
-/** Buffers of one forward pass over at most `batch` tokens. */
+/** Buffers of one forward pass over at most `batch` rows: tokens of one or more sequences. */
 export interface Buffers {
   /** Token ids, i32 `[batch]`. */
   ids: number;
@@ -51,7 +51,7 @@ export interface Buffers {
   up: number;
   /** Quantised input of the next matrix product, for int8 per token and for int8 per block. */
   activations: { "int8-token": number; "int8-block": number };
-  /** Logits of the last token, `[vocab]`. */
+  /** One row of logits, `[vocab]`. */
   logits: number;
   /** Scratch of attention, shared by all threads. */
   attentionScratch: number;
@@ -72,6 +72,6 @@ export interface ModelPlan {
   /** cos and sin of every position. */
   ropeTable: number;
   buffers: Buffers;
-  /** Most tokens of one forward pass. */
+  /** Most rows of one forward pass. */
   batch: number;
 }

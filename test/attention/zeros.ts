@@ -5,6 +5,7 @@ import type { Calibration } from "#src/attention/calibration.js";
 import { attentionPolicy } from "#src/attention/policy.js";
 import type { ModelFile } from "#src/formats/model-file.js";
 import { Engine } from "#src/model/engine.js";
+import { nextSlice } from "#src/model/slice.js";
 import { references } from "../twins/delta.js";
 
 /**
@@ -24,7 +25,10 @@ export async function compareZeros(
   const cache = createCache(memory, config, { kind: "int8", contextLength: tokens, attention });
   assert.instance(cache, BlockCache);
   const { keys } = cache as BlockCache;
-  for (let at = 0; at < tokens; at += 64) engine.forward(cache, ids.slice(at, at + 64), "none");
+  for (let at = 0; at < tokens; at += 64) {
+    const piece = ids.slice(at, at + 64);
+    engine.forward(piece, [nextSlice(cache, piece.length, "none")]);
+  }
   const { thresholds } = attentionPolicy(attention, config, tokens);
   const counted = cache.stats().heads.filter(({ stage }) => stage === "prefill");
   const d = config.headDim;
