@@ -83,7 +83,10 @@ export async function readJsonObject(source: ByteSource, limit: number, signal?:
     try {
       parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     } catch (cause) {
-      throw new FormatError("The file is not JSON", { file }, undefined, { cause });
+      const page = /^\s*</.test(new TextDecoder().decode(bytes.subarray(0, 64)));
+      throw page
+        ? new FormatError("This is an HTML page, not JSON", { file }, "Download the file itself", { cause })
+        : new FormatError(`The file is not JSON: ${(cause as Error).message}`, { file }, undefined, { cause });
     }
     if (!isObject(parsed)) throw new FormatError("The file is not a JSON object", { file });
     return new JsonFields(parsed, file);

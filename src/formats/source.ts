@@ -13,6 +13,11 @@ export interface ByteSource {
    * @throws SourceError when the range lies outside the source, the read comes back short, or the transport fails.
    */
   read(offset: number, length: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Whether everything read so far comes from one version of the content; called when all has been read.
+   * @throws SourceError when it changed meanwhile
+   */
+  unchanged?(): Promise<void>;
   /** Closes handles. Reading afterwards throws SourceError. */
   close?(): Promise<void>;
 }

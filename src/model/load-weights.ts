@@ -66,7 +66,7 @@ export async function loadWeights(
     if (!tensor) return 0;
     options.signal?.throwIfAborted();
     const address = memory.alloc((tensor.shape[0] as number) * 4, tensor.name);
-    await loadVector(memory, tensor, address);
+    await loadVector(memory, tensor, address, options.signal);
     done += tensor.byteLength;
     return address;
   };
@@ -96,6 +96,7 @@ export async function loadWeights(
     const outputNorm = await vector(tensors.outputNorm);
     const head = tensors.head ? await matrix(tensors.head, headTarget) : embedding;
     const ropeFactors = await vector(tensors.ropeFactors);
+    for (const source of new Set(file.allTensors.map((tensor) => tensor.source))) await source.unchanged?.();
     options.onBytes?.(total, total);
     return { embedding, layers, outputNorm, head, ropeFactors, bytes: memory.usedBytes - before };
   } finally {

@@ -364,7 +364,7 @@ test("every truncation of a real file is refused, none accepted", async () => {
 });
 
 test("text that is no model is refused with a hint", async () => {
-  const found = await rejection(openModel(new TextEncoder().encode("<!doctype html><html></html>")));
+  const found = await rejection(openModel(new TextEncoder().encode("Once upon a time")));
   assert.instance(found, UnsupportedError);
   assert.match(found.message, /neither a GGUF nor a safetensors file/);
 });

@@ -16,16 +16,16 @@ const SMALL_FILE_BYTES = 4 << 20;
  * @throws SourceError when the path does not exist, is not a regular file or may not be read.
  */
 export async function fileSource(path: string, wholeBytes = SMALL_FILE_BYTES): Promise<ByteSource> {
-  const { open } = await nodeModules.fs();
-  const handle = await open(path, "r").catch((cause: unknown) => {
+  const fs = await nodeModules.fs();
+  const refuse = (cause: unknown): never => {
     throw new SourceError(`The file cannot be opened: ${reason(cause)}`, { file: path }, undefined, { cause });
-  });
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
-    await handle.close();
-    throw new SourceError("This is not a regular file", { file: path });
-  }
-  const size = stat.size;
+  };
+  // Before it is opened: opening a pipe waits for somebody who writes to it.
+  if (!(await fs.stat(path).catch(refuse)).isFile())
+    throw new SourceError("This is not a regular file", { file: path }, "Name a file on a disk");
+  const handle = await fs.open(path, "r").catch(refuse);
+  const opened = await handle.stat();
+  const { size } = opened;
   let closed = false;
   let content: Promise<Uint8Array | undefined> | undefined;
   return {
@@ -63,6 +63,15 @@ export async function fileSource(path: string, wholeBytes = SMALL_FILE_BYTES): P
         done += bytesRead;
       }
       return bytes;
+    },
+    async unchanged() {
+      const now = closed ? opened : await handle.stat();
+      const there = await fs.stat(path).catch(() => undefined);
+      // A file system may have no numbers for files.
+      const same = (stat: typeof opened) =>
+        stat.mtimeMs === opened.mtimeMs && stat.size === size && (stat.ino === opened.ino || !stat.ino);
+      if (!same(now) || (there && !same(there)))
+        throw new SourceError("The file changed while it was read", { file: path }, "Load it again");
     },
     async close() {
       if (closed) return;
