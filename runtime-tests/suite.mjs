@@ -12,11 +12,61 @@ export const checks = {
     equal(words.startsWith(STORY), true, `text ${JSON.stringify(words)}`);
   },
 
-  async "pieces have token and logprob"({ model }) {
-    for await (const piece of model.generate(PROMPT, { maxTokens: 2, temperature: 0 })) {
+  async "pieces have token and logprob, the last one the reason and the usage"({ model }) {
+    const pieces = [];
+    for await (const piece of model.generate(PROMPT, { maxTokens: 2, temperature: 0 })) pieces.push(piece);
+    equal(pieces.length, 3, "pieces");
+    for (const piece of pieces.slice(0, 2)) {
       equal(Number.isInteger(piece.token), true, "token");
       equal(piece.logprob < 0, true, "logprob");
+      equal(piece.finishReason, undefined, "no reason yet");
     }
+    equal(pieces[2].token, -1, "last token");
+    equal(pieces[2].finishReason, "length", "reason");
+    equal(pieces[2].usage.completionTokens, 2, "usage");
+  },
+
+  async "complete answers text, ids and messages"({ model }) {
+    const options = { maxTokens: 8, temperature: 0 };
+    const { text, tokens, finishReason, usage } = await model.complete(PROMPT, options);
+    equal(STORY.startsWith(text), true, `text ${JSON.stringify(text)}`);
+    equal(tokens.length, 8, "tokens");
+    equal(finishReason, "length", "reason");
+    equal(usage.promptTokens > 10, true, "usage");
+    const ids = model.tokenizer.encode(PROMPT, { addBos: model.tokenizer.addBos });
+    equal((await model.complete(ids, options)).text, text, "of ids");
+    const messages = [{ role: "user", content: PROMPT }];
+    const rendered = await model.tokenizer.applyTemplate(messages);
+    equal(rendered.includes(PROMPT), true, `rendered ${rendered}`);
+    const prompt = model.tokenizer.encode(rendered, { special: true });
+    equal((await model.complete(messages, options)).text, (await model.complete(prompt, options)).text, "of messages");
+    equal(model.tokenizer.countTokens("Once upon a time"), 4, "counted");
+  },
+
+  async "a prompt longer than the context is an error, ends or is shortened, as asked"({ model, deltallm }) {
+    const prompt = Array.from({ length: 600 }, (_, i) => 300 + i);
+    const error = await failure(() => model.complete(prompt));
+    equal(error instanceof deltallm.SessionError, true, `class of ${error}`);
+    equal((await model.complete(prompt, { contextOverflow: "stop" })).finishReason, "context", "reason");
+    const shifts = [];
+    const onContextShift = (shift) => shifts.push(shift.droppedTokens);
+    const shifted = await model.complete(prompt, { contextOverflow: "shift", maxTokens: 2, onContextShift });
+    equal(shifted.tokens.length, 2, "tokens");
+    equal(shifts.length, 1, "told");
+  },
+
+  async "a session generates, forgets and generates again"({ model }) {
+    const session = model.createSession();
+    const options = { maxTokens: 6, temperature: 0 };
+    const first = await textOf(session.generate(PROMPT, options));
+    const length = session.length;
+    const second = await textOf(session.generate("", options));
+    equal(STORY.startsWith(first + second), true, `text ${JSON.stringify(first + second)}`);
+    equal(session.length, length + 6, "length");
+    equal(await session.truncate(length), length, "kept");
+    equal(session.length, length, "length after truncate");
+    equal(await textOf(session.generate("", options)), second, "again");
+    await session.dispose();
   },
 
   async "the same seed gives the same text"({ model }) {

@@ -4,14 +4,18 @@ import type { AttentionOptions } from "./attention/options.js";
 import type { ModelFolder } from "./formats/folder.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import type { ByteSource } from "./formats/source.js";
+import type { ChatMessage, TemplateOptions } from "./generate/messages.js";
 import type { GenerateOptions } from "./generate/options.js";
+import type { Completion, Piece } from "./generate/results.js";
 import type { ModelConfig } from "./model/config.js";
 import type { KernelSources } from "./runtime/instantiate.js";
 
 export type { Calibration } from "./attention/calibration.js";
 export type { AttentionStats } from "./attention/counters.js";
 export type { AttentionOptions } from "./attention/options.js";
-export type { GenerateOptions, SamplingOptions } from "./generate/options.js";
+export type { ChatMessage, JsonSchema, TemplateOptions, ToolCall, ToolDefinition } from "./generate/messages.js";
+export type { ContextShift, GenerateOptions, SamplingOptions } from "./generate/options.js";
+export type { Completion, FinishReason, Piece, TokenLogprob, Usage } from "./generate/results.js";
 
 /** Token ids, in any array-like form. */
 export type TokenIds = ArrayLike<number>;
@@ -85,16 +89,15 @@ export interface Tokenizer {
   decode(ids: TokenIds): string;
   /** Whether the model wants its first token in front of plain text. */
   readonly addBos: boolean;
-}
-
-/** One step of a generation. */
-export interface Piece {
-  /** New text. May be empty: a character can take several tokens, and what may begin a stop text is held back. */
-  text: string;
-  /** Id of the token; −1 for text that was held back and comes after the last token. */
-  token: number;
-  /** Natural logarithm of the token's probability in the model's own distribution, before temperature, penalty and cuts. */
-  logprob: number;
+  /** How many tokens a text is, special tokens written out in it taken as plain text. */
+  countTokens(text: string): number;
+  /**
+   * A conversation as the model's chat template writes it, its first token included; encode it with `special: true`.
+   * Special tokens that a message only quotes are marked, so that `encode` takes them as plain text.
+   * A model without a template gets a plain one.
+   * @throws TokenizerError when the template fails or refuses the messages
+   */
+  applyTemplate(messages: readonly ChatMessage[], options?: TemplateOptions): Promise<string>;
 }
 
 /** Speed of one kind of work. */
@@ -169,6 +172,16 @@ export interface Session {
   prefill(ids: TokenIds, options?: PrefillOptions): Promise<Float32Array>;
   /** Appends one token and returns its logits, `[vocab]`. */
   step(id: number): Promise<Float32Array>;
+  /**
+   * Appends a prompt, which may be empty where the session is not, and completes it. Afterwards the session holds the
+   * prompt and every token that was given out, but for the newest one when the context is full or the reader broke off.
+   */
+  generate(prompt: string | TokenIds, options?: GenerateOptions): AsyncIterable<Piece>;
+  /**
+   * Forgets what follows the first `length` tokens. Resolves to the length kept: less than asked for where delta attention
+   * has dropped what would be needed again.
+   */
+  truncate(length: number): Promise<number>;
   /** An independent copy of this session. */
   fork(): Promise<Session>;
   /** The session as bytes, for `Model.restore`. */
@@ -194,8 +207,17 @@ export interface Model {
   stats(): ModelStats;
   /** Starts speeds and profile anew. */
   resetStats(): void;
-  /** Completes a text, or ids. */
-  generate(prompt: string | TokenIds, options?: GenerateOptions): AsyncIterable<Piece>;
+  /**
+   * Completes a text or ids, or answers a conversation, which the model's template turns into text. Every generation that
+   * is not aborted ends with a piece that has `finishReason` and `usage`.
+   * @throws SessionError when the prompt does not fit the context, see `contextOverflow`
+   */
+  generate(prompt: string | TokenIds | readonly ChatMessage[], options?: GenerateOptions): AsyncIterable<Piece>;
+  /** The same in one call: the whole answer. */
+  complete<T = unknown>(
+    prompt: string | TokenIds | readonly ChatMessage[],
+    options?: GenerateOptions,
+  ): Promise<Completion<T>>;
   /** A model without a chat template gets a plain one, and `file.notes` says so. */
   createChat(options?: { system?: string | undefined }): Chat;
   createSession(): Session;

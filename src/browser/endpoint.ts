@@ -24,6 +24,9 @@ type Message =
   | { do: "release"; ids: number[] }
   | { do: "forget"; target: string };
 
+/** Names of streams begin with this. */
+const STREAM = "stream";
+
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -40,10 +43,12 @@ type Methods = Record<string, ((...args: unknown[]) => unknown) | undefined>;
 export class Endpoint {
   /** Told with every answer, before it is delivered: what the other side's `note` returned for the object called. */
   onNote: ((note: unknown, target: string) => void) | undefined;
-  /** Sent along with every answer: called with the object and, unless the call has failed, with its result. */
+  /** Sent along with every answer: called with the object (of a stream: the one that made it) and, unless the call has failed, with its result. */
   note: ((object: unknown, value?: unknown) => unknown) | undefined;
   readonly #port: Port;
   readonly #objects = new Map<string, unknown>();
+  /** Objects whose methods made the streams. */
+  readonly #owners = new Map<string, unknown>();
   readonly #waiting = new Map<number, Waiting>();
   /** Functions lent to the other side. */
   readonly #lent = new Map<number, (...args: unknown[]) => unknown>();
@@ -85,7 +90,7 @@ export class Endpoint {
   /** Iterates over what a method of the other side's object returns; breaking off ends it there too. */
   async *stream<Item>(target: string, method: string, args: readonly unknown[]): AsyncGenerator<Item, void, undefined> {
     const lent = this.#lend(args);
-    const name = this.newName("stream");
+    const name = this.newName(STREAM);
     let over = true; // Nothing to end at the other side: not begun, failed or done.
     try {
       await this.#request(target, method, lent.args, lent.signals, name);
@@ -160,6 +165,7 @@ export class Endpoint {
         return;
       case "forget":
         this.#objects.delete(message.target);
+        this.#owners.delete(message.target);
     }
   }
 
@@ -175,8 +181,11 @@ export class Endpoint {
       );
     };
     const result = run();
-    if (as !== undefined) this.#objects.set(as, result);
-    const note = async (value?: unknown) => this.note?.(await this.#objects.get(target), value);
+    if (as !== undefined) {
+      this.#objects.set(as, result);
+      if (as.startsWith(STREAM)) this.#owners.set(as, found);
+    }
+    const note = async (value?: unknown) => this.note?.(await (this.#owners.get(target) ?? found), value);
     try {
       const value = await result;
       this.#send({ do: "result", id, value: as === undefined ? value : undefined, note: await note(value) });

@@ -63,6 +63,7 @@ export function serveHost(port: Port, { ofPage = false } = {}): void {
     async load(source: SourceData, options: LoadOptions) {
       model = await loadModel(sourceFromData(endpoint, source), options);
       endpoint.expose("model", model);
+      endpoint.expose("tokenizer", model.tokenizer);
       return describe(endpoint, model);
     },
     async lengthOf(session: string) {

@@ -2,10 +2,12 @@ import type { Calibration } from "../attention/calibration.js";
 import { SessionError } from "../errors.js";
 import type { ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { GenerateOptions } from "../generate/options.js";
+import type { Prompt } from "../generate/prompt.js";
 import type { StartWorker, WorkerHandle, WorkerStart } from "../runtime/team.js";
 import type {
   CalibrateOptions,
   Chat,
+  Completion,
   ContinuationScore,
   LoadOptions,
   Model,
@@ -119,7 +121,7 @@ class RemoteModel implements Model {
       allTensors: description.allTensors.map(withSource),
       close: () => this.dispose(),
     };
-    this.tokenizer = new PageTokenizer(tokenizer);
+    this.tokenizer = new PageTokenizer(tokenizer, endpoint);
     endpoint.onNote = (latest, target) => {
       if (!latest) return;
       const { stats, notes, length } = latest as Note;
@@ -140,8 +142,12 @@ class RemoteModel implements Model {
     this.#endpoint.call("model", "resetStats", []).catch(() => {});
   }
 
-  generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncIterable<Piece> {
+  generate(prompt: Prompt, options: GenerateOptions = {}): AsyncIterable<Piece> {
     return this.#endpoint.stream("model", "generate", [plain(prompt), options]);
+  }
+
+  complete<T = unknown>(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion<T>> {
+    return this.#endpoint.call("model", "complete", [plain(prompt), options]);
   }
 
   createChat(options: { system?: string | undefined } = {}): Chat {

@@ -1,4 +1,4 @@
-import type { PrefillOptions, Session, TokenIds } from "../types.js";
+import type { GenerateOptions, Piece, PrefillOptions, Session, TokenIds } from "../types.js";
 import type { Endpoint } from "./endpoint.js";
 
 /** A session of a model in another thread. Its length is that of the latest answer. */
@@ -22,6 +22,14 @@ export class RemoteSession implements Session {
     return this.#endpoint.call(this.name, "step", [id]);
   }
 
+  generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncIterable<Piece> {
+    return this.#endpoint.stream(this.name, "generate", [plain(prompt), options]);
+  }
+
+  truncate(length: number): Promise<number> {
+    return this.#endpoint.call(this.name, "truncate", [length]);
+  }
+
   fork(): Promise<Session> {
     return this.#model.fork();
   }
@@ -36,7 +44,7 @@ export class RemoteSession implements Session {
   }
 }
 
-/** Ids in a form that can be cloned. */
-export function plain(ids: string | TokenIds): string | TokenIds {
+/** Ids, text or messages in a form that can be cloned. */
+export function plain<Ids extends string | TokenIds | readonly unknown[]>(ids: Ids): Ids | unknown[] {
   return typeof ids === "string" || Array.isArray(ids) || ArrayBuffer.isView(ids) ? ids : Array.from(ids);
 }

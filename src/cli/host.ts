@@ -15,7 +15,7 @@ export interface Host {
   readonly loadModel: LoadModel;
   /** Opens a model without reading its weights. */
   openModel(source: ModelSource, signal?: AbortSignal): Promise<ModelFile>;
-  createTokenizer(data: TokenizerData): Promise<Tokenizer>;
+  createTokenizer(data: TokenizerData): Promise<Omit<Tokenizer, "applyTemplate">>;
 }
 
 /** The process this runs in: Node, Deno or Bun. Model code is imported when first used, so that `--help` is quick. */

@@ -1,19 +1,16 @@
 import { OptionError, SessionError } from "../errors.js";
-import type { ChatMessage } from "../tokenizer/chat-template.js";
-import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
-import type { Chat, Piece } from "../types.js";
-import { type GenerationEnd, generate } from "./generate.js";
+import type { Chat } from "../types.js";
+import { generate, noEnd } from "./generate.js";
+import type { ChatMessage } from "./messages.js";
 import type { GenerateOptions } from "./options.js";
+import type { Piece } from "./results.js";
 import { EngineSession, type SessionHost } from "./session.js";
-
-/** Renders messages with the model's template, its first token included where the model wants one. */
-export type RenderChat = (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => Promise<string>;
+import type { TemplateTokenizer } from "./template.js";
 
 /** A conversation over one session: each turn computes only what is new in it. */
 export class EngineChat implements Chat {
   readonly #host: SessionHost;
-  readonly #tokenizer: ModelTokenizer;
-  readonly #render: RenderChat;
+  readonly #tokenizer: TemplateTokenizer;
   readonly #session: EngineSession;
   readonly #messages: ChatMessage[] = [];
   /** Text and tokens of the conversation so far, as the model has seen or written them; no end of turn after an answer. */
@@ -21,10 +18,9 @@ export class EngineChat implements Chat {
   #tokens: number[] = [];
   #busy = false;
 
-  constructor(host: SessionHost, tokenizer: ModelTokenizer, render: RenderChat, system: string | undefined) {
+  constructor(host: SessionHost, tokenizer: TemplateTokenizer, system: string | undefined) {
     this.#host = host;
     this.#tokenizer = tokenizer;
-    this.#render = render;
     if (system !== undefined) this.#messages.push({ role: "system", content: system });
     this.#session = new EngineSession(host);
   }
@@ -47,13 +43,13 @@ export class EngineChat implements Chat {
 
   async *#answer(message: string, options: GenerateOptions): AsyncGenerator<Piece, void, undefined> {
     const messages: ChatMessage[] = [...this.#messages, { role: "user", content: message }];
-    const text = await this.#render(messages, true);
+    const text = await this.#tokenizer.applyTemplate(messages);
     const tokens = this.#continue(text);
-    const end: GenerationEnd = { tokens: [], ended: false };
+    const end = noEnd();
     let answer = "";
     try {
-      const kept = this.#keepCommonStart(tokens);
-      const pieces = generate(this.#host, this.#tokenizer, this.#session, tokens.slice(kept), options, end);
+      const next = this.#session.replace(tokens);
+      const pieces = generate(this.#host, this.#tokenizer, this.#session, next, options, { end });
       for await (const piece of pieces) {
         answer += piece.text;
         yield piece;
@@ -74,13 +70,5 @@ export class EngineChat implements Chat {
     if (this.#text !== "" && text.startsWith(this.#text))
       return [...this.#tokens, ...this.#tokenizer.encode(text.slice(this.#text.length), { special: true })];
     return [...this.#tokenizer.encode(text, { special: true })];
-  }
-
-  /** Takes back what the session holds beyond the common start with `tokens`; returns how many tokens stay. */
-  #keepCommonStart(tokens: readonly number[]): number {
-    const { ids } = this.#session;
-    let common = 0;
-    while (common < ids.length && common < tokens.length - 1 && ids[common] === tokens[common]) common++;
-    return common < ids.length ? this.#session.truncate(common) : common;
   }
 }

@@ -1,23 +1,43 @@
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
-import type { Piece, TokenIds } from "../types.js";
+import type { TokenIds } from "../types.js";
 import type { GenerateOptions } from "./options.js";
 import { resolveLimits, resolveSampling } from "./options.js";
+import { shiftTokens } from "./prompt.js";
+import type { FinishReason, Piece } from "./results.js";
 import { createSampler } from "./sampler.js";
 import type { EngineSession, SessionHost } from "./session.js";
 import { createStopMatcher } from "./stop.js";
 
 /** What became of a generation, for those who go on with its session. */
 export interface GenerationEnd {
-  /** Tokens chosen, the ending one included; the last of them is not in the session yet. */
+  /** Tokens chosen, the ending one included; the last of them may not be in the session yet. */
   tokens: number[];
-  /** Whether the model ended its text itself. */
+  /** Whether the model ended its text itself: the last of `tokens` says so and was not given out. */
   ended: boolean;
+  /** Undefined while it goes on, and when it was broken off. */
+  reason: FinishReason | undefined;
 }
+
+/** What callers who know more about the session than `generate` can tell it. */
+export interface GenerationSetting {
+  /** Filled in as the generation goes on. */
+  end?: GenerationEnd | undefined;
+  /** Tokens of the prompt that the session holds already. Default: all it holds. */
+  cachedTokens?: number | undefined;
+  /**
+   * The context is full: what the session shall hold instead of `tokens` (all so far), or undefined to end. Default: by
+   * `contextOverflow`.
+   */
+  makeRoom?: ((tokens: readonly number[]) => Promise<TokenIds | undefined>) | undefined;
+  /** Compute the last token too, so that the session holds all that was given out. Default false. */
+  completeSession?: boolean | undefined;
+}
+
+export const noEnd = (): GenerationEnd => ({ tokens: [], ended: false, reason: undefined });
 
 /**
  * Appends `prompt` to the session, then chooses token after token. Ends at a stop token (not emitted), a stop text, the
  * token limit or the end of the context. Breaking off or aborting leaves the session usable.
- * @param end filled in as the generation goes on
  */
 export async function* generate(
   host: SessionHost,
@@ -25,10 +45,11 @@ export async function* generate(
   session: EngineSession,
   prompt: TokenIds,
   options: GenerateOptions = {},
-  end: GenerationEnd = { tokens: [], ended: false },
+  setting: GenerationSetting = {},
 ): AsyncGenerator<Piece, void, undefined> {
   const limits = resolveLimits(options);
-  const { engine } = host;
+  const { engine, contextLength } = host;
+  const { end = noEnd(), cachedTokens = session.length } = setting;
   const sampler = createSampler(engine.kernels, engine.memory, engine.config.vocab, resolveSampling(options));
   const decoder = tokenizer.createDecoder();
   const stops = createStopMatcher(limits.stop);
@@ -36,28 +57,51 @@ export async function* generate(
   const { signal } = options;
   // Only the prompt is long enough to be reported.
   let { onProgress } = options;
-  const room = host.contextLength - session.length - prompt.length;
-  const most = Math.min(limits.maxTokens, room + 1);
+  const history = [...session.ids, ...Array.from(prompt)];
+  const promptTokens = history.length;
+  const makeRoom =
+    setting.makeRoom ??
+    (async (tokens) =>
+      options.contextOverflow === "shift" ? shiftTokens(tokens, 1, contextLength, options) : undefined);
+  let written = 0;
   try {
     let next: TokenIds = prompt;
-    while (end.tokens.length < most) {
-      const choice = await session.advance(next, { signal, onProgress }, (logits) =>
-        sampler.sample(logits, session.ids),
-      );
+    end.reason = limits.maxTokens === 0 ? "length" : undefined;
+    while (!end.reason) {
+      if (session.length + next.length > contextLength) {
+        const kept = await makeRoom(history);
+        if (!kept) {
+          end.reason = "context";
+          break;
+        }
+        next = session.replace(kept);
+      }
+      const choice = await session.advance(next, { signal, onProgress }, (logits) => sampler.sample(logits, history));
       onProgress = undefined;
       end.tokens.push(choice.id);
       if (stopIds.has(choice.id)) {
         end.ended = true;
+        end.reason = "stop";
         break;
       }
-      const { emit, stopped } = stops.push(decoder.push(choice.id));
-      yield { text: emit, token: choice.id, logprob: choice.logprob };
-      if (stopped) return;
+      written++;
+      history.push(choice.id);
       next = [choice.id];
+      const { emit, stopped } = stops.push(decoder.push(choice.id));
+      if (stopped) end.reason = "stop";
+      else if (written === limits.maxTokens) end.reason = "length";
+      const { reason } = end;
+      end.reason = undefined; // Not over while the reader can still break off.
+      yield { text: emit, token: choice.id, logprob: choice.logprob };
+      end.reason = reason;
     }
+    if (setting.completeSession && written > 0 && !end.ended && session.length < contextLength)
+      await session.advance(history.slice(-1), { signal }, () => undefined);
     const rest = stops.push(decoder.flush());
     const text = rest.emit + (rest.stopped ? "" : stops.flush().emit);
-    if (text) yield { text, token: -1, logprob: 0 };
+    if (rest.stopped) end.reason = "stop";
+    const usage = { promptTokens, cachedTokens, completionTokens: written };
+    yield { text, token: -1, logprob: 0, finishReason: end.reason, usage };
   } finally {
     sampler.dispose();
   }

@@ -14,18 +14,21 @@ import type {
   ContinuationScore,
   Model,
   ModelStats,
-  Piece,
   PrefillOptions,
   Session,
   TokenIds,
 } from "../types.js";
 import { AttentionMeter } from "./attention-meter.js";
 import { EngineChat } from "./chat.js";
-import { generate } from "./generate.js";
+import { gather } from "./complete.js";
+import { type GenerationSetting, generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
+import { checkFits, type Prompt, promptTokens } from "./prompt.js";
+import type { Completion, Piece } from "./results.js";
 import { scoreContinuations, scoreWindow } from "./score.js";
 import { EngineSession, type SessionHost } from "./session.js";
 import { SpeedMeter } from "./speed.js";
+import { type TemplateTokenizer, withTemplate } from "./template.js";
 
 export interface ModelSettings {
   kvCache: "int8" | "f32";
@@ -39,7 +42,7 @@ export interface ModelSettings {
 export class EngineModel implements Model, SessionHost {
   readonly file: ModelFile;
   readonly engine: Engine;
-  readonly tokenizer: ModelTokenizer;
+  readonly tokenizer: TemplateTokenizer;
   readonly speed = new SpeedMeter();
   readonly attentionMeter = new AttentionMeter();
   readonly open = new Set<EngineSession>();
@@ -49,7 +52,7 @@ export class EngineModel implements Model, SessionHost {
   constructor(file: ModelFile, engine: Engine, tokenizer: ModelTokenizer, settings: ModelSettings) {
     this.file = file;
     this.engine = engine;
-    this.tokenizer = tokenizer;
+    this.tokenizer = withTemplate(tokenizer, file.tokenizer);
     this.#settings = settings;
   }
 
@@ -72,15 +75,31 @@ export class EngineModel implements Model, SessionHost {
     });
   }
 
-  async *generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
+  async *generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
     this.#live();
-    const ids = typeof prompt === "string" ? this.#encodePrompt(prompt) : prompt;
+    const ids = await promptTokens(this.tokenizer, prompt, options);
     const session = new EngineSession(this);
     try {
-      yield* generate(this, this.tokenizer, session, ids, options);
+      yield* this.#fitted(session, ids, options, {});
     } finally {
       await session.dispose();
     }
+  }
+
+  complete<T>(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion<T>> {
+    return gather<T>(this.generate(prompt, options), (id) => this.tokenizer.tokenText(id));
+  }
+
+  async *generateIn(
+    session: EngineSession,
+    prompt: string | TokenIds,
+    options: GenerateOptions,
+  ): AsyncGenerator<Piece, void, undefined> {
+    const continues = typeof prompt === "string" && session.length > 0;
+    let ids = continues ? this.tokenizer.encode(prompt) : await promptTokens(this.tokenizer, prompt);
+    // The logits of the newest token are gone: it is computed again.
+    if (ids.length === 0 && session.length > 0) ids = session.replace([...session.ids]);
+    yield* this.#fitted(session, ids, options, { completeSession: true });
   }
 
   createChat(options: { system?: string | undefined } = {}): Chat {
@@ -89,19 +108,7 @@ export class EngineModel implements Model, SessionHost {
       const { note } = fallbackTemplate(data);
       if (!notes.includes(note)) notes.push(note);
     }
-    const bosToken = this.#specialText(data.bosId);
-    const eosToken = this.#specialText(data.eosIds[0]);
-    return new EngineChat(
-      this,
-      this.tokenizer,
-      async (messages, addGenerationPrompt) => {
-        const { renderChat } = await import("../tokenizer/chat-template.js");
-        const text = renderChat(data, messages, { addGenerationPrompt, bosToken, eosToken, fallback: true });
-        // Some templates write the first token themselves, others leave it to the tokenizer.
-        return this.#addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
-      },
-      options.system,
-    );
+    return new EngineChat(this, this.tokenizer, options.system);
   }
 
   createSession(): Session {
@@ -120,7 +127,7 @@ export class EngineModel implements Model, SessionHost {
   }
 
   score(context: string | TokenIds, continuations: readonly (string | TokenIds)[]): Promise<ContinuationScore[]> {
-    return scoreContinuations(this, this.tokenizer, this.#addBos, context, continuations);
+    return scoreContinuations(this, this.tokenizer, this.tokenizer.addBos, context, continuations);
   }
 
   scoreWindow(ids: TokenIds, options: Pick<PrefillOptions, "signal" | "onProgress"> = {}): Promise<Float32Array> {
@@ -186,16 +193,14 @@ export class EngineModel implements Model, SessionHost {
     return { kind, grain, basis, ...nothing, heads: [] };
   }
 
-  get #addBos(): boolean {
-    return this.tokenizer.addBos;
-  }
-
-  #encodePrompt(prompt: string): Uint32Array {
-    return this.tokenizer.encode(prompt, { addBos: this.#addBos || prompt === "" });
-  }
-
-  #specialText(id: number | undefined): string {
-    return id === undefined ? "" : (this.file.tokenizer.tokens[id] ?? "");
+  async *#fitted(
+    session: EngineSession,
+    ids: TokenIds,
+    options: GenerateOptions,
+    setting: GenerationSetting,
+  ): AsyncGenerator<Piece, void, undefined> {
+    checkFits(session.length + ids.length, this.contextLength, options);
+    yield* generate(this, this.tokenizer, session, ids, options, setting);
   }
 
   #live(): void {

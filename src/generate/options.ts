@@ -1,5 +1,6 @@
 import { OptionError } from "../errors.js";
 import type { Progress } from "../types.js";
+import type { JsonSchema, ToolDefinition } from "./messages.js";
 
 /** How the next token is chosen from the logits. Every field may be left out; the defaults are `samplingDefaults`. */
 export interface SamplingOptions {
@@ -28,10 +29,41 @@ export interface GenerateOptions extends SamplingOptions {
   maxTokens?: number | undefined;
   /** Generation ends before the first of these texts; they are not part of the output. */
   stop?: string | readonly string[] | undefined;
-  /** Ends the generation within a token. The session stays usable. */
+  /** Breaks the generation off within a token; it throws the signal's reason. The session stays usable. */
   signal?: AbortSignal | undefined;
   /** Called while the prompt is computed. */
   onProgress?: ((progress: Progress) => void) | undefined;
+  /**
+   * What to do when the context is full. `error`: a prompt that does not fit is a SessionError before anything is
+   * computed; an answer that reaches the end of the context ends there with the finish reason `context`. `stop`: both end
+   * with the finish reason `context`. `shift`: the oldest part is dropped, the beginning (a chat's system prompt; the
+   * model's first token) and the newest part are kept and computed again. Default: `error`, in a chat `shift`.
+   */
+  contextOverflow?: "error" | "stop" | "shift" | undefined;
+  /** Told each time `contextOverflow: "shift"` drops something. */
+  onContextShift?: ((shift: ContextShift) => void) | undefined;
+  /** The answer is JSON that this JSON Schema describes. At most one of `schema`, `regex` and `grammar`. */
+  schema?: JsonSchema | undefined;
+  /** The whole answer matches this regular expression. */
+  regex?: string | RegExp | undefined;
+  /** The whole answer follows this grammar, in GBNF. */
+  grammar?: string | undefined;
+  /** Functions the model may call. */
+  tools?: readonly ToolDefinition[] | undefined;
+  /** `auto`: the model decides; `none`: no call; `required`: at least one; a name: that tool. Default `auto`. */
+  toolChoice?: "auto" | "none" | "required" | { name: string } | undefined;
+  /** The n likeliest tokens with each piece, 0 … 100. Default: none. */
+  topLogprobs?: number | undefined;
+}
+
+/** What `contextOverflow: "shift"` dropped. */
+export interface ContextShift {
+  /** Tokens that were dropped. */
+  droppedTokens: number;
+  /** Of a chat: messages that the model does not see any more. */
+  droppedMessages: number;
+  /** The same in words. */
+  note: string;
 }
 
 /** What a sampling option is when it is not given. (`seed` has no fixed default.) */
@@ -77,11 +109,19 @@ export function resolveSampling(options: SamplingOptions = {}): ResolvedSampling
   return resolved as ResolvedSampling;
 }
 
+/** Everything of a generation that is not sampling. */
+export interface Limits {
+  maxTokens: number;
+  stop: string[];
+  topLogprobs: number | undefined;
+  contextOverflow: "error" | "stop" | "shift" | undefined;
+}
+
 /**
  * Checks everything of a generation that is not sampling.
  * @throws OptionError naming the option that cannot be used
  */
-export function resolveLimits(options: GenerateOptions = {}): { maxTokens: number; stop: string[] } {
+export function resolveLimits(options: GenerateOptions = {}): Limits {
   const maxTokens = options.maxTokens ?? Number.POSITIVE_INFINITY;
   if (
     typeof maxTokens !== "number" ||
@@ -92,7 +132,18 @@ export function resolveLimits(options: GenerateOptions = {}): { maxTokens: numbe
   const stop = typeof options.stop === "string" ? [options.stop] : [...(options.stop ?? [])];
   if (stop.some((text) => typeof text !== "string" || text === ""))
     throw new OptionError("A stop text is empty or not a string", { key: "stop" });
-  return { maxTokens, stop };
+  const { topLogprobs, contextOverflow } = options;
+  if (topLogprobs !== undefined && !isInteger(0, 100)(topLogprobs))
+    throw new OptionError(`${String(topLogprobs)} cannot be used, it must be an integer from 0 to 100`, {
+      key: "topLogprobs",
+    });
+  if (contextOverflow !== undefined && !["error", "stop", "shift"].includes(contextOverflow))
+    throw new OptionError(
+      `${JSON.stringify(contextOverflow)} is unknown`,
+      { key: "contextOverflow" },
+      "Use error, stop or shift",
+    );
+  return { maxTokens, stop, topLogprobs, contextOverflow };
 }
 
 function randomSeed(): number {

@@ -56,7 +56,7 @@ async function scoreAfter(
   const shared = Math.max(0, from - 1);
   let common = 0;
   while (common < base.length && common < shared && base.ids[common] === all[common]) common++;
-  if (common < base.length) common = base.truncate(common);
+  if (common < base.length) common = base.cut(common);
   if (common < shared) await base.advance(all.slice(common, shared), {}, () => undefined);
   const session = await base.fork();
   try {

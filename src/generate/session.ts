@@ -5,6 +5,8 @@ import { nextSlice } from "../model/slice.js";
 import { yieldToEventLoop } from "../runtime/yield.js";
 import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
 import type { AttentionMeter } from "./attention-meter.js";
+import type { GenerateOptions } from "./options.js";
+import type { Piece } from "./results.js";
 import type { SpeedMeter } from "./speed.js";
 
 /** What sessions of one model share. */
@@ -16,6 +18,8 @@ export interface SessionHost {
   /** Most tokens of a session. */
   readonly contextLength: number;
   newCache(): KeyValueCache;
+  /** What `Session.generate` does. */
+  generateIn(session: EngineSession, prompt: string | TokenIds, options: GenerateOptions): AsyncIterable<Piece>;
 }
 
 /** A sequence of tokens with its keys and values, on an engine in this thread. */
@@ -93,12 +97,34 @@ export class EngineSession implements Session {
     });
   }
 
+  generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncIterable<Piece> {
+    return this.#host.generateIn(this, prompt, options);
+  }
+
+  async truncate(length: number): Promise<number> {
+    if (!Number.isInteger(length) || length < 0)
+      throw new OptionError(`${String(length)} is no length`, { key: "length" }, "Give a whole number of tokens");
+    return this.cut(length);
+  }
+
   /** Forgets what follows the first `length` tokens; may forget a little more. Returns the new length. */
-  truncate(length: number): number {
+  cut(length: number): number {
     this.#idle();
     const kept = this.#live().truncate(Math.min(length, this.length));
     this.#ids.length = kept;
     return kept;
+  }
+
+  /**
+   * Takes back what the session holds beyond its common start with `tokens`. Returns those that are still to be computed,
+   * at least the last one.
+   */
+  replace(tokens: TokenIds): number[] {
+    const ids = this.#ids;
+    let common = 0;
+    while (common < ids.length && common < tokens.length - 1 && ids[common] === tokens[common]) common++;
+    if (common < ids.length) common = this.cut(common);
+    return Array.from(tokens).slice(common);
   }
 
   async fork(): Promise<EngineSession> {

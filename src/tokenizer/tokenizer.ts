@@ -37,7 +37,7 @@ export interface TokenDecoder {
 }
 
 /** The tokenizer of a model, with what generation needs besides encode and decode. */
-export interface ModelTokenizer extends Tokenizer {
+export interface ModelTokenizer extends Omit<Tokenizer, "applyTemplate"> {
   encode(text: string, options?: EncodeOptions): Uint32Array;
   decode(ids: TokenIds, options?: DecodeOptions): string;
   /** Bytes the ids stand for, special tokens written out. */
@@ -155,6 +155,10 @@ class VocabularyTokenizer implements ModelTokenizer {
       at += piece.length;
     }
     return ids;
+  }
+
+  countTokens(text: string): number {
+    return this.encode(text).length;
   }
 
   decode(ids: TokenIds, { special = true, continues = false }: DecodeOptions = {}): string {

@@ -1,18 +1,30 @@
-import { loadModel, type Model, type Piece } from "deltallm";
+import {
+  type ContextShift,
+  type GenerateOptions,
+  loadModel,
+  type Model,
+  OptionError,
+  type Piece,
+  SessionError,
+} from "deltallm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 
 const model: Model = await loadModel("embedded", { threads: 1 });
 test.after(() => model.dispose());
 
-async function collect(pieces: AsyncIterable<Piece>): Promise<{ text: string; tokens: number[] }> {
+async function collect(pieces: AsyncIterable<Piece>) {
   const tokens: number[] = [];
   let text = "";
+  let last: Piece | undefined;
   for await (const piece of pieces) {
+    assert.is(last?.finishReason, undefined, "nothing after the last piece");
     text += piece.text;
-    tokens.push(piece.token);
+    if (piece.token >= 0) tokens.push(piece.token);
+    last = piece;
   }
-  return { text, tokens };
+  assert.is(last?.token, -1);
+  return { text, tokens, finishReason: last?.finishReason, usage: last?.usage };
 }
 
 test("the same seed tells the same story, another seed another", async () => {
@@ -49,8 +61,76 @@ test("a story ends by itself, before the limit", async () => {
 
 test("the context's end ends the generation", async () => {
   await using small = await loadModel("embedded", { threads: 1, contextLength: 16 });
-  const { tokens } = await collect(small.generate([4092, 500, 470, 258], { temperature: 0 }));
+  const { tokens, finishReason, usage } = await collect(small.generate([4092, 500, 470, 258], { temperature: 0 }));
   assert.is(tokens.length, 13);
+  assert.is(finishReason, "context");
+  assert.equal(usage, { promptTokens: 4, cachedTokens: 0, completionTokens: 13 });
+});
+
+test("every generation says why it ended", async () => {
+  const reason = async (options: GenerateOptions) => (await model.complete("Once upon a time", options)).finishReason;
+  assert.is(await reason({ temperature: 0, maxTokens: 3 }), "length");
+  assert.is(await reason({ temperature: 0, maxTokens: 0 }), "length");
+  assert.is(await reason({ temperature: 0, stop: "was" }), "stop");
+  assert.is(await reason({ temperature: 0 }), "stop");
+});
+
+test("complete gives what generate streams", async () => {
+  const options = { maxTokens: 25, seed: 5 };
+  const streamed = await collect(model.generate("Once upon a time", options));
+  const { timings, ...whole } = await model.complete("Once upon a time", options);
+  assert.equal(whole, streamed);
+  assert.ok(timings && timings.promptMs > 0 && timings.completionMs > 0);
+});
+
+test("a prompt longer than the context is an error before anything is computed, or ends, or is shortened", async () => {
+  await using small = await loadModel("embedded", { threads: 1, contextLength: 24 });
+  const prompt = Array.from({ length: 40 }, (_, i) => 300 + i);
+  const error = await small.complete(prompt).catch((error) => error);
+  assert.instance(error, SessionError);
+  assert.match(error.message, /prompt of 40 tokens does not fit the context of 24/);
+  assert.is(small.stats().prefill.tokens, 0);
+  const stopped = await small.complete(prompt, { contextOverflow: "stop" });
+  assert.is(stopped.finishReason, "context");
+  assert.is(small.stats().prefill.tokens, 0);
+  const shifts: ContextShift[] = [];
+  const shifted = await small.complete(prompt, {
+    contextOverflow: "shift",
+    maxTokens: 60,
+    seed: 1,
+    onContextShift: (shift) => shifts.push(shift),
+  });
+  assert.is(shifted.tokens.length, 60);
+  assert.is(shifted.finishReason, "length");
+  assert.ok(shifts.length > 2 && (shifts[0] as ContextShift).droppedTokens === 28, JSON.stringify(shifts));
+});
+
+test("messages are rendered with the model's template", async () => {
+  const messages = [{ role: "user", content: "Once upon a time" }];
+  const text = await model.tokenizer.applyTemplate(messages);
+  const options = { maxTokens: 10, seed: 2 };
+  const expected = await model.complete(model.tokenizer.encode(text, { special: true }), options);
+  assert.is((await model.complete(messages, options)).text, expected.text);
+  assert.is(model.tokenizer.countTokens("Once upon a time"), 4);
+});
+
+test("a session goes on from what it generated, and from a shorter past", async () => {
+  const session = model.createSession();
+  const options = { temperature: 0, maxTokens: 12 };
+  const whole = await model.complete("Once upon a time", { temperature: 0, maxTokens: 24 });
+  const first = await collect(session.generate("Once upon a time", options));
+  assert.is(session.length, 5 + 12);
+  const second = await collect(session.generate("", options));
+  assert.equal([...first.tokens, ...second.tokens], whole.tokens);
+  assert.equal(second.usage, { promptTokens: 17, cachedTokens: 16, completionTokens: 12 });
+  assert.is(await session.truncate(5), 5);
+  assert.equal((await collect(session.generate([], options))).tokens, first.tokens);
+  await session.dispose();
+});
+
+test("what is no prompt is refused by name", async () => {
+  for (const wrong of [null, undefined, 5, {}, [{ role: "user" }], [{ content: "hello" }]])
+    assert.instance(await model.complete(wrong as never).catch((error) => error), OptionError, JSON.stringify(wrong));
 });
 
 test("break and abort stop at once and give the cache back", async () => {

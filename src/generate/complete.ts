@@ -1,0 +1,32 @@
+import type { Completion, Piece, TokenLogprob } from "./results.js";
+
+/** Gathers a generation into one answer. */
+export async function gather<T>(
+  pieces: AsyncIterable<Piece>,
+  tokenText: (id: number) => string,
+): Promise<Completion<T>> {
+  const start = performance.now();
+  let first: number | undefined;
+  const answer: Completion<T> = {
+    text: "",
+    tokens: [],
+    usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
+    finishReason: "abort",
+  };
+  const logprobs: (TokenLogprob & { topLogprobs: TokenLogprob[] })[] = [];
+  for await (const { text, token, logprob, topLogprobs, finishReason, usage } of pieces) {
+    first ??= performance.now();
+    answer.text += text;
+    if (token >= 0) {
+      answer.tokens.push(token);
+      if (topLogprobs) logprobs.push({ token, text: tokenText(token), logprob, topLogprobs });
+    }
+    if (finishReason) answer.finishReason = finishReason;
+    if (usage) answer.usage = usage;
+  }
+  const end = performance.now();
+  first ??= end;
+  if (logprobs.length > 0) answer.logprobs = logprobs;
+  answer.timings = { promptMs: first - start, completionMs: end - first };
+  return answer;
+}

@@ -1,0 +1,60 @@
+import type { TokenizerData } from "../formats/model-file.js";
+import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
+import type { Tokenizer } from "../types.js";
+import type { ChatMessage, TemplateOptions, ToolDefinition } from "./messages.js";
+
+/** The tokenizer with the model's template. */
+export type TemplateTokenizer = ModelTokenizer & Pick<Tokenizer, "applyTemplate">;
+
+/** Adds `applyTemplate` to a tokenizer. The templates' engine is imported when a template is first used. */
+export function withTemplate(tokenizer: ModelTokenizer, data: TokenizerData): TemplateTokenizer {
+  const special = (id: number | undefined) => (id === undefined ? "" : (data.tokens[id] ?? ""));
+  return Object.assign(tokenizer, {
+    async applyTemplate(messages: readonly ChatMessage[], options: TemplateOptions = {}): Promise<string> {
+      const { addGenerationPrompt = true, tools } = options;
+      const { renderChat } = await import("../tokenizer/chat-template.js");
+      const bosToken = special(data.bosId);
+      const text = renderChat(data, messages.map(templateMessage), {
+        addGenerationPrompt,
+        bosToken,
+        eosToken: special(data.eosIds[0]),
+        fallback: true,
+        ...(tools?.length ? { tools: tools.map(templateTool) } : {}),
+      });
+      // Some templates write the first token themselves, others leave it to the tokenizer.
+      return tokenizer.addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
+    },
+  });
+}
+
+/** A message with the names templates know: those of the OpenAI API. */
+function templateMessage({ toolCalls, toolCallId, ...message }: ChatMessage) {
+  return {
+    ...message,
+    content: message.content ?? "",
+    ...(toolCalls?.length
+      ? {
+          tool_calls: toolCalls.map(({ id, name, arguments: text }) => ({
+            id,
+            type: "function",
+            function: { name, arguments: parsed(text) },
+          })),
+        }
+      : {}),
+    ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),
+  };
+}
+
+function templateTool({ name, description = "", parameters }: ToolDefinition) {
+  const schema = typeof parameters === "object" ? parameters : { type: "object", properties: {} };
+  return { type: "function", function: { name, description, parameters: schema } };
+}
+
+/** Arguments as templates want them: an object, which they write as JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
