@@ -1,7 +1,8 @@
 // The package as web pages get it.
+
+import { type HostThread, loadRemoteModel } from "../remote/remote-model.js";
 import type { LoadOptions, Model, ModelSource } from "../types.js";
 import { withEngineUrl } from "./engine-url.js";
-import { type HostThread, loadRemoteModel } from "./remote-model.js";
 import { startHost } from "./start-host.js";
 
 export * from "../errors.js";

@@ -1,8 +1,8 @@
 import * as deltallm from "deltallm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { serveHost } from "#src/browser/host.js";
-import { type HostThread, loadRemoteModel } from "#src/browser/remote-model.js";
+import { serveHost } from "#src/remote/host.js";
+import { type HostThread, loadRemoteModel } from "#src/remote/remote-model.js";
 import { fixture } from "../helpers/fixtures.js";
 
 type Check = (context: { model: deltallm.Model; deltallm: unknown; source: string; bytes: undefined }) => Promise<void>;
