@@ -2,10 +2,10 @@
 //   node build/bench/delta-picture.js OUT.svg [layer] [kvHead] [sparsity]
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { createCache } from "#src/attention/cache.js";
-import { decodeBasis } from "#src/attention/calibration.js";
-import { readRecording } from "#src/attention/record.js";
+import { createCache } from "#src/attention/create-cache.js";
+import { decodeBasis } from "#src/calibration/calibration.js";
 import { embeddedCalibration, openEmbedded } from "#src/embedded.js";
+import { readRecording } from "#src/kv/record.js";
 import { Engine } from "#src/model/engine.js";
 import { nextSlice } from "#src/model/slice.js";
 import { createTokenizer } from "#src/tokenizer/tokenizer.js";

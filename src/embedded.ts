@@ -1,4 +1,4 @@
-import type { Calibration } from "./attention/calibration.js";
+import type { Calibration } from "./calibration/calibration.js";
 import { SourceError } from "./errors.js";
 import type { ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";

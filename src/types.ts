@@ -1,21 +1,21 @@
-import type { Calibration } from "./attention/calibration.js";
-import type { AttentionStats } from "./attention/counters.js";
 import type { AttentionOptions } from "./attention/options.js";
+import type { Calibration } from "./calibration/calibration.js";
 import type { ModelFolder } from "./formats/folder.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import type { ByteSource } from "./formats/source.js";
 import type { ChatMessage, TemplateOptions } from "./generate/messages.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { Completion, Piece } from "./generate/results.js";
+import type { AttentionStats } from "./kv/counters.js";
 import type { ModelConfig } from "./model/config.js";
 import type { KernelSources } from "./runtime/instantiate.js";
 
-export type { Calibration } from "./attention/calibration.js";
-export type { AttentionStats } from "./attention/counters.js";
 export type { AttentionOptions } from "./attention/options.js";
+export type { Calibration } from "./calibration/calibration.js";
 export type { ChatMessage, JsonSchema, TemplateOptions, ToolCall, ToolDefinition } from "./generate/messages.js";
 export type { ContextShift, GenerateOptions, SamplingOptions } from "./generate/options.js";
 export type { Completion, FinishReason, Piece, TokenLogprob, Usage } from "./generate/results.js";
+export type { AttentionStats } from "./kv/counters.js";
 
 /** Token ids, in any array-like form. */
 export type TokenIds = ArrayLike<number>;

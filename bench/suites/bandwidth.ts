@@ -1,4 +1,4 @@
-import { createCache } from "#src/attention/cache.js";
+import { createCache } from "#src/attention/create-cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import { attentionScratchBytes } from "#src/attention/scratch.js";
 import type { ModelFile } from "#src/formats/model-file.js";

@@ -1,8 +1,10 @@
 import { attend } from "#src/attention/attend.js";
-import { createCache, type KeyValueCache } from "#src/attention/cache.js";
+import { createCache } from "#src/attention/create-cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import { attentionScratchBytes } from "#src/attention/scratch.js";
-import { storeKeysValues } from "#src/attention/store.js";
+import type { KeyValueCache } from "#src/kv/cache.js";
+import type { CacheSlice } from "#src/kv/slice.js";
+import { storeKeysValues } from "#src/kv/store.js";
 import type { ModelConfig } from "#src/model/config.js";
 import type { KernelFamily } from "#src/runtime/choose.js";
 import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
@@ -94,8 +96,8 @@ export function fill(
   for (let at = 0; at < tokens; at += PERIOD) {
     const count = Math.min(PERIOD, tokens - at);
     cache.reserve(count);
-    for (let layer = 0; layer < layers; layer++)
-      storeKeysValues(thread, cache.descriptor, layer, keys, keys, count, at, scratch);
+    const slice = { cache: cache.descriptor, position: at, tokens: count, work: "prefill" } as const;
+    for (let layer = 0; layer < layers; layer++) storeKeysValues(thread, slice, layer, keys, keys, scratch);
     cache.commit(count);
   }
   memory.free(keys);
@@ -145,12 +147,17 @@ export class CacheRig {
     const fresh = memory.alloc(PREFILL * headDim * 4, "new keys");
     memory.f32(fresh, PREFILL * headDim).set(source.subarray(0, PREFILL * headDim));
     for (let layer = 0; layer < copies; layer++)
-      storeKeysValues(this.#thread, this.cache.descriptor, layer, fresh, fresh, PREFILL, keys, this.#scratch);
+      storeKeysValues(this.#thread, this.#slice(PREFILL), layer, fresh, fresh, this.#scratch);
   }
 
   /** Attention of `tokens` queries that follow the keys, in the cache of one copy. */
   attend(tokens: number, copy: number): void {
-    attend(this.#thread, this.cache.descriptor, copy, this.#out, this.#queries, tokens, this.keys, this.#scratch);
+    attend(this.#thread, this.#slice(tokens), copy, this.#out, this.#queries, this.#scratch);
+  }
+
+  #slice(tokens: number): CacheSlice {
+    const work = tokens === 1 ? "decode" : "prefill";
+    return { cache: this.cache.descriptor, position: this.keys, tokens, work };
   }
 
   get queries(): number {

@@ -1,5 +1,5 @@
-import { calibrate } from "#src/attention/calibrate.js";
-import type { Calibration } from "#src/attention/calibration.js";
+import { calibrate } from "#src/calibration/calibrate.js";
+import type { Calibration } from "#src/calibration/calibration.js";
 import type { ModelConfig } from "#src/model/config.js";
 
 /** Deterministic numbers, roughly normal: mean 0, variance 1. */

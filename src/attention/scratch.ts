@@ -1,5 +1,5 @@
+import { RANGE, ROWS, stateBytes } from "../kv/layout.js";
 import type { ModelConfig } from "../model/config.js";
-import { RANGE, ROWS, stateBytes } from "./layout.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
@@ -20,4 +20,9 @@ export function attentionScratchBytes(
 ): number {
   const ranges = Math.ceil(contextLength / RANGE);
   return threads * threadBytes(config.headDim) + round64(config.heads * ranges * stateBytes(config.headDim));
+}
+
+/** The work area of a thread in the scratch area. */
+export function attentionWork(scratch: number, thread: { index: number }, headDim: number): number {
+  return scratch + thread.index * threadBytes(headDim);
 }

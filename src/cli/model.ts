@@ -1,5 +1,5 @@
-import type { Calibration } from "../attention/calibration.js";
 import type { AttentionOptions } from "../attention/options.js";
+import type { Calibration } from "../calibration/calibration.js";
 import { OptionError } from "../errors.js";
 import type { LoadOptions, Model } from "../types.js";
 import { readText } from "./input.js";

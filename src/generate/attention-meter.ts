@@ -1,4 +1,4 @@
-import type { AttentionStats, HeadStats } from "../attention/counters.js";
+import type { AttentionStats, HeadStats } from "../kv/counters.js";
 
 /** Joins the attention statistics of several sessions: fractions by their weight, bytes of the largest session. */
 export class AttentionMeter {

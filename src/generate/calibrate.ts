@@ -1,10 +1,10 @@
-import { createCache } from "../attention/cache.js";
-import { calibrate } from "../attention/calibrate.js";
-import type { Calibration } from "../attention/calibration.js";
-import { readRecording } from "../attention/record.js";
+import { createCache } from "../attention/create-cache.js";
+import { calibrate } from "../calibration/calibrate.js";
+import type { Calibration } from "../calibration/calibration.js";
 import { OptionError } from "../errors.js";
 import { fingerprint } from "../formats/fingerprint.js";
 import type { ModelFile } from "../formats/model-file.js";
+import { readRecording } from "../kv/record.js";
 import type { CalibrateOptions, TokenIds } from "../types.js";
 import { EngineSession, type SessionHost } from "./session.js";
 

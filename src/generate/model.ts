@@ -1,7 +1,8 @@
-import { createCache, type KeyValueCache } from "../attention/cache.js";
+import { createCache } from "../attention/create-cache.js";
 import type { AttentionOptions } from "../attention/options.js";
 import { SessionError } from "../errors.js";
 import type { ModelFile } from "../formats/model-file.js";
+import type { KeyValueCache } from "../kv/cache.js";
 import type { Engine } from "../model/engine.js";
 import type { Profile } from "../model/profile.js";
 import { fallbackTemplate } from "../tokenizer/fallback-template.js";

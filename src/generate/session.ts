@@ -1,5 +1,5 @@
-import type { KeyValueCache } from "../attention/cache.js";
 import { OptionError, SessionError } from "../errors.js";
+import type { KeyValueCache } from "../kv/cache.js";
 import type { Engine } from "../model/engine.js";
 import { nextSlice } from "../model/slice.js";
 import { yieldToEventLoop } from "../runtime/yield.js";

@@ -1,7 +1,7 @@
-import type { KeyValueCache } from "../attention/cache.js";
 import { fillRopeTable, ropeTableBytes } from "../attention/rope.js";
 import { attentionScratchBytes } from "../attention/scratch.js";
 import type { ModelFile } from "../formats/model-file.js";
+import type { KeyValueCache } from "../kv/cache.js";
 import { activationBytes } from "../matmul/activations.js";
 import { matmulScratchBytes } from "../matmul/matmul.js";
 import { chooseKernelBuild, type KernelFamily } from "../runtime/choose.js";

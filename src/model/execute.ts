@@ -1,4 +1,4 @@
-import type { CacheDescriptor } from "../attention/cache.js";
+import type { CacheDescriptor } from "../kv/descriptor.js";
 import type { Execute } from "../runtime/team.js";
 import { bitnetLayer } from "./bitnet.js";
 import { llamaLayer } from "./llama.js";

@@ -1,9 +1,9 @@
 import { attend } from "../attention/attend.js";
-import type { CacheDescriptor } from "../attention/cache.js";
 import { spreadOutliers } from "../attention/hadamard.js";
 import { applyRope } from "../attention/rope.js";
-import { threadBytes } from "../attention/scratch.js";
-import { storeKeysValues } from "../attention/store.js";
+import { attentionWork, threadBytes } from "../attention/scratch.js";
+import type { CacheDescriptor } from "../kv/descriptor.js";
+import { storeKeysValues } from "../kv/store.js";
 import { type ActivationKind, activationKind, quantiseActivations } from "../matmul/activations.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
@@ -147,18 +147,19 @@ export class ForwardPass {
     this.#profile?.mark("attention");
   }
 
-  #store(thread: Thread, layer: number, { cache, position, row, tokens, work }: PlacedSlice): void {
+  #store(thread: Thread, layer: number, slice: PlacedSlice): void {
     const { buffers, config } = this.#plan;
-    const at = row * config.kvHeads * config.headDim * 4;
+    const at = slice.row * config.kvHeads * config.headDim * 4;
     const [keys, values] = [buffers.keys + at, buffers.values + at];
-    storeKeysValues(thread, cache, layer, keys, values, tokens, position, this.#attentionScratch(thread), work);
+    const work = attentionWork(this.#attentionScratch(thread), thread, config.headDim);
+    storeKeysValues(thread, slice, layer, keys, values, work);
   }
 
-  #attend(thread: Thread, layer: number, { cache, position, row, tokens, work }: PlacedSlice): void {
+  #attend(thread: Thread, layer: number, slice: PlacedSlice): void {
     const { buffers, config } = this.#plan;
-    const at = row * config.heads * config.headDim * 4;
+    const at = slice.row * config.heads * config.headDim * 4;
     const [out, queries] = [buffers.attended + at, buffers.queries + at];
-    attend(thread, cache, layer, out, queries, tokens, position, this.#attentionScratch(thread), work);
+    attend(thread, slice, layer, out, queries, this.#attentionScratch(thread));
   }
 
   /** Scratch of all threads together, or that of this one when it works alone. */

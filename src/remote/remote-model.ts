@@ -1,4 +1,4 @@
-import type { Calibration } from "../attention/calibration.js";
+import type { Calibration } from "../calibration/calibration.js";
 import { SessionError } from "../errors.js";
 import type { ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { GenerateOptions } from "../generate/options.js";

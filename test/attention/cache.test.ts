@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { createCache } from "#src/attention/cache.js";
+import { createCache } from "#src/attention/create-cache.js";
 import { OptionError, SessionError, UnsupportedError } from "#src/errors.js";
 import { Memory } from "#src/runtime/memory.js";
 import { runnableBuilds } from "../helpers/kernels.js";

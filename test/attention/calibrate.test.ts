@@ -1,16 +1,16 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { attend } from "#src/attention/attend.js";
-import { createCache } from "#src/attention/cache.js";
-import { calibrate } from "#src/attention/calibrate.js";
-import { decodeBasis } from "#src/attention/calibration.js";
-import { farImportance } from "#src/attention/importance.js";
-import { readRecording } from "#src/attention/record.js";
+import { createCache } from "#src/attention/create-cache.js";
 import { attentionScratchBytes } from "#src/attention/scratch.js";
-import { storeKeysValues } from "#src/attention/store.js";
-import { eigenSymmetric, invert, multiply } from "#src/attention/symmetric.js";
-import { balancedThresholds } from "#src/attention/thresholds.js";
+import { calibrate } from "#src/calibration/calibrate.js";
+import { decodeBasis } from "#src/calibration/calibration.js";
+import { farImportance } from "#src/calibration/importance.js";
+import { eigenSymmetric, invert, multiply } from "#src/calibration/symmetric.js";
+import { balancedThresholds } from "#src/calibration/thresholds.js";
 import { OptionError } from "#src/errors.js";
+import { readRecording } from "#src/kv/record.js";
+import { storeKeysValues } from "#src/kv/store.js";
 import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
 import { Memory } from "#src/runtime/memory.js";
 import { walk } from "./delta-data.js";
@@ -37,8 +37,9 @@ function recordings(tokens: number) {
   };
   const [q, k, v, out] = [put(queries), put(keys), put(values), put(queries)];
   cache.reserve(tokens);
-  storeKeysValues(thread, cache.descriptor, 0, k, v, tokens, 0, scratch);
-  attend(thread, cache.descriptor, 0, out, q, tokens, 0, scratch);
+  const slice = { cache: cache.descriptor, position: 0, tokens, work: "prefill" } as const;
+  storeKeysValues(thread, slice, 0, k, v, scratch);
+  attend(thread, slice, 0, out, q, scratch);
   cache.commit(tokens);
   return { recorded: readRecording(cache, memory), queries, keys };
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { AttentionOptions } from "#src/attention/options.js";
-import { attentionPolicy } from "#src/attention/policy.js";
+import { resolveAttention } from "#src/attention/resolve.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { attentionInt8, type Shape } from "../twins/attention.js";
 import { deltaAttentionF64, headRows } from "../twins/delta.js";
@@ -89,7 +89,7 @@ for (const build of runnableBuilds) {
         };
         const rig = new Rig(build, shape, tokens, { kind: "int8", attention });
         const out = rig.run(queries, keys, values);
-        const { windowStart } = attentionPolicy(attention, config(shape), tokens);
+        const { windowStart } = resolveAttention(attention, config(shape), tokens);
         const { heads, kvHeads, headDim } = shape;
         let dropped = 0;
         for (let kv = 0; kv < kvHeads; kv++) {

@@ -1,8 +1,9 @@
 import { attend } from "#src/attention/attend.js";
-import { createCache, type KeyValueCache } from "#src/attention/cache.js";
+import { createCache } from "#src/attention/create-cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
-import { attentionScratchBytes } from "#src/attention/scratch.js";
-import { storeKeysValues } from "#src/attention/store.js";
+import { attentionScratchBytes, attentionWork } from "#src/attention/scratch.js";
+import type { KeyValueCache } from "#src/kv/cache.js";
+import { storeKeysValues } from "#src/kv/store.js";
 import type { ModelConfig } from "#src/model/config.js";
 import { instantiateKernels, type KernelBuild, kernelModule } from "#src/runtime/instantiate.js";
 import { Memory } from "#src/runtime/memory.js";
@@ -90,14 +91,20 @@ export class Rig {
       return address;
     };
     const [q, k, v, out] = [put(queries), put(keys), put(values), put(new Float32Array(tokens * heads * headDim))];
+    const slice = {
+      cache: this.cache.descriptor,
+      position,
+      tokens,
+      work: tokens === 1 ? ("decode" as const) : ("prefill" as const),
+    };
     for (const thread of this.threads)
-      storeKeysValues(thread, this.cache.descriptor, layer, k, v, tokens, position, this.scratch);
+      storeKeysValues(thread, slice, layer, k, v, attentionWork(this.scratch, thread, headDim));
     // Threads run one after the other, up to the barrier inside `attend` and then again from the start: what a
     // thread writes before the barrier is the same both times.
     for (this.#passBarrier of [false, true])
       for (const thread of this.threads)
         try {
-          attend(thread, this.cache.descriptor, layer, out, q, tokens, position, this.scratch);
+          attend(thread, slice, layer, out, q, this.scratch);
         } catch (error) {
           if (!(error instanceof BarrierReached)) throw error;
         }

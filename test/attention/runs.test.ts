@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { AttentionOptions } from "#src/attention/options.js";
-import { attentionPolicy } from "#src/attention/policy.js";
-import { storeKeysValues } from "#src/attention/store.js";
+import { resolveAttention } from "#src/attention/resolve.js";
+import { attentionWork } from "#src/attention/scratch.js";
 import { SessionError } from "#src/errors.js";
+import { storeKeysValues } from "#src/kv/store.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import type { Shape } from "../twins/attention.js";
 import { deltaAttentionF64, headRows, runsAttentionF64 } from "../twins/delta.js";
@@ -66,7 +67,7 @@ for (const build of runnableBuilds) {
           const attention: AttentionOptions = { ...row, calibration: fakeCalibration(shape, seed), ...policy };
           const rig = new Rig(build, shape, tokens, { kind: "int8", attention });
           const out = rig.run(...data);
-          const { windowStart } = attentionPolicy(attention, config(shape), tokens);
+          const { windowStart } = resolveAttention(attention, config(shape), tokens);
           const { heads, kvHeads, headDim } = shape;
           const t = tokens - 1;
           const merged = Math.floor(Math.max(0, Math.min(windowStart(t), t - 63)) / 256) * 256;
@@ -183,8 +184,9 @@ test("a forward pass that was given up leaves no trace", () => {
   const address = rig.memory.alloc(foreign.byteLength, "test");
   rig.memory.f32(address, foreign.length).set(foreign);
   rig.cache.reserve(500);
+  const slice = { cache: rig.cache.descriptor, position: 500, tokens: 500, work: "prefill" } as const;
   for (const thread of rig.threads)
-    storeKeysValues(thread, rig.cache.descriptor, 0, address, address, 500, 500, rig.scratch);
+    storeKeysValues(thread, slice, 0, address, address, attentionWork(rig.scratch, thread, shape.headDim));
   rig.cache.truncate(500);
   const rest = rig.run(...cut(data, shape, 500, 1000));
   assert.is(firstDifference(whole, Float32Array.from([...first, ...rest])), -1);

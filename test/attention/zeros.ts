@@ -1,9 +1,9 @@
 import * as assert from "uvu/assert";
-import { BlockCache } from "#src/attention/block-cache.js";
-import { createCache } from "#src/attention/cache.js";
-import type { Calibration } from "#src/attention/calibration.js";
-import { attentionPolicy } from "#src/attention/policy.js";
+import { createCache } from "#src/attention/create-cache.js";
+import { resolveAttention } from "#src/attention/resolve.js";
+import type { Calibration } from "#src/calibration/calibration.js";
 import type { ModelFile } from "#src/formats/model-file.js";
+import { PageCache } from "#src/kv/page-cache.js";
 import { Engine } from "#src/model/engine.js";
 import { nextSlice } from "#src/model/slice.js";
 import { references } from "../twins/delta.js";
@@ -23,19 +23,19 @@ export async function compareZeros(
   const { memory, config } = engine;
   const attention = { kind: "delta", basis, targetSparsity: 0.6, window: tokens, calibration } as const;
   const cache = createCache(memory, config, { kind: "int8", contextLength: tokens, attention });
-  assert.instance(cache, BlockCache);
-  const { keys } = cache as BlockCache;
+  assert.instance(cache, PageCache);
+  const { keys } = cache as PageCache;
   for (let at = 0; at < tokens; at += 64) {
     const piece = ids.slice(at, at + 64);
     engine.forward(piece, [nextSlice(cache, piece.length, "none")]);
   }
-  const { thresholds } = attentionPolicy(attention, config, tokens);
+  const { thresholds } = resolveAttention(attention, config, tokens);
   const counted = cache.stats().heads.filter(({ stage }) => stage === "prefill");
   const d = config.headDim;
   let [zeros, seen] = [0, 0];
   calibration.heads.forEach((head, index) => {
     const codes = Array.from({ length: tokens }, (_, t) => {
-      const address = keys.block(Math.floor(t / 64))?.address ?? 0;
+      const address = keys.page(Math.floor(t / 64))?.address ?? 0;
       const part = memory.u8(address + index * d * 64, d * 64);
       const [group, key] = [Math.floor((t % 64) / 4), t % 4];
       return Array.from({ length: d }, (_, i) => part[group * d * 4 + (i >> 2) * 16 + key * 4 + (i & 3)] as number);

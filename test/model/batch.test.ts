@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { createCache, type KeyValueCache } from "#src/attention/cache.js";
+import { createCache } from "#src/attention/create-cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import { embeddedCalibration, openEmbedded } from "#src/embedded.js";
+import type { KeyValueCache } from "#src/kv/cache.js";
 import { Engine } from "#src/model/engine.js";
 import type { Slice } from "#src/model/slice.js";
 

@@ -1,5 +1,5 @@
 import { rename, rm, writeFile } from "node:fs/promises";
-import type { CalibrationDefaults } from "../../attention/calibration.js";
+import type { CalibrationDefaults } from "../../calibration/calibration.js";
 import { OptionError } from "../../errors.js";
 import { formatBytes, formatTable } from "../format.js";
 import { readText } from "../input.js";

@@ -1,6 +1,12 @@
 import { OptionError } from "../errors.js";
 import { invert } from "./symmetric.js";
 
+/** Target sparsities at which a calibration holds thresholds: 0.05, 0.10 … 0.95. */
+export const SPARSITIES: readonly number[] = Array.from({ length: 19 }, (_, i) => (i + 1) / 20);
+
+/** In a recording, every query at a position one less than a multiple of this is kept. */
+export const SAMPLE = 16;
+
 /** What was measured on a calibration text, per layer and KV head; plain JSON. */
 export interface Calibration {
   format: "deltallm-calibration";

@@ -1,4 +1,4 @@
-import type { BlockCache } from "./block-cache.js";
+import type { CacheContent } from "./cache.js";
 import { round16 } from "./layout.js";
 
 /** Kernels read up to 16 bytes beyond a part. */
@@ -8,17 +8,17 @@ const SPARE = 16;
 const partsStart = (heads: number) => round16((heads + 1) * 4);
 
 /**
- * Replaces the references of a full block by their folded form: u32 offsets of the parts [layers · kvHeads] and
+ * Replaces the references of a full block by their packed form: u32 offsets of the parts [layers · kvHeads] and
  * of the end, then the parts that assembly/attention/fold.ts describes. @throws MemoryError with nothing changed
  */
-export function foldReferences(cache: BlockCache, index: number): void {
+export function packReferences(cache: CacheContent, index: number): void {
   const { pool, kernels, config, policy } = cache.parts;
   const { memory } = pool;
   const { headDim } = config;
   const heads = config.layers * config.kvHeads;
-  const old = cache.far?.block(index);
+  const old = cache.far?.page(index);
   if (!cache.far || !old || old.tag) return;
-  const work = memory.alloc(Math.max(64, 2 * headDim), "folding keys");
+  const work = memory.alloc(Math.max(64, 2 * headDim), "packing keys");
   try {
     const offsets = new Uint32Array(heads);
     let end = partsStart(heads);
@@ -26,26 +26,26 @@ export function foldReferences(cache: BlockCache, index: number): void {
       offsets[head] = end;
       end += kernels.delta_fold(0, old.address + head * headDim * 64, headDim, policy.grain, work);
     }
-    const folded = pool.take(end + SPARE);
-    memory.u32(folded, heads + 1).set([...offsets, end]);
+    const packed = pool.take(end + SPARE);
+    memory.u32(packed, heads + 1).set([...offsets, end]);
     offsets.forEach((offset, head) => {
-      kernels.delta_fold(folded + offset, old.address + head * headDim * 64, headDim, policy.grain, work);
+      kernels.delta_fold(packed + offset, old.address + head * headDim * 64, headDim, policy.grain, work);
     });
-    cache.far.set(index, { address: folded, bytes: end + SPARE, tag: 1 });
+    cache.far.set(index, { address: packed, bytes: end + SPARE, tag: 1 });
   } finally {
     memory.free(work);
   }
 }
 
-/** Undoes `foldReferences`. @throws MemoryError with nothing changed */
-export function unfoldReferences(cache: BlockCache, index: number): void {
+/** Undoes `packReferences`. @throws MemoryError with nothing changed */
+export function unpackReferences(cache: CacheContent, index: number): void {
   const { pool, kernels, config, policy, constants } = cache.parts;
   const { memory } = pool;
   const { headDim } = config;
-  const old = cache.far?.block(index);
+  const old = cache.far?.page(index);
   if (!cache.far || !old?.tag) return;
-  const bytes = cache.far.bytesPerBlock;
-  const work = memory.alloc(256, "unfolding keys");
+  const bytes = cache.far.bytesPerPage;
+  const work = memory.alloc(256, "unpacking keys");
   try {
     const address = pool.take(bytes);
     const offsets = memory.u32(old.address, config.layers * config.kvHeads).slice();
@@ -59,8 +59,8 @@ export function unfoldReferences(cache: BlockCache, index: number): void {
   }
 }
 
-/** Whether bytes are a well-formed folded block: kernels may follow its offsets and masks without leaving it. */
-export function isFoldedBlock(bytes: Uint8Array, heads: number, headDim: number, grain: number): boolean {
+/** Whether bytes are a well-formed packed block: kernels may follow its offsets and masks without leaving it. */
+export function isPackedPage(bytes: Uint8Array, heads: number, headDim: number, grain: number): boolean {
   let end = partsStart(heads);
   if (bytes.length < end) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,17 +1,17 @@
-import { BlockTable } from "./blocks.js";
-import type { CacheParts } from "./cache-parts.js";
+import type { CacheParts } from "./cache.js";
 import { parameterBytes } from "./descriptor.js";
-import { BLOCK, blockBytes, recordingBytes, SPAN } from "./layout.js";
+import { PAGE, pageBytes, recordingBytes, SPAN } from "./layout.js";
 import { looseBytes, merges } from "./merge.js";
+import { PageTable } from "./pages.js";
 
 /** The memory of one cache. */
 export interface CacheMemory {
-  readonly keys: BlockTable;
-  readonly values: BlockTable;
+  readonly keys: PageTable;
+  readonly values: PageTable;
   /** References, in delta caches. */
-  readonly far: BlockTable | undefined;
+  readonly far: PageTable | undefined;
   /** Merged spans, in row grain. */
-  readonly merged: BlockTable | undefined;
+  readonly merged: PageTable | undefined;
   /** Address of parameters and counters. */
   readonly owned: number;
   /** Address of the recording for a calibration. */
@@ -21,14 +21,14 @@ export interface CacheMemory {
 /** Empty tables, and what stands beside them. @throws MemoryError with nothing kept */
 export function allocateTables(parts: CacheParts): CacheMemory {
   const { pool, config, kind, contextLength, policy } = parts;
-  const blocks = Math.ceil(contextLength / BLOCK);
-  const bytes = blockBytes(kind, config);
+  const pages = Math.ceil(contextLength / PAGE);
+  const bytes = pageBytes(kind, config);
   const heads = config.layers * config.kvHeads;
   const { moments, samples } = recordingBytes(config, contextLength);
-  const made: BlockTable[] = [];
+  const made: PageTable[] = [];
   const taken: number[] = [];
-  const table = (size: number, capacity = blocks) => {
-    const result = new BlockTable(pool, capacity, size);
+  const table = (size: number, capacity = pages) => {
+    const result = new PageTable(pool, capacity, size);
     made.push(result);
     return result;
   };
@@ -40,9 +40,9 @@ export function allocateTables(parts: CacheParts): CacheMemory {
   try {
     return {
       // Keys on a grid need no scales.
-      keys: table(policy.delta ? heads * config.headDim * BLOCK : bytes),
+      keys: table(policy.delta ? heads * config.headDim * PAGE : bytes),
       values: table(bytes),
-      far: policy.delta ? table(heads * config.headDim * BLOCK) : undefined,
+      far: policy.delta ? table(heads * config.headDim * PAGE) : undefined,
       merged: merges(policy) ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN)) : undefined,
       owned: take(parameterBytes(parts)),
       record: parts.record ? take(moments + samples) : undefined,

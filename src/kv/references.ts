@@ -1,10 +1,10 @@
-import type { BlockCache } from "./block-cache.js";
+import type { CacheContent } from "./cache.js";
 
 /**
  * Makes the references of the keys `from` … `to` − 1, after those there are, and finds those of the last of `length` keys;
  * `to` is where the window of the last query begins. Whole keys from `from` on must be there. @throws MemoryError
  */
-export function findReferences(cache: BlockCache, from: number, to: number, length: number): void {
+export function findReferences(cache: CacheContent, from: number, to: number, length: number): void {
   const { grid, delta, parameters, headDim } = cache.descriptor;
   const { pool, kernels } = cache.parts;
   if (!grid || !delta || length === 0) return;

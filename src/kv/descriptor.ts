@@ -1,6 +1,6 @@
-import type { CacheParts } from "./cache-parts.js";
-import type { GridDescriptor } from "./constants.js";
-import { counterBytes } from "./counters.js";
+import type { CacheParts } from "./cache.js";
+import { COUNTED_THREADS, counterBytes } from "./counters.js";
+import type { GridDescriptor } from "./grid.js";
 import { type CacheKind, recordingBytes } from "./layout.js";
 
 /** Everything a thread must know about a cache: plain numbers, cloned once; what changes lives in the model's memory. */
@@ -11,14 +11,16 @@ export interface CacheDescriptor {
   readonly kvHeads: number;
   readonly headDim: number;
   readonly contextLength: number;
-  /** Address of the table of key blocks: one u32 address per 64 tokens. */
+  /** Address of the table of key pages: one u32 address per 64 tokens. */
   readonly keyTable: number;
-  /** Address of the table of value blocks. */
+  /** Address of the table of value pages. */
   readonly valueTable: number;
   /** Address of what assembly/attention/parameters.ts describes. */
   readonly parameters: number;
   /** Address of the counters, see counters.ts. */
   readonly counters: number;
+  /** Threads that have counters of their own. */
+  readonly countedThreads: number;
   /** Present when keys are kept on a calibrated grid. */
   readonly grid?: GridDescriptor | undefined;
   /** Present for delta attention. */
@@ -56,17 +58,20 @@ export interface CacheTables {
   merged: { address: number } | undefined;
 }
 
+const countedThreads = ({ threads }: CacheParts) => Math.min(threads, COUNTED_THREADS);
+
 /** Bytes of a cache's own memory: parameters, counters, and in delta caches two references per layer and KV head. */
-export function parameterBytes({ config, policy }: CacheParts): number {
+export function parameterBytes(parts: CacheParts): number {
+  const { config, policy } = parts;
   const heads = config.layers * config.kvHeads;
-  return PARAMETERS + counterBytes(heads) + (policy.delta ? 2 * heads * config.headDim : 0);
+  return PARAMETERS + counterBytes(heads, countedThreads(parts)) + (policy.delta ? 2 * heads * config.headDim : 0);
 }
 
 /** Writes what assembly/attention/parameters.ts describes to `address`. */
 export function writeParameters(parts: CacheParts, tables: CacheTables, address: number): void {
   const { pool, config, policy, constants } = parts;
   const heads = config.layers * config.kvHeads;
-  const references = address + PARAMETERS + counterBytes(heads);
+  const references = address + PARAMETERS + counterBytes(heads, countedThreads(parts));
   pool.memory
     .u32(address, PARAMETERS / 4)
     .set([
@@ -115,6 +120,7 @@ export function describeCache(
     valueTable: tables.values.address,
     parameters,
     counters: parameters + PARAMETERS,
+    countedThreads: countedThreads(parts),
     grid: constants.grid,
     delta: tables.far && {
       limits: policy.thresholds.map((theta) => theta * theta),

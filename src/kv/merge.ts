@@ -1,7 +1,7 @@
-import type { BlockCache } from "./block-cache.js";
-import type { BlockPool, BlockTable } from "./blocks.js";
-import { BLOCK, round16, SPAN } from "./layout.js";
-import type { AttentionPolicy } from "./policy.js";
+import type { CacheContent } from "./cache.js";
+import { PAGE, round16, SPAN } from "./layout.js";
+import type { PagePool, PageTable } from "./pages.js";
+import type { CachePolicy } from "./policy.js";
 
 // Blocks of merged spans, see assembly/attention/merge.ts: u32 offsets [layers · kvHeads], then the parts.
 
@@ -13,13 +13,13 @@ function partBytes(headDim: number, runs: number): number {
 }
 
 /** Whether a cache ever merges: row grain that drops something. */
-export function merges(policy: AttentionPolicy): boolean {
+export function merges(policy: CachePolicy): boolean {
   return policy.delta && policy.grain === 2 && policy.thresholds.some((theta) => theta > 0);
 }
 
 /** Spans that the last of `length` tokens, as a query, takes merged; as `merged_spans` of the kernels. */
-export function spansMergedAt(policy: AttentionPolicy, length: number): number {
-  return length < SPAN + BLOCK ? 0 : Math.floor(Math.min(policy.windowStart(length - 1), length - BLOCK) / SPAN);
+export function spansMergedAt(policy: CachePolicy, length: number): number {
+  return length < SPAN + PAGE ? 0 : Math.floor(Math.min(policy.windowStart(length - 1), length - PAGE) / SPAN);
 }
 
 /** Bytes of a block before its spans are merged, when every key may be a run. */
@@ -28,16 +28,16 @@ export function looseBytes(heads: number, headDim: number): number {
 }
 
 /** Makes room for the spans up to `count`, for the forward pass to merge. @throws MemoryError with some of it made */
-export function growMerged(table: BlockTable, pool: BlockPool, heads: number, headDim: number, count: number): void {
+export function growMerged(table: PageTable, pool: PagePool, heads: number, headDim: number, count: number): void {
   for (let span = table.count; span < count; span++) {
     table.grow(span + 1);
-    const offsets = pool.memory.u32(table.block(span)?.address ?? 0, heads);
+    const offsets = pool.memory.u32(table.page(span)?.address ?? 0, heads);
     for (let head = 0; head < heads; head++) offsets[head] = round16(heads * 4) + head * partBytes(headDim, SPAN);
   }
 }
 
 /** Merges the spans `from` … `to` − 1 of a cache anew, all layers and KV heads. @throws MemoryError */
-export function mergeSpansAgain(cache: BlockCache, from: number, to: number): void {
+export function mergeSpansAgain(cache: CacheContent, from: number, to: number): void {
   const { kernels, policy, pool } = cache.parts;
   const { parameters, headDim } = cache.descriptor;
   const work = pool.memory.alloc(6 * headDim + 64, "merging keys");
@@ -52,7 +52,7 @@ export function mergeSpansAgain(cache: BlockCache, from: number, to: number): vo
 }
 
 /** Gives back the room a merged span did not need. @throws MemoryError with nothing changed */
-export function packSpan(cache: BlockCache, merged: BlockTable, span: number): void {
+export function packSpan(cache: CacheContent, merged: PageTable, span: number): void {
   const { pool, config } = cache.parts;
   const packed = packMerged(merged.view(span), config.layers * config.kvHeads, config.headDim);
   const address = pool.take(packed.length);
@@ -77,7 +77,7 @@ function packMerged(block: Uint8Array, heads: number, headDim: number): Uint8Arr
 }
 
 /** Whether bytes are a well-formed packed block: kernels may follow its offsets and counts without leaving it. */
-export function isMergedBlock(bytes: Uint8Array, heads: number, headDim: number): boolean {
+export function isMergedPage(bytes: Uint8Array, heads: number, headDim: number): boolean {
   let end = round16(heads * 4);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let head = 0; head < heads; head++) {
@@ -90,12 +90,12 @@ export function isMergedBlock(bytes: Uint8Array, heads: number, headDim: number)
 }
 
 /** Runs, rounded up, in the merged blocks of a cache, all layers and KV heads together; they take d + 4 bytes as keys. */
-export function mergedRuns(cache: BlockCache, spans: number): number {
+export function mergedRuns(cache: CacheContent, spans: number): number {
   const { config, pool } = cache.parts;
   const heads = config.layers * config.kvHeads;
   let runs = 0;
   for (let span = 0; span < spans; span++) {
-    const { address = 0, bytes = 0 } = cache.merged?.block(span) ?? {};
+    const { address = 0, bytes = 0 } = cache.merged?.page(span) ?? {};
     if (!bytes) continue;
     const words = pool.memory.u32(address, bytes / 4);
     for (let head = 0; head < heads; head++) runs += padded(words[(words[head] as number) / 4] as number);

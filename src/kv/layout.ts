@@ -1,7 +1,8 @@
+import { SAMPLE } from "../calibration/calibration.js";
 import type { ModelConfig } from "../model/config.js";
 
-/** Tokens per block; must be `TILE` of assembly/attention/layout.ts. */
-export const BLOCK = 64;
+/** Tokens per page; must be `TILE` of assembly/attention/layout.ts. */
+export const PAGE = 64;
 /** Keys per softmax range; must be `RANGE` there. */
 export const RANGE = 512;
 /** Keys row grain merges at once; must be `SPAN` there. */
@@ -11,13 +12,13 @@ export const ROWS = 32;
 
 export type CacheKind = "int8" | "f32";
 
-/** Bytes of the keys, or of the values, of one layer and KV head in one block. */
+/** Bytes of the keys, or of the values, of one layer and KV head in one page. */
 export function partBytes(kind: CacheKind, headDim: number): number {
-  return kind === "f32" ? BLOCK * headDim * 4 : BLOCK * (headDim + 4);
+  return kind === "f32" ? PAGE * headDim * 4 : PAGE * (headDim + 4);
 }
 
-/** Bytes of the keys, or of the values, of all layers in one block: [layers][kvHeads][part]. */
-export function blockBytes(kind: CacheKind, config: Pick<ModelConfig, "layers" | "kvHeads" | "headDim">): number {
+/** Bytes of the keys, or of the values, of all layers in one page: [layers][kvHeads][part]. */
+export function pageBytes(kind: CacheKind, config: Pick<ModelConfig, "layers" | "kvHeads" | "headDim">): number {
   return config.layers * config.kvHeads * partBytes(kind, config.headDim);
 }
 
@@ -33,11 +34,8 @@ export function unitTokens(group: number): number {
   return most;
 }
 
-/** The next multiple of 16 bytes: parts of a block begin there. */
+/** The next multiple of 16 bytes: parts of a page begin there. */
 export const round16 = (bytes: number) => Math.ceil(bytes / 16) * 16;
-
-/** In a recording for a calibration, every query at a position one less than a multiple of this is kept. */
-export const SAMPLE = 16;
 
 /** Bytes of what a recording cache keeps of queries, see `RecordingDescriptor`. */
 export function recordingBytes(config: ModelConfig, contextLength: number): { moments: number; samples: number } {

@@ -1,8 +1,8 @@
+import { decodeBasis } from "../calibration/calibration.js";
 import type { ModelConfig } from "../model/config.js";
 import type { Kernels } from "../runtime/kernels.js";
-import type { BlockPool, PoolBlock } from "./blocks.js";
-import { decodeBasis } from "./calibration.js";
-import type { AttentionPolicy } from "./policy.js";
+import type { PagePool, PoolPage } from "./pages.js";
+import type { CachePolicy } from "./policy.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
@@ -22,7 +22,7 @@ export interface GridDescriptor {
 
 /** What forks of a cache share and never change. */
 export interface SharedConstants {
-  readonly block: PoolBlock;
+  readonly page: PoolPage;
   readonly windowStarts: number;
   readonly expandTable: number;
   readonly grid: GridDescriptor | undefined;
@@ -30,11 +30,11 @@ export interface SharedConstants {
 
 /** Lays out window starts, the table of bit expansions, and the grid. @throws MemoryError */
 export function makeConstants(
-  pool: BlockPool,
+  pool: PagePool,
   kernels: Kernels,
   config: ModelConfig,
   contextLength: number,
-  policy: AttentionPolicy,
+  policy: CachePolicy,
 ): SharedConstants {
   const { headDim, kvHeads, layers } = config;
   const heads = layers * kvHeads;
@@ -44,16 +44,16 @@ export function makeConstants(
   const mapBytes = (matrix ? headDim + 1 : 2) * headDim * 4;
   const stride = round64(2 * mapBytes + headDim * 5);
   const gridBytes = policy.grid ? heads * stride : 0;
-  const block = pool.describe(pool.take(windowBytes + tableBytes + gridBytes));
+  const page = pool.describe(pool.take(windowBytes + tableBytes + gridBytes));
   const { memory } = pool;
-  const start = block.address;
+  const start = page.address;
   const expandTable = start + windowBytes;
   if (policy.delta) {
     const starts = memory.i32(start, contextLength);
     for (let position = 0; position < contextLength; position++) starts[position] = policy.windowStart(position);
     kernels.expand_table(expandTable);
   }
-  if (!policy.grid) return { block, windowStarts: start, expandTable, grid: undefined };
+  if (!policy.grid) return { page, windowStarts: start, expandTable, grid: undefined };
   const address = expandTable + tableBytes;
   const grid: GridDescriptor = {
     address,
@@ -90,5 +90,5 @@ export function makeConstants(
       }
     }
   });
-  return { block, windowStarts: start, expandTable, grid };
+  return { page, windowStarts: start, expandTable, grid };
 }

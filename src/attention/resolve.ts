@@ -1,32 +1,11 @@
+import { SPARSITIES } from "../calibration/calibration.js";
 import { OptionError } from "../errors.js";
+import type { CachePolicy } from "../kv/policy.js";
 import type { ModelConfig } from "../model/config.js";
-import type { CalibratedHead } from "./calibration.js";
 import type { AttentionOptions } from "./options.js";
 
-/** Target sparsities at which a calibration holds thresholds: 0.05, 0.10 … 0.95. */
-export const SPARSITIES: readonly number[] = Array.from({ length: 19 }, (_, i) => (i + 1) / 20);
-
-/** The options with defaults filled in and checked against the model. */
-export interface AttentionPolicy {
-  delta: boolean;
-  grain: 0 | 1 | 2;
-  basis: "raw" | "score";
-  /** Keys are kept on the calibrated grid of the basis instead of one scale per key. */
-  grid: readonly CalibratedHead[] | undefined;
-  /** θ per layer and KV head. */
-  thresholds: number[];
-  /** First key of the window of a query at each position; never falls. */
-  windowStart(position: number): number;
-  sink: number;
-  valueCutoff: number;
-}
-
 /** @throws OptionError naming the option */
-export function attentionPolicy(
-  options: AttentionOptions,
-  config: ModelConfig,
-  contextLength: number,
-): AttentionPolicy {
+export function resolveAttention(options: AttentionOptions, config: ModelConfig, contextLength: number): CachePolicy {
   const delta = choice("kind", options.kind ?? "full", ["full", "delta"]) === "delta";
   const grain = choice("grain", options.grain ?? "element", ["element", "chunk", "row"]);
   const basis = choice("basis", options.basis ?? "raw", ["raw", "score"]);

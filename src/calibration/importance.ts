@@ -1,5 +1,5 @@
-import type { RecordedHead } from "./calibrate.js";
-import { SAMPLE } from "./layout.js";
+import { SAMPLE } from "./calibration.js";
+import type { RecordedHead } from "./recorded-head.js";
 
 /** Keys at the beginning that are never far. */
 const SINK = 4;

@@ -1,21 +1,26 @@
-/** Threads with counters of their own. */
+/** Most threads that are counted apart. */
 export const COUNTED_THREADS = 64;
 
-/** Offset of two u64 (elements dropped, elements seen) of one layer and KV head; stage 0 is prefill, 1 decode. */
-export function keyCounters(heads: number, stage: 0 | 1, head: number): number {
-  return (stage * heads + head) * 16;
+/** 0 prefill, 1 decode. */
+export type Stage = 0 | 1;
+
+// Counters of a cache, u64: per stage, layer and KV head two of keys (elements dropped, elements seen); then per thread,
+// stage, layer and KV head four of products (groups of 4 values multiplied, those of full attention, the same of keys).
+const KEY_BYTES = 16;
+const PRODUCT_BYTES = 32;
+
+/** Offset of the counters of keys of one layer and KV head. */
+export function keyCounters(heads: number, stage: Stage, head: number): number {
+  return (stage * heads + head) * KEY_BYTES;
 }
 
-/**
- * Offset of four u64 of one thread: groups of 4 values multiplied, those of full attention, groups of 4 keys multiplied,
- * those of full attention.
- */
-export function productCounters(heads: number, stage: 0 | 1, head: number, thread: number): number {
-  return 2 * heads * 16 + (((thread % COUNTED_THREADS) * 2 + stage) * heads + head) * 32;
+/** Offset of the counters of products of one layer and KV head in one thread. */
+export function productCounters(heads: number, stage: Stage, head: number, thread: number): number {
+  return 2 * heads * KEY_BYTES + ((thread * 2 + stage) * heads + head) * PRODUCT_BYTES;
 }
 
-export function counterBytes(heads: number): number {
-  return 2 * heads * 16 + COUNTED_THREADS * 2 * heads * 32;
+export function counterBytes(heads: number, threads: number): number {
+  return 2 * heads * (KEY_BYTES + threads * PRODUCT_BYTES);
 }
 
 /** What delta attention and value skipping left out, as fractions of full attention over an int8 cache. */

@@ -1,32 +1,34 @@
-import type { BlockCache } from "./block-cache.js";
-import { type AttentionStats, COUNTED_THREADS, type HeadStats, keyCounters, productCounters } from "./counters.js";
-import { BLOCK, partBytes, SPAN } from "./layout.js";
+import type { CacheContent } from "./cache.js";
+import { type AttentionStats, counterBytes, type HeadStats, keyCounters, productCounters } from "./counters.js";
+import { PAGE, partBytes, SPAN } from "./layout.js";
 import { mergedRuns, spansMergedAt } from "./merge.js";
 
 const GRAINS = ["element", "chunk", "row"] as const;
 
 /** Adds up the counters of a cache. */
-export function attentionStats(cache: BlockCache): AttentionStats {
+export function attentionStats(cache: CacheContent): AttentionStats {
   const { config, policy, pool, contextLength } = cache.parts;
   const { layers, kvHeads, headDim } = config;
   const count = layers * kvHeads;
-  const { counters } = cache.descriptor;
-  const read = (offset: number, words: number) => {
-    const low = pool.memory.u32(counters + offset, words * 2);
-    return Array.from({ length: words }, (_, i) => (low[2 * i] as number) + (low[2 * i + 1] as number) * 2 ** 32);
+  const { counters, countedThreads: threads } = cache.descriptor;
+  const words = pool.memory.u32(counters, counterBytes(count, threads) / 4);
+  const read = (offset: number, index: number) => {
+    const at = offset / 4 + 2 * index;
+    return (words[at] as number) + (words[at + 1] as number) * 2 ** 32;
   };
   const heads: HeadStats[] = [];
   const total = { dropped: 0, seen: 0, values: 0, allValues: 0, keys: 0, allKeys: 0, decodeValues: 0, decodeAll: 0 };
   for (let index = 0; index < count; index++)
     for (const stage of [0, 1] as const) {
-      const [dropped = 0, seen = 0] = read(keyCounters(count, stage, index), 2);
+      const own = keyCounters(count, stage, index);
+      const [dropped, seen] = [read(own, 0), read(own, 1)];
       let [values, allValues] = [0, 0];
-      for (let thread = 0; thread < COUNTED_THREADS; thread++) {
-        const [a = 0, b = 0, c = 0, d = 0] = read(productCounters(count, stage, index, thread), 4);
-        values += a;
-        allValues += b;
-        total.keys += c;
-        total.allKeys += d;
+      for (let thread = 0; thread < threads; thread++) {
+        const products = productCounters(count, stage, index, thread);
+        values += read(products, 0);
+        allValues += read(products, 1);
+        total.keys += read(products, 2);
+        total.allKeys += read(products, 3);
       }
       total.dropped += dropped;
       total.seen += seen;
@@ -64,13 +66,13 @@ export function attentionStats(cache: BlockCache): AttentionStats {
     skippedMacs: total.allKeys ? Math.max(0, 1 - (total.keys + total.values) / (total.allKeys + total.allValues)) : 0,
     bytesRead: full ? (keyBytesRead(cache) + valuesRead * length * perToken) / full : 1,
     kvBytes: cache.keyBytes + cache.valueBytes,
-    kvBytesFull: 2 * Math.ceil(length / BLOCK) * count * partBytes("int8", headDim),
+    kvBytesFull: 2 * Math.ceil(length / PAGE) * count * partBytes("int8", headDim),
     heads,
   };
 }
 
-/** Bytes of keys the next query reads: runs with their counts, far blocks folded or not, whole keys where its window is. */
-function keyBytesRead(cache: BlockCache): number {
+/** Bytes of keys the next query reads: runs with their counts, far blocks packed or not, whole keys where its window is. */
+function keyBytesRead(cache: CacheContent): number {
   const { config, policy, contextLength } = cache.parts;
   const perKey = config.layers * config.kvHeads * config.headDim;
   const { length } = cache;
@@ -78,10 +80,10 @@ function keyBytesRead(cache: BlockCache): number {
   const window = policy.windowStart(Math.min(length, contextLength - 1));
   const spans = cache.merged ? spansMergedAt(policy, length) : 0;
   let bytes = mergedRuns(cache, spans) * (config.headDim + 4);
-  for (let block = (spans * SPAN) / BLOCK; block * BLOCK < length; block++) {
-    const keys = Math.min(BLOCK, length - block * BLOCK);
-    const start = block * BLOCK;
-    if (start < window) bytes += cache.far.block(block)?.tag ? (cache.far.block(block)?.bytes ?? 0) : keys * perKey;
+  for (let page = (spans * SPAN) / PAGE; page * PAGE < length; page++) {
+    const keys = Math.min(PAGE, length - page * PAGE);
+    const start = page * PAGE;
+    if (start < window) bytes += cache.far.page(page)?.tag ? (cache.far.page(page)?.bytes ?? 0) : keys * perKey;
     if (start + keys > window) bytes += keys * perKey;
   }
   return bytes;

@@ -1,17 +1,17 @@
+import type { CalibratedHead } from "../calibration/calibration.js";
 import { SessionError } from "../errors.js";
-import type { BlockCache } from "./block-cache.js";
-import type { BlockTable } from "./blocks.js";
-import type { CalibratedHead } from "./calibration.js";
-import { isFoldedBlock } from "./fold.js";
-import { BLOCK, SPAN } from "./layout.js";
-import { isMergedBlock, spansMergedAt } from "./merge.js";
+import type { CacheContent } from "./cache.js";
+import { PAGE, SPAN } from "./layout.js";
+import { isMergedPage, spansMergedAt } from "./merge.js";
+import { isPackedPage } from "./pack-page.js";
+import type { PageTable } from "./pages.js";
 
 const MAGIC = 0x564b4c44; // "DLKV"
 const VERSION = 5;
 const WORDS = 15;
 const HEADER = WORDS * 4;
 const LENGTH = 10;
-const FOLDED = 11;
+const PACKED = 11;
 const DROPPED = 12;
 const FREED = 13;
 const FAR = 14;
@@ -20,8 +20,8 @@ const FAR = 14;
 export interface Progress {
   /** Tokens. */
   length: number;
-  /** Blocks whose references are folded. */
-  folded: number;
+  /** Blocks whose references are packed. */
+  packed: number;
   /** Blocks without whole keys. */
   dropped: number;
   /** Spans of which only the runs are left. */
@@ -31,7 +31,7 @@ export interface Progress {
 }
 
 /** What must be equal for the bytes of one cache to mean the same in another. */
-function header(cache: BlockCache, progress: Progress): number[] {
+function header(cache: CacheContent, progress: Progress): number[] {
   const { config, kind, policy } = cache.parts;
   const { layers, kvHeads, headDim } = config;
   return [
@@ -46,7 +46,7 @@ function header(cache: BlockCache, progress: Progress): number[] {
     fingerprint([policy.sink, ...policy.thresholds]),
     fingerprint((policy.grid ?? []).flatMap(policy.basis === "score" ? scoreDigits : rawDigits)),
     progress.length,
-    progress.folded,
+    progress.packed,
     progress.dropped,
     progress.freed,
     progress.far,
@@ -83,31 +83,31 @@ function fingerprint(numbers: readonly number[]): number {
 
 /**
  * Header, the merged spans of which nothing else is left, each after its length, then for each further block its keys (if
- * still whole), values and references; folded references after their length.
+ * still whole), values and references; packed references after their length.
  */
-export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
-  const blocks = Math.ceil(cache.length / BLOCK);
+export function saveCache(cache: CacheContent): Uint8Array<ArrayBuffer> {
+  const blocks = Math.ceil(cache.length / PAGE);
   const freed = cache.freedSpans;
   const pieces: Uint8Array[] = [];
   for (let span = 0; span < freed; span++) {
     const piece = cache.merged?.view(span) ?? new Uint8Array(0);
     pieces.push(new Uint8Array(Uint32Array.of(piece.length).buffer), piece);
   }
-  const first = (freed * SPAN) / BLOCK;
-  let [folded, dropped] = [first, first];
+  const first = (freed * SPAN) / PAGE;
+  let [packed, dropped] = [first, first];
   for (let block = first; block < blocks; block++) {
-    if (cache.far?.block(block)?.tag) folded++;
-    if (!cache.keys.block(block)) dropped++;
+    if (cache.far?.page(block)?.tag) packed++;
+    if (!cache.keys.page(block)) dropped++;
     for (const table of cache.tables) {
       const view = table.view(block);
-      if (table.block(block)?.tag) pieces.push(new Uint8Array(Uint32Array.of(view.length).buffer));
+      if (table.page(block)?.tag) pieces.push(new Uint8Array(Uint32Array.of(view.length).buffer));
       pieces.push(view);
     }
   }
   const far = cache.far && cache.length > 0 ? cache.parts.policy.windowStart(cache.length - 1) : 0;
   const bytes = new Uint8Array(HEADER + pieces.reduce((sum, piece) => sum + piece.length, 0));
   const view = new DataView(bytes.buffer);
-  header(cache, { length: cache.length, folded, dropped, freed, far }).forEach((word, i) => {
+  header(cache, { length: cache.length, packed, dropped, freed, far }).forEach((word, i) => {
     view.setUint32(i * 4, word, true);
   });
   let at = HEADER;
@@ -122,7 +122,7 @@ export function saveCache(cache: BlockCache): Uint8Array<ArrayBuffer> {
  * Checks everything, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the blocks.
  * @throws SessionError before anything has changed
  */
-export function restoreCache(cache: BlockCache, saved: Uint8Array, reset: (saved: Progress) => void): void {
+export function restoreCache(cache: CacheContent, saved: Uint8Array, reset: (saved: Progress) => void): void {
   // Not a Buffer of Node's, whose slices are no copies.
   const bytes = new Uint8Array(saved.buffer, saved.byteOffset, saved.byteLength);
   const foreign = (what: string) =>
@@ -133,26 +133,26 @@ export function restoreCache(cache: BlockCache, saved: Uint8Array, reset: (saved
     );
   if (bytes.length < HEADER) throw foreign("it is cut off");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  header(cache, { length: 0, folded: 0, dropped: 0, freed: 0, far: 0 }).forEach((word, i) => {
+  header(cache, { length: 0, packed: 0, dropped: 0, freed: 0, far: 0 }).forEach((word, i) => {
     if (i < LENGTH && view.getUint32(i * 4, true) !== word) throw foreign(names[i] as string);
   });
   const word = (index: number) => view.getUint32(index * 4, true);
-  const [length, folded, dropped, freed, far] = [word(LENGTH), word(FOLDED), word(DROPPED), word(FREED), word(FAR)];
+  const [length, packed, dropped, freed, far] = [word(LENGTH), word(PACKED), word(DROPPED), word(FREED), word(FAR)];
   const { contextLength, config, policy, pool } = cache.parts;
   if (length > contextLength) throw foreign(`it has ${length} tokens, the context length is ${contextLength}`);
-  const blocks = Math.ceil(length / BLOCK);
-  const farBlocks = Math.ceil(far / BLOCK);
+  const blocks = Math.ceil(length / PAGE);
+  const farBlocks = Math.ceil(far / PAGE);
   // Whole keys must be there from the window of the last query on, whatever it was in the session that was saved.
   const window = length && cache.far ? policy.windowStart(length - 1) : 0;
   const mostFreed = cache.merged ? spansMergedAt(policy, length) : 0;
-  const first = (freed * SPAN) / BLOCK;
+  const first = (freed * SPAN) / PAGE;
   if (
     far > (cache.far ? length : 0) ||
-    folded > Math.max(0, farBlocks - 1) ||
-    dropped > Math.min(folded, Math.floor(window / BLOCK)) ||
+    packed > Math.max(0, farBlocks - 1) ||
+    dropped > Math.min(packed, Math.floor(window / PAGE)) ||
     freed > mostFreed ||
     dropped < first ||
-    (freed > 0 && Math.ceil(window / BLOCK) <= first)
+    (freed > 0 && Math.ceil(window / PAGE) <= first)
   )
     throw foreign("keys are missing");
   const heads = config.layers * config.kvHeads;
@@ -167,26 +167,23 @@ export function restoreCache(cache: BlockCache, saved: Uint8Array, reset: (saved
   const merged = Array.from({ length: freed }, () => {
     // A copy, so that its numbers are aligned.
     const piece = takeSized().slice();
-    if (!isMergedBlock(piece, heads, config.headDim)) throw foreign("merged keys are damaged");
+    if (!isMergedPage(piece, heads, config.headDim)) throw foreign("merged keys are damaged");
     return piece;
   });
   for (let block = first; block < blocks; block++) {
-    const part = [
-      block < dropped ? new Uint8Array(0) : take(cache.keys.bytesPerBlock),
-      take(cache.values.bytesPerBlock),
-    ];
+    const part = [block < dropped ? new Uint8Array(0) : take(cache.keys.bytesPerPage), take(cache.values.bytesPerPage)];
     if (block >= farBlocks) part.push(new Uint8Array(0));
-    else if (cache.far && block >= folded) part.push(take(cache.far.bytesPerBlock));
+    else if (cache.far && block >= packed) part.push(take(cache.far.bytesPerPage));
     else if (cache.far) {
       const piece = takeSized();
-      if (!isFoldedBlock(piece, heads, config.headDim, policy.grain)) throw foreign("folded keys are damaged");
+      if (!isPackedPage(piece, heads, config.headDim, policy.grain)) throw foreign("packed keys are damaged");
       part.push(piece);
     }
     parts.push(part);
   }
   if (at !== bytes.length) throw foreign("it is too long");
-  reset({ length, folded, dropped, freed, far });
-  const put = (table: BlockTable | undefined, index: number, piece: Uint8Array, tag: 0 | 1) => {
+  reset({ length, packed, dropped, freed, far });
+  const put = (table: PageTable | undefined, index: number, piece: Uint8Array, tag: 0 | 1) => {
     const address = pool.take(piece.length);
     pool.memory.u8(address, piece.length).set(piece);
     table?.set(index, { address, bytes: piece.length, tag });
@@ -200,7 +197,7 @@ export function restoreCache(cache: BlockCache, saved: Uint8Array, reset: (saved
     cache.tables.forEach((table, i) => {
       const piece = part[i] as Uint8Array;
       if (table === cache.keys && block < dropped) table.set(block, undefined);
-      else if (table !== cache.far || block >= folded) table.view(block).set(piece);
+      else if (table !== cache.far || block >= packed) table.view(block).set(piece);
       else put(table, block, piece, 1);
     });
   });
