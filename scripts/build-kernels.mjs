@@ -1,16 +1,18 @@
-// Compiles assembly/ into the two kernel builds and embeds them in src/runtime/binaries.ts, so that no .wasm file can go
-// missing: deflated, and the second as what differs from the first. Both are compiled for shared memory; one byte tells the engine that, and without it they run on memory that is
+// Writes what TypeScript must know of assembly/ to src/kernels/generated.ts. Compiles assembly/ into the two kernel builds
+// and embeds them in src/kernels/binaries.ts, so that no .wasm file can go missing: deflated, and the second as what differs from the first. Both are compiled for shared memory; one byte tells the engine that, and without it they run on memory that is
 // not shared. Skipped when nothing changed.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import asc from "assemblyscript/asc";
+import { kernelContract } from "./kernel-contract.mjs";
 
 const targets = ["simd", "relaxed"];
 /** The import of the memory, up to its flags: 3 for "has a maximum, is shared". */
 const memoryImport = Buffer.from("\x03env\x06memory\x02\x03", "latin1");
-const out = "src/runtime/binaries.ts";
+const out = "src/kernels/binaries.ts";
+const contract = "src/kernels/generated.ts";
 
 const inputs = readdirSync("assembly", { recursive: true })
   .map(String)
@@ -18,11 +20,19 @@ const inputs = readdirSync("assembly", { recursive: true })
   .sort()
   .map((name) => join("assembly", name));
 const hash = createHash("sha256");
-for (const file of [...inputs, "asconfig.json", "package-lock.json", "scripts/build-kernels.mjs"])
+for (const file of [
+  ...inputs,
+  "asconfig.json",
+  "package-lock.json",
+  "scripts/build-kernels.mjs",
+  "scripts/kernel-contract.mjs",
+])
   hash.update(file).update(readFileSync(file));
 const stamp = `// ${hash.digest("hex")}`;
-if (existsSync(out) && readFileSync(out, "utf8").startsWith(stamp)) process.exit(0);
+const current = (file) => existsSync(file) && readFileSync(file, "utf8").startsWith(stamp);
+if (current(out) && current(contract)) process.exit(0);
 
+writeFileSync(contract, await kernelContract(stamp));
 mkdirSync("build/kernels", { recursive: true });
 const lines = [stamp, "// Written by scripts/build-kernels.mjs from assembly/; not committed.", ""];
 let first;
@@ -63,7 +73,7 @@ writeFileSync(out, lines.join("\n"));
 
 /**
  * What turns `from` into `to`: a sequence of (bytes to copy, where from, new bytes that follow), the numbers as LEB128,
- * then the new bytes. Read by src/runtime/unpack.ts.
+ * then the new bytes. Read by src/kernels/unpack.ts.
  */
 function patch(from, to) {
   const UNIT = 16;

@@ -3,8 +3,8 @@ import { SourceError } from "./errors.js";
 import type { ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
 import type { OpenOptions } from "./formats/options.js";
-import { nodeModules } from "./runtime/node-modules.js";
-import { platform } from "./runtime/platform.js";
+import { nodeModules } from "./platform/node-modules.js";
+import { platform } from "./platform/platform.js";
 
 let weights: URL | undefined;
 

@@ -5,11 +5,11 @@ import { fingerprint } from "./formats/fingerprint.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
 import { EngineModel } from "./generate/model.js";
+import { provideKernels } from "./kernels/instantiate.js";
 import { Engine } from "./model/engine.js";
 import { Profile } from "./model/profile.js";
 import { threadsAreRisky } from "./model/start-browser-worker.js";
-import { provideKernels } from "./runtime/instantiate.js";
-import { availableCores, noThreadsReason } from "./runtime/platform.js";
+import { availableCores, noThreadsReason } from "./platform/platform.js";
 import { createTokenizer, type ModelTokenizer } from "./tokenizer/tokenizer.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
 

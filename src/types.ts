@@ -6,9 +6,9 @@ import type { ByteSource } from "./formats/source.js";
 import type { ChatMessage, TemplateOptions } from "./generate/messages.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { Completion, Piece } from "./generate/results.js";
+import type { KernelSources } from "./kernels/instantiate.js";
 import type { AttentionStats } from "./kv/counters.js";
 import type { ModelConfig } from "./model/config.js";
-import type { KernelSources } from "./runtime/instantiate.js";
 
 export type { AttentionOptions } from "./attention/options.js";
 export type { Calibration } from "./calibration/calibration.js";

@@ -1,5 +1,6 @@
 // Ternary matrices × int8 activations with one scale per token.
 // y = (Σ code · x − Σ x) · weightScale / activationScale: the sums are exact integers, the rest one fixed f32 expression.
+import { Product } from "../abi/product";
 import { hiddenBytes, hiddenShorts } from "./opaque";
 import { centred, storeTernary } from "./store";
 
@@ -11,24 +12,19 @@ function dot(x: v128, codes: v128, mask: v128): v128 {
 }
 
 /**
- * One token. `weights`: layout `ternary`; `record`: from `quantise_per_token`; `out` f32 [rows]. Rows `rowStart …
- * rowEnd − 1`, rowStart a multiple of 8. `dot32`: which instruction the relaxed build uses; same bits.
+ * One token × layout `ternary`, rows `rowStart` (a multiple of 8) to `rowEnd` − 1; activations from `quantise_per_token`.
  */
-export function gemv_ternary(
-  out: usize,
-  weights: usize,
-  record: usize,
-  columns: i32,
-  rowStart: i32,
-  rowEnd: i32,
-  scale: f32,
-  accumulate: bool,
-  dot32: bool,
-): void {
+export function gemv_ternary(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const record = product.activations;
+  const columns = product.columns;
+  const scale = product.scale;
+  const accumulate = product.accumulate != 0;
+  const dot32 = product.dot32 != 0;
   const padded = (columns + 31) & ~31;
   const bytes = record + 16;
   const pairs = bytes + padded;
-  let w = weights + <usize>rowStart * (padded >> 2);
+  let w = product.weights + <usize>rowStart * (padded >> 2);
   const low = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(0x03) : hiddenShorts(0x03);
   const next = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(0x0c) : hiddenShorts(0x0c);
   for (let row = rowStart; row < rowEnd; row += 8) {

@@ -3,7 +3,7 @@
 import { THREAD_NAME } from "#src/browser/start-thread.js";
 import { setWeightsFolder } from "#src/embedded.js";
 import { serveBrowserThread, startThreadsWith, type WorkerScope } from "#src/model/start-browser-worker.js";
-import type { WorkerHandle, WorkerStart } from "#src/runtime/team.js";
+import type { WorkerHandle, WorkerStart } from "#src/threads/team.js";
 import { families, mostThreads, pickedKernel } from "../harness/environment.js";
 import { measureGroup, plan } from "../harness/measure.js";
 import type { Environment, Result, Run, Size } from "../harness/suite.js";

@@ -1,10 +1,12 @@
 import { attentionScratchBytes } from "#src/attention/scratch.js";
+import { chooseKernelBuild, type KernelFamily } from "#src/kernels/choose.js";
+import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { chooseDots } from "#src/matmul/dots.js";
-import { matmulScratchBytes } from "#src/matmul/matmul.js";
-import { chooseKernelBuild, type KernelFamily } from "#src/runtime/choose.js";
-import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
-import { Memory } from "#src/runtime/memory.js";
-import { availableCores, noThreadsReason } from "#src/runtime/platform.js";
+import { matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
+import type { Weight } from "#src/matmul/weight.js";
+import { Memory } from "#src/memory/memory.js";
+import { availableCores, noThreadsReason } from "#src/platform/platform.js";
+import { makeThread, RECORD_BYTES } from "#src/threads/thread.js";
 import type { Run } from "./suite.js";
 
 /** The kernel families this engine computes rightly. */
@@ -31,10 +33,12 @@ export function pickedKernel(): Run["kernel"] {
   const kernels = instantiateKernels(kernelModule(build), memory.wasm);
   const scratch = memory.alloc(matmulScratchBytes(2560) + attentionScratchBytes({ heads: 4, headDim: 64 }, 64, 1), "");
   const start = performance.now();
-  let dots = chooseDots(kernels, scratch);
+  const thread = makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
+  const weight: Weight = { layout: "ternary", rows: 32, columns: 512, address: scratch, bytes: 4096, scale: 1 };
+  let dots = chooseDots(thread, scratch);
   while (performance.now() - start < 300) {
-    kernels.gemv_ternary(scratch + 65536, scratch, scratch + 32768, 512, 0, 32, 1, 0, 0);
-    dots = chooseDots(kernels, scratch);
+    matmul(thread, scratch + 65536, weight, scratch + 32768, 1, { scratch, dots });
+    dots = chooseDots(thread, scratch);
   }
   return { family: build, dots } as Run["kernel"];
 }

@@ -1,4 +1,4 @@
-import type { KernelFamily } from "#src/runtime/choose.js";
+import type { KernelFamily } from "#src/kernels/choose.js";
 
 /** `smoke`: everything once, tiny, to see that it runs; `quick`: minutes; `full`: more sizes and more rounds. */
 export type Size = "smoke" | "quick" | "full";

@@ -2,15 +2,15 @@ import { attend } from "#src/attention/attend.js";
 import { createCache } from "#src/attention/create-cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import { attentionScratchBytes } from "#src/attention/scratch.js";
+import type { KernelFamily } from "#src/kernels/choose.js";
+import type { Kernels } from "#src/kernels/generated.js";
+import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import type { KeyValueCache } from "#src/kv/cache.js";
 import type { CacheSlice } from "#src/kv/slice.js";
 import { storeKeysValues } from "#src/kv/store.js";
+import { Memory } from "#src/memory/memory.js";
 import type { ModelConfig } from "#src/model/config.js";
-import type { KernelFamily } from "#src/runtime/choose.js";
-import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
-import type { Kernels } from "#src/runtime/kernels.js";
-import { Memory } from "#src/runtime/memory.js";
-import type { Thread } from "#src/runtime/thread.js";
+import { makeThread, RECORD_BYTES, type Thread } from "#src/threads/thread.js";
 import type { Environment } from "../harness/suite.js";
 import { normals, walk, walkCalibration } from "./walk.js";
 
@@ -89,7 +89,7 @@ export function fill(
   scratch: number,
 ): void {
   const { kvHeads, headDim, layers } = config;
-  const thread: Thread = { index: 0, count: 1, kernels, barrier() {} };
+  const thread = makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
   const source = walkPeriod(headDim, kvHeads);
   const keys = memory.alloc(source.byteLength, "keys");
   memory.f32(keys, source.length).set(source);
@@ -126,7 +126,7 @@ export class CacheRig {
     const { memory } = this;
     this.config = { layers: copies, heads: GROUP, kvHeads: 1, headDim } as ModelConfig;
     this.kernels = instantiateKernels(kernelModule(family), memory.wasm);
-    this.#thread = { index: 0, count: 1, kernels: this.kernels, barrier() {} };
+    this.#thread = makeThread(this.kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
     const contextLength = keys + PREFILL;
     const calibration = setting.options.kind ? walkCalibration(headDim, copies, 1) : undefined;
     this.cache = createCache(memory, this.config, {

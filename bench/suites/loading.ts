@@ -1,8 +1,8 @@
 import type { TensorType } from "#src/formats/model-file.js";
+import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { blockShapes } from "#src/matmul/dequantise.js";
 import { loadWeight, planWeight, type WeightTarget } from "#src/matmul/weight.js";
-import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
-import { Memory } from "#src/runtime/memory.js";
+import { Memory } from "#src/memory/memory.js";
 import type { Group, Suite } from "../harness/suite.js";
 
 const types: [type: TensorType, target?: WeightTarget | "absmean"][] = [

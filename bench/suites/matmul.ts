@@ -1,12 +1,12 @@
+import type { KernelFamily } from "#src/kernels/choose.js";
+import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { activationBytes, activationKind } from "#src/matmul/activations.js";
 import type { DotChoice } from "#src/matmul/dots.js";
 import { groupBytes, type WeightLayout } from "#src/matmul/layout.js";
 import { matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
 import type { Weight } from "#src/matmul/weight.js";
-import type { KernelFamily } from "#src/runtime/choose.js";
-import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
-import { Memory } from "#src/runtime/memory.js";
-import type { Thread } from "#src/runtime/thread.js";
+import { Memory } from "#src/memory/memory.js";
+import { makeThread, RECORD_BYTES, type Thread } from "#src/threads/thread.js";
 import type { Case, Environment, Group, Suite } from "../harness/suite.js";
 
 /** Tokens of a GEMM. */
@@ -83,7 +83,7 @@ function rig(layout: WeightLayout, rows: number, columns: number, tokens: number
   const scratch = memory.alloc(matmulScratchBytes(columns), "scratch");
   const thread = (family: KernelFamily): Thread => {
     const kernels = instantiateKernels(kernelModule(family), memory.wasm);
-    return { index: 0, count: 1, kernels, barrier() {} };
+    return makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
   };
   return { memory, bytes, copies, weights, activations, out, scratch, thread };
 }

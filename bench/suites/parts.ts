@@ -1,4 +1,4 @@
-import { instantiateKernels } from "#src/runtime/instantiate.js";
+import { instantiateKernels } from "#src/kernels/instantiate.js";
 import type { Case, Group, Suite } from "../harness/suite.js";
 import { CacheRig, copiesFor, GROUP, lengths, settings } from "./cache-rig.js";
 

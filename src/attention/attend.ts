@@ -3,7 +3,7 @@ import { productCounters } from "../kv/counters.js";
 import type { RecordingDescriptor } from "../kv/descriptor.js";
 import { partBytes, RANGE, stateBytes, unitTokens } from "../kv/layout.js";
 import type { CacheSlice } from "../kv/slice.js";
-import { share, type Thread } from "../runtime/thread.js";
+import { share, type Thread } from "../threads/thread.js";
 import { attentionWork, mappedBytes, PEAKS, queriesBytes, statesBytes, threadBytes } from "./scratch.js";
 
 /**

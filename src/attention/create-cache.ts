@@ -1,4 +1,6 @@
 import { OptionError, UnsupportedError } from "../errors.js";
+import type { Kernels } from "../kernels/generated.js";
+import { instantiateKernels, kernelModule } from "../kernels/instantiate.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { COUNTED_THREADS } from "../kv/counters.js";
 import { makeConstants, type SharedConstants } from "../kv/grid.js";
@@ -6,10 +8,8 @@ import type { CacheKind } from "../kv/layout.js";
 import { PageCache } from "../kv/page-cache.js";
 import { PagePool } from "../kv/pages.js";
 import type { CachePolicy } from "../kv/policy.js";
+import type { Memory } from "../memory/memory.js";
 import type { ModelConfig } from "../model/config.js";
-import { instantiateKernels, kernelModule } from "../runtime/instantiate.js";
-import type { Kernels } from "../runtime/kernels.js";
-import type { Memory } from "../runtime/memory.js";
 import type { AttentionOptions } from "./options.js";
 import { resolveAttention } from "./resolve.js";
 

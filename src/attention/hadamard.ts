@@ -1,5 +1,5 @@
 import type { CacheDescriptor } from "../kv/descriptor.js";
-import type { Thread } from "../runtime/thread.js";
+import type { Thread } from "../threads/thread.js";
 
 /**
  * Turns queries and keys (after RoPE) by the same Hadamard matrix before they are rounded to few bits: their products

@@ -1,6 +1,6 @@
+import type { Kernels } from "../kernels/generated.js";
 import type { ModelConfig } from "../model/config.js";
-import type { Kernels } from "../runtime/kernels.js";
-import type { Thread } from "../runtime/thread.js";
+import type { Thread } from "../threads/thread.js";
 
 /** Bytes of the table of cosines and sines: f32 [contextLength][2][headDim / 2]. */
 export function ropeTableBytes(config: ModelConfig, contextLength: number): number {

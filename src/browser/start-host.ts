@@ -1,6 +1,6 @@
 import { KernelError } from "../errors.js";
 import type { HostThread } from "../remote/remote-model.js";
-import type { WorkerHandle } from "../runtime/team.js";
+import type { WorkerHandle } from "../threads/team.js";
 import { startThread } from "./start-thread.js";
 
 /** Name of a worker that owns a model; tells the engine's script what it is to be. */

@@ -1,4 +1,4 @@
-import { nodeModules } from "../runtime/node-modules.js";
+import { nodeModules } from "../platform/node-modules.js";
 import type { ByteSource } from "./source.js";
 import { blobSource } from "./sources/blob.js";
 import { bytesSource } from "./sources/bytes.js";

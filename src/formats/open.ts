@@ -1,5 +1,5 @@
 import { OptionError, SourceError, UnsupportedError } from "../errors.js";
-import { nodeModules } from "../runtime/node-modules.js";
+import { nodeModules } from "../platform/node-modules.js";
 import { directoryFolder, type ModelFolder, urlFolder } from "./folder.js";
 import { GGUF_MAGIC } from "./gguf/header.js";
 import { openGguf } from "./gguf/model.js";

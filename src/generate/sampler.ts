@@ -1,6 +1,6 @@
 import { KernelError, OptionError } from "../errors.js";
-import type { Memory } from "../runtime/memory.js";
-import type { SamplingKernels } from "./kernels.js";
+import type { Kernels } from "../kernels/generated.js";
+import type { Memory } from "../memory/memory.js";
 import { type ResolvedSampling, resolveSampling, type SamplingOptions } from "./options.js";
 
 /** A chosen token. */
@@ -40,7 +40,7 @@ const FIRST_CANDIDATES = 128;
  * @throws OptionError for a sampling option out of range; MemoryError
  */
 export function createSampler(
-  kernels: SamplingKernels,
+  kernels: Kernels,
   memory: SamplingMemory,
   vocab: number,
   samplingOptions: SamplingOptions = {},
@@ -123,7 +123,7 @@ export function createSampler(
  * every target is the likeliest token of its row.
  */
 export function readTokenLogprobs(
-  kernels: SamplingKernels,
+  kernels: Kernels,
   memory: SamplingMemory,
   logits: number,
   vocab: number,

@@ -2,7 +2,7 @@ import { OptionError, SessionError } from "../errors.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import type { Engine } from "../model/engine.js";
 import { nextSlice } from "../model/slice.js";
-import { yieldToEventLoop } from "../runtime/yield.js";
+import { yieldToEventLoop } from "../platform/yield.js";
 import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
 import type { AttentionMeter } from "./attention-meter.js";
 import type { GenerateOptions } from "./options.js";

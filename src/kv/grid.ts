@@ -1,6 +1,6 @@
 import { decodeBasis } from "../calibration/calibration.js";
+import type { Kernels } from "../kernels/generated.js";
 import type { ModelConfig } from "../model/config.js";
-import type { Kernels } from "../runtime/kernels.js";
 import type { PagePool, PoolPage } from "./pages.js";
 import type { CachePolicy } from "./policy.js";
 

@@ -1,4 +1,4 @@
-import type { Memory } from "../runtime/memory.js";
+import type { Memory } from "../memory/memory.js";
 
 /** A page and which of the many that may have been at its address it is. */
 export interface PoolPage {

@@ -1,4 +1,4 @@
-import { share, type Thread } from "../runtime/thread.js";
+import { share, type Thread } from "../threads/thread.js";
 import { keyCounters } from "./counters.js";
 import type { DeltaDescriptor } from "./descriptor.js";
 import { partBytes } from "./layout.js";

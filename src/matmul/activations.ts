@@ -1,4 +1,4 @@
-import type { Thread } from "../runtime/thread.js";
+import type { Thread } from "../threads/thread.js";
 import { BLOCK, paddedColumns, type WeightLayout } from "./layout.js";
 
 /**

@@ -1,4 +1,5 @@
-import type { Kernels } from "../runtime/kernels.js";
+import { type Kernels, Product } from "../kernels/generated.js";
+import type { Thread } from "../threads/thread.js";
 
 /**
  * Which of two relaxed instructions the ternary kernels use: 0, the 16-bit dot product, of which many fit one
@@ -36,7 +37,8 @@ const ROUNDS = 4;
  * The faster choice on this processor, found once per thread by a race of some three milliseconds. The kernels run on
  * whatever lies in `scratch` (`matmulScratchBytes`): only the time counts.
  */
-export function chooseDots(kernels: Kernels, scratch: number): DotChoice {
+export function chooseDots(thread: Thread, scratch: number): DotChoice {
+  const { kernels } = thread;
   let race = races.get(kernels);
   if (!race) {
     race = { started: performance.now(), calls: 0 };
@@ -48,7 +50,22 @@ export function chooseDots(kernels: Kernels, scratch: number): DotChoice {
   const weights = scratch + 4 * 4096;
   const records = weights + (ROWS * COLUMNS) / 4;
   const out = records + TOKENS * (16 + 3 * COLUMNS);
-  const gemv = (dot32: number) => kernels.gemv_ternary(out, weights, records, COLUMNS, 0, ROWS, 1, 0, dot32);
+  const product = {
+    out,
+    weights,
+    blockScales: 0,
+    activations: records,
+    scratch,
+    tokens: TOKENS,
+    rows: ROWS,
+    columns: COLUMNS,
+    scale: 1,
+    accumulate: 0,
+  };
+  const gemv = (dot32: number) => {
+    Product.write(thread.view(), thread.records, { ...product, dot32 });
+    kernels.gemv_ternary(thread.records, 0, ROWS);
+  };
   const gemm = (dot32: number) =>
     kernels.gemm_ternary(out, weights, records, TOKENS, ROWS, COLUMNS, 0, ROWS, 1, 0, scratch, dot32);
   race.winner = { gemv: faster(gemv, GEMV_REPEATS), gemm: faster(gemm, GEMM_REPEATS) };

@@ -1,4 +1,5 @@
-import { share, type Thread } from "../runtime/thread.js";
+import { Product } from "../kernels/generated.js";
+import { share, type Thread } from "../threads/thread.js";
 import { activationKind, activationStride } from "./activations.js";
 import { chooseDots, type DotChoice } from "./dots.js";
 import type { Gemm, Gemv } from "./kernels.js";
@@ -41,7 +42,7 @@ export function matmul(
   const accumulate = options.accumulate ? 1 : 0;
   const { scratch } = options;
   if (weight.layout === "ternary") {
-    const dots = options.dots ?? chooseDots(kernels, scratch);
+    const dots = options.dots ?? chooseDots(thread, scratch);
     if (weight.blockScales !== undefined)
       kernels.gemm_ternary_blocks(
         out,
@@ -56,9 +57,25 @@ export function matmul(
         accumulate,
         scratch,
       );
-    else if (tokens === 1)
-      kernels.gemv_ternary(out, address, activations, columns, start, end, scale, accumulate, dots.gemv);
-    else
+    else if (tokens === 1) {
+      const { records } = thread;
+      const blockScales = 0;
+      const dot32 = dots.gemv;
+      Product.write(thread.view(), records, {
+        out,
+        weights: address,
+        blockScales,
+        activations,
+        scratch,
+        tokens,
+        rows,
+        columns,
+        scale,
+        accumulate,
+        dot32,
+      });
+      kernels.gemv_ternary(records, start, end);
+    } else
       kernels.gemm_ternary(
         out,
         address,

@@ -1,6 +1,6 @@
 import { OptionError } from "../errors.js";
 import type { TensorInfo } from "../formats/model-file.js";
-import type { Memory } from "../runtime/memory.js";
+import type { Memory } from "../memory/memory.js";
 
 /** Bytes read at once; large enough for disks and requests, and little to keep once the model is loaded. */
 const CHUNK_BYTES = 2 << 20;

@@ -1,7 +1,8 @@
 import { FormatError, UnsupportedError } from "../errors.js";
 import type { LinearTensor, TensorInfo } from "../formats/model-file.js";
-import type { Kernels } from "../runtime/kernels.js";
-import type { Memory } from "../runtime/memory.js";
+import type { Kernels } from "../kernels/generated.js";
+import type { Memory } from "../memory/memory.js";
+import { makeThread } from "../threads/thread.js";
 import { blockShapes } from "./dequantise.js";
 import type { RepackBlocks } from "./kernels.js";
 import {
@@ -221,7 +222,7 @@ async function requantise(job: Job, weight: Weight): Promise<void> {
   const source = group + Math.ceil(groupBytes(layout, columns) / 64) * 64;
   const repack = kernels[`repack_${tensor.type.toLowerCase()}` as "repack_q4_0"];
   const toTarget = kernels[`repack_float_${weight.layout}` as "repack_float_q4"];
-  const thread = { index: 0, count: 1, kernels, barrier: () => {} };
+  const thread = makeThread(kernels, memory.wasm, temp);
   const part: Weight = { layout, rows: ROW_GROUP, columns, address: group, bytes: source - group, scale: 1 };
   const stream = { ...options, source, sourceBytes: options.sourceBytes - (source - options.source) };
   await eachChunk(memory, tensor, stream, job.rows, rowBytes, 1, (from, firstRow, rows, fileOffset) => {

@@ -1,13 +1,13 @@
 import { fillRopeTable, ropeTableBytes } from "../attention/rope.js";
 import { attentionScratchBytes } from "../attention/scratch.js";
 import type { ModelFile } from "../formats/model-file.js";
+import { chooseKernelBuild, type KernelFamily } from "../kernels/choose.js";
+import type { Kernels } from "../kernels/generated.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { activationBytes } from "../matmul/activations.js";
 import { matmulScratchBytes } from "../matmul/matmul.js";
-import { chooseKernelBuild, type KernelFamily } from "../runtime/choose.js";
-import type { Kernels } from "../runtime/kernels.js";
-import { Memory } from "../runtime/memory.js";
-import { Team } from "../runtime/team.js";
+import { Memory } from "../memory/memory.js";
+import { Team } from "../threads/team.js";
 import type { ModelConfig } from "./config.js";
 import { type Command, makeExecute } from "./execute.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";

@@ -1,5 +1,5 @@
 import type { CacheDescriptor } from "../kv/descriptor.js";
-import type { Execute } from "../runtime/team.js";
+import type { Execute } from "../threads/team.js";
 import { bitnetLayer } from "./bitnet.js";
 import { llamaLayer } from "./llama.js";
 import { ForwardPass } from "./pass.js";

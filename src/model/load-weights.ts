@@ -1,8 +1,8 @@
 import type { LinearTensor, ModelFile, TensorInfo } from "../formats/model-file.js";
+import type { Kernels } from "../kernels/generated.js";
 import type { Weight } from "../matmul/weight.js";
 import { loadVector, loadWeight, planWeight, readBuffers } from "../matmul/weight.js";
-import type { Kernels } from "../runtime/kernels.js";
-import type { Memory } from "../runtime/memory.js";
+import type { Memory } from "../memory/memory.js";
 import type { LayerWeights } from "./plan.js";
 
 /** Bytes of the buffer through which weights stream: small beside any model, large beside a row. */

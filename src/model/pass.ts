@@ -7,8 +7,8 @@ import { storeKeysValues } from "../kv/store.js";
 import { type ActivationKind, activationKind, quantiseActivations } from "../matmul/activations.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
-import type { Thread } from "../runtime/thread.js";
-import { share } from "../runtime/thread.js";
+import type { Thread } from "../threads/thread.js";
+import { share } from "../threads/thread.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { rowsOf, type Slice, wantedRows } from "./slice.js";
@@ -198,6 +198,6 @@ export class ForwardPass {
 }
 
 /** The same thread as if there were no others. */
-function solo({ kernels }: Thread): Thread {
-  return { index: 0, count: 1, kernels, barrier() {} };
+function solo(thread: Thread): Thread {
+  return { ...thread, index: 0, count: 1, barrier() {} };
 }

@@ -1,6 +1,6 @@
 import { startThread } from "../browser/start-thread.js";
-import { platform } from "../runtime/platform.js";
-import { type StartWorker, serve, type WorkerStart } from "../runtime/team.js";
+import { platform } from "../platform/platform.js";
+import { type StartWorker, serve, type WorkerStart } from "../threads/team.js";
 import { makeExecute } from "./execute.js";
 
 /** What a worker looks like from inside. */

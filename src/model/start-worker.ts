@@ -1,6 +1,6 @@
-import { nodeModules } from "../runtime/node-modules.js";
-import { platform } from "../runtime/platform.js";
-import type { StartWorker } from "../runtime/team.js";
+import { nodeModules } from "../platform/node-modules.js";
+import { platform } from "../platform/platform.js";
+import type { StartWorker } from "../threads/team.js";
 import { startBrowserWorker } from "./start-browser-worker.js";
 
 /** Starts a worker thread of Node, Deno or Bun that runs `worker.js`. It does not keep the process alive. */

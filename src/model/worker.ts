@@ -1,7 +1,7 @@
 // Entry point of a worker thread in Node, Deno and Bun.
 import { parentPort, workerData } from "node:worker_threads";
-import type { WorkerStart } from "../runtime/team.js";
-import { serve } from "../runtime/team.js";
+import type { WorkerStart } from "../threads/team.js";
+import { serve } from "../threads/team.js";
 import { makeExecute } from "./execute.js";
 
 parentPort?.postMessage("ready");

@@ -3,7 +3,7 @@ import { SessionError } from "../errors.js";
 import type { ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { GenerateOptions } from "../generate/options.js";
 import type { Prompt } from "../generate/prompt.js";
-import type { StartWorker, WorkerHandle, WorkerStart } from "../runtime/team.js";
+import type { StartWorker, WorkerHandle, WorkerStart } from "../threads/team.js";
 import type {
   CalibrateOptions,
   Chat,

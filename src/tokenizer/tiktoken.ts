@@ -1,6 +1,6 @@
 import type { Tiktoken } from "tiktoken/lite";
-import { nodeModules } from "../runtime/node-modules.js";
-import { platform } from "../runtime/platform.js";
+import { nodeModules } from "../platform/node-modules.js";
+import { platform } from "../platform/platform.js";
 import { fromAlphabet } from "./byte-alphabet.js";
 
 type Library = typeof import("tiktoken/lite");

@@ -2,7 +2,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { createCache } from "#src/attention/create-cache.js";
 import { OptionError, SessionError, UnsupportedError } from "#src/errors.js";
-import { Memory } from "#src/runtime/memory.js";
+import { Memory } from "#src/memory/memory.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { config, firstDifference, Rig, randomArray } from "./harness.js";
 

@@ -9,10 +9,11 @@ import { farImportance } from "#src/calibration/importance.js";
 import { eigenSymmetric, invert, multiply } from "#src/calibration/symmetric.js";
 import { balancedThresholds } from "#src/calibration/thresholds.js";
 import { OptionError } from "#src/errors.js";
+import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { readRecording } from "#src/kv/record.js";
 import { storeKeysValues } from "#src/kv/store.js";
-import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
-import { Memory } from "#src/runtime/memory.js";
+import { Memory } from "#src/memory/memory.js";
+import { makeThread, RECORD_BYTES } from "#src/threads/thread.js";
 import { walk } from "./delta-data.js";
 import { config, Rig, random } from "./harness.js";
 
@@ -25,7 +26,7 @@ const ropeTable = new Float32Array(1024 * d).map((_, at) =>
 function recordings(tokens: number) {
   const memory = new Memory({ shared: false });
   const kernels = instantiateKernels(kernelModule("simd"), memory.wasm);
-  const thread = { index: 0, count: 1, kernels, barrier() {} };
+  const thread = makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
   const model = config(shape);
   const cache = createCache(memory, model, { kind: "f32", contextLength: tokens, attention: {}, record: true });
   const scratch = memory.alloc(attentionScratchBytes(model, tokens, 1), "scratch");

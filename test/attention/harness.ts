@@ -2,12 +2,12 @@ import { attend } from "#src/attention/attend.js";
 import { createCache } from "#src/attention/create-cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import { attentionScratchBytes, attentionWork } from "#src/attention/scratch.js";
+import { instantiateKernels, type KernelBuild, kernelModule } from "#src/kernels/instantiate.js";
 import type { KeyValueCache } from "#src/kv/cache.js";
 import { storeKeysValues } from "#src/kv/store.js";
+import { Memory } from "#src/memory/memory.js";
 import type { ModelConfig } from "#src/model/config.js";
-import { instantiateKernels, type KernelBuild, kernelModule } from "#src/runtime/instantiate.js";
-import { Memory } from "#src/runtime/memory.js";
-import type { Thread } from "#src/runtime/thread.js";
+import { makeThread, RECORD_BYTES, type Thread } from "#src/threads/thread.js";
 import type { Shape } from "../twins/attention.js";
 
 /** Deterministic numbers, roughly normal. */
@@ -62,14 +62,15 @@ export class Rig {
     this.memory = new Memory({ shared: false, initialBytes: 1 << 20 });
     const kernels = instantiateKernels(kernelModule(build), this.memory.wasm);
     const count = options.threads ?? 1;
-    this.threads = Array.from({ length: count }, (_, index) => ({
-      index,
-      count,
-      kernels,
-      barrier: () => {
-        if (!this.#passBarrier) throw new BarrierReached();
-      },
-    }));
+    this.threads = Array.from({ length: count }, (_, index) =>
+      makeThread(kernels, this.memory.wasm, this.memory.alloc(RECORD_BYTES, "records"), {
+        index,
+        count,
+        barrier: () => {
+          if (!this.#passBarrier) throw new BarrierReached();
+        },
+      }),
+    );
     const model = config(shape, options.layers);
     this.scratch = this.memory.alloc(attentionScratchBytes(model, contextLength, count), "scratch");
     this.cache = createCache(this.memory, model, {

@@ -4,9 +4,9 @@ import * as assert from "uvu/assert";
 import { KernelError, OptionError } from "#src/errors.js";
 import type { SamplingOptions } from "#src/generate/options.js";
 import { createSampler, readTokenLogprobs, type Sampler } from "#src/generate/sampler.js";
-import { instantiateKernels, kernelModule } from "#src/runtime/instantiate.js";
-import type { Kernels } from "#src/runtime/kernels.js";
-import { Memory } from "#src/runtime/memory.js";
+import type { Kernels } from "#src/kernels/generated.js";
+import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
+import { Memory } from "#src/memory/memory.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import * as twin from "../twins/sampling.js";
 

@@ -1,6 +1,6 @@
-import type { KernelBuild } from "#src/runtime/instantiate.js";
-import { instantiateKernels, kernelBytes, kernelModule } from "#src/runtime/instantiate.js";
-import type { Kernels } from "#src/runtime/kernels.js";
+import type { Kernels } from "#src/kernels/generated.js";
+import type { KernelBuild } from "#src/kernels/instantiate.js";
+import { instantiateKernels, kernelBytes, kernelModule } from "#src/kernels/instantiate.js";
 
 /** A kernel build on a memory of its own, with a bump allocator: enough to test single kernels. */
 export class Bench {

@@ -3,15 +3,15 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LinearTensor, TensorType } from "#src/formats/model-file.js";
 import type { ByteSource } from "#src/formats/source.js";
+import type { Kernels } from "#src/kernels/generated.js";
+import { instantiateKernels, type KernelBuild, kernelModule } from "#src/kernels/instantiate.js";
 import { activationBytes, activationKind, quantiseActivations } from "#src/matmul/activations.js";
 import { blockShapes, dequantise } from "#src/matmul/dequantise.js";
 import type { DotChoice } from "#src/matmul/dots.js";
 import { embedRows, matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
 import { loadWeight, planWeight, type Weight, type WeightTarget } from "#src/matmul/weight.js";
-import { instantiateKernels, type KernelBuild, kernelModule } from "#src/runtime/instantiate.js";
-import type { Kernels } from "#src/runtime/kernels.js";
-import { Memory } from "#src/runtime/memory.js";
-import type { Thread } from "#src/runtime/thread.js";
+import { Memory } from "#src/memory/memory.js";
+import { makeThread, RECORD_BYTES, type Thread } from "#src/threads/thread.js";
 
 /** A small deterministic generator (mulberry32): numbers in [0, 1). */
 export function random(seed: number): () => number {
@@ -103,13 +103,14 @@ export function randomTensor(
 export class Machine {
   readonly memory = new Memory({ shared: false, initialBytes: 1 << 22 });
   readonly kernels: Kernels;
+  readonly #records = this.memory.alloc(RECORD_BYTES, "records");
 
   constructor(readonly build: KernelBuild) {
     this.kernels = instantiateKernels(kernelModule(build), this.memory.wasm);
   }
 
   thread(index = 0, count = 1): Thread {
-    return { index, count, kernels: this.kernels, barrier: () => {} };
+    return makeThread(this.kernels, this.memory.wasm, this.#records, { index, count, barrier() {} });
   }
 
   async load(

@@ -52,7 +52,7 @@ for (const build of runnableBuilds) {
 }
 
 test("the kernels carry no data: a second instance would write it over live memory", async () => {
-  const { kernelBytes } = await import("#src/runtime/instantiate.js");
+  const { kernelBytes } = await import("#src/kernels/instantiate.js");
   const DATA_SECTION = 11;
   for (const build of ["simd", "relaxed", "simd-shared", "relaxed-shared"] as const) {
     const bytes = kernelBytes(build);

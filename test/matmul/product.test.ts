@@ -168,12 +168,12 @@ test("addresses beyond 2 GiB give the same bits", async () => {
 test("the choice of the dot product is made once the kernels are warm, and computes nothing", () => {
   const machine = new Machine(runnableBuilds[runnableBuilds.length - 1] ?? "simd");
   const scratch = machine.memory.alloc(matmulScratchBytes(64), "scratch");
-  assert.equal(chooseDots(machine.kernels, scratch), { gemv: 0, gemm: 0 });
+  assert.equal(chooseDots(machine.thread(), scratch), { gemv: 0, gemm: 0 });
   const started = performance.now();
-  for (let i = 0; i < 50; i++) chooseDots(machine.kernels, scratch);
+  for (let i = 0; i < 50; i++) chooseDots(machine.thread(), scratch);
   while (performance.now() - started < 210);
-  const choice = chooseDots(machine.kernels, scratch);
-  assert.is(chooseDots(machine.kernels, scratch), choice);
+  const choice = chooseDots(machine.thread(), scratch);
+  assert.is(chooseDots(machine.thread(), scratch), choice);
 });
 
 test.run();

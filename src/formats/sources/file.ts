@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { SourceError } from "../../errors.js";
-import { nodeModules } from "../../runtime/node-modules.js";
+import { nodeModules } from "../../platform/node-modules.js";
 import type { ByteSource } from "../source.js";
 import { checkRange, closedError } from "./range.js";
 

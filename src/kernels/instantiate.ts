@@ -1,7 +1,7 @@
 import { instantiateSync } from "@assemblyscript/loader";
 import { KernelError } from "../errors.js";
 import { binaries } from "./binaries.js";
-import type { Kernels } from "./kernels.js";
+import type { Kernels } from "./generated.js";
 import { unpackKernels } from "./unpack.js";
 
 /** A build of the kernels. All give the same bits; `relaxed` needs relaxed SIMD, `-shared` needs shared memory. */
@@ -62,7 +62,7 @@ export function kernelModule(build: KernelBuild, bytes?: Uint8Array<ArrayBuffer>
  */
 export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
   try {
-    return instantiateSync(module, { env: { memory } }).exports as unknown as Kernels;
+    return instantiateSync<Kernels>(module, { env: { memory } }).exports;
   } catch (cause) {
     throw new KernelError("The WebAssembly kernels could not be started", {}, undefined, { cause });
   }

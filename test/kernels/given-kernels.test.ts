@@ -1,7 +1,7 @@
 import { KernelError, loadModel } from "deltallm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { kernelBytes } from "#src/runtime/instantiate.js";
+import { kernelBytes } from "#src/kernels/instantiate.js";
 
 test("kernels can be given as bytes or as modules, to threads too", async () => {
   const kernels = { simd: kernelBytes("simd"), "simd-shared": new WebAssembly.Module(kernelBytes("simd-shared")) };

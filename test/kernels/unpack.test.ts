@@ -3,9 +3,9 @@ import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { inflate } from "#src/runtime/inflate.js";
-import { kernelBytes } from "#src/runtime/instantiate.js";
-import { unpackKernels } from "#src/runtime/unpack.js";
+import { inflate } from "#src/kernels/inflate.js";
+import { kernelBytes } from "#src/kernels/instantiate.js";
+import { unpackKernels } from "#src/kernels/unpack.js";
 import { atRoot } from "../helpers/fixtures.js";
 
 for (const family of ["simd", "relaxed"] as const)

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Allocator } from "#src/runtime/allocator.js";
+import { Allocator } from "#src/memory/allocator.js";
 
 test("blocks never overlap, are aligned, and everything freed is free again", () => {
   fc.assert(

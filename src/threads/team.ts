@@ -1,15 +1,16 @@
 import { KernelError } from "../errors.js";
-import type { KernelBuild } from "./instantiate.js";
-import { givenModule, instantiateKernels, kernelModule } from "./instantiate.js";
-import type { Kernels } from "./kernels.js";
-import type { Memory } from "./memory.js";
-import type { Thread } from "./thread.js";
+import type { Kernels } from "../kernels/generated.js";
+import type { KernelBuild } from "../kernels/instantiate.js";
+import { givenModule, instantiateKernels, kernelModule } from "../kernels/instantiate.js";
+import type { Memory } from "../memory/memory.js";
+import { makeThread, RECORD_BYTES, type Thread } from "./thread.js";
 
 /** Bytes of one command, JSON in UTF-8. */
 const MAILBOX_BYTES = 1 << 20;
-/** Barrier words, then the length of the command, then the command. */
+/** The mailbox: barrier words, the length of the command, the records of every thread, the command. */
 const COMMAND_LENGTH = 256;
-const COMMAND_TEXT = 320;
+const RECORDS = 320;
+const commandText = (threads: number) => RECORDS + threads * RECORD_BYTES;
 /** Rounds of the spin loop before a thread sleeps: some 50 µs, longer than most waits inside a token. Waking costs as much. */
 const SPINS = 100_000;
 
@@ -51,10 +52,10 @@ export class Team {
   private constructor(memory: Memory, build: KernelBuild, count: number, execute: Execute) {
     this.#memory = memory;
     this.#execute = execute;
-    this.#mailbox = memory.alloc(COMMAND_TEXT + (count > 1 ? MAILBOX_BYTES : 0), "the thread mailbox");
-    memory.u8(this.#mailbox, COMMAND_TEXT).fill(0);
+    this.#mailbox = memory.alloc(commandText(count) + (count > 1 ? MAILBOX_BYTES : 0), "the thread mailbox");
+    memory.u8(this.#mailbox, commandText(count)).fill(0);
     this.kernels = instantiateKernels(kernelModule(build), memory.wasm);
-    this.#thread = makeThread(this.kernels, this.#mailbox, 0, count);
+    this.#thread = teamThread(this.kernels, memory.wasm, this.#mailbox, 0, count);
   }
 
   static async create(
@@ -100,7 +101,7 @@ export class Team {
       if (this.threads > 1) {
         const text = new TextEncoder().encode(JSON.stringify(command));
         if (text.length > MAILBOX_BYTES) throw new Error(`command of ${text.length} bytes`);
-        this.#memory.u8(this.#mailbox + COMMAND_TEXT, text.length).set(text);
+        this.#memory.u8(this.#mailbox + commandText(this.threads), text.length).set(text);
         this.#memory.i32(this.#mailbox + COMMAND_LENGTH, 1)[0] = text.length;
         this.#thread.barrier();
       }
@@ -125,14 +126,14 @@ export class Team {
 /** The loop of a worker: waits for a command, runs it, until the team is disposed of or a thread fails. */
 export function serve(start: WorkerStart, execute: Execute): void {
   const kernels = instantiateKernels(start.module ?? kernelModule(start.build), start.wasm);
-  const thread = makeThread(kernels, start.mailbox, start.index, start.count);
+  const thread = teamThread(kernels, start.wasm, start.mailbox, start.index, start.count);
   const decoder = new TextDecoder();
   try {
     for (;;) {
       thread.barrier();
       const length = new Int32Array(start.wasm.buffer, start.mailbox + COMMAND_LENGTH, 1)[0] as number;
       // Copied, because TextDecoder refuses shared memory in browsers.
-      const text = new Uint8Array(start.wasm.buffer, start.mailbox + COMMAND_TEXT, length).slice();
+      const text = new Uint8Array(start.wasm.buffer, start.mailbox + commandText(start.count), length).slice();
       execute(thread, JSON.parse(decoder.decode(text)));
       thread.barrier();
     }
@@ -142,16 +143,21 @@ export function serve(start: WorkerStart, execute: Execute): void {
   }
 }
 
-function makeThread(kernels: Kernels, mailbox: number, index: number, count: number): Thread {
-  return {
+function teamThread(
+  kernels: Kernels,
+  memory: WebAssembly.Memory,
+  mailbox: number,
+  index: number,
+  count: number,
+): Thread {
+  return makeThread(kernels, memory, mailbox + RECORDS + index * RECORD_BYTES, {
     index,
     count,
-    kernels,
     barrier() {
       if (count > 1 && kernels.barrier(mailbox, count, SPINS) !== 0)
         throw new KernelError("Another thread of this model has failed or the model was disposed of");
     },
-  };
+  });
 }
 
 /** Tells every thread, waiting or not, to stop. */

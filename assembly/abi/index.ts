@@ -1,0 +1,2 @@
+// What both sides must know. The build writes src/kernels/generated.ts from this folder and the signatures of the kernels.
+export * from "./product";
