@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../model/config.js";
 import type { ByteSource } from "./source.js";
 import type { Strings } from "./string-list.js";
+import type { SuggestedSampling } from "./suggested-sampling.js";
 
 /** Element types of stored tensors. `HF_BITNET_U8` is the packed-row ternary form of Hugging Face BitNet files. */
 export type TensorType =
@@ -125,6 +126,8 @@ export interface ModelFile {
   config: ModelConfig;
   tensors: ModelTensors;
   tokenizer: TokenizerData;
+  /** How the file suggests to choose tokens: the defaults of `SamplingOptions` for this model. */
+  sampling?: SuggestedSampling | undefined;
   /** Raw metadata for `inspect`: GGUF key/values, or the parsed JSON files by name. */
   metadata: Map<string, unknown>;
   /** Every tensor in file order, for `inspect`. */

@@ -50,7 +50,12 @@ export async function* generate(
   const limits = resolveLimits(options);
   const { engine, contextLength } = host;
   const { end = noEnd(), cachedTokens = session.length } = setting;
-  const sampler = createSampler(engine.kernels, engine.memory, engine.config.vocab, resolveSampling(options));
+  const sampler = createSampler(
+    engine.kernels,
+    engine.memory,
+    engine.config.vocab,
+    resolveSampling(options, host.sampling),
+  );
   const decoder = tokenizer.createDecoder();
   const stops = createStopMatcher(limits.stop);
   const stopIds = new Set(tokenizer.stopIds);

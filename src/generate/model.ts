@@ -61,6 +61,10 @@ export class EngineModel implements Model, SessionHost {
     return this.engine.config;
   }
 
+  get sampling() {
+    return this.file.sampling;
+  }
+
   get contextLength(): number {
     return this.#settings.contextLength;
   }

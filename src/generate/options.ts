@@ -1,8 +1,12 @@
 import { OptionError } from "../errors.js";
+import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { Progress } from "../types.js";
 import type { JsonSchema, ToolDefinition } from "./messages.js";
 
-/** How the next token is chosen from the logits. Every field may be left out; the defaults are `samplingDefaults`. */
+/**
+ * How the next token is chosen from the logits. Every field may be left out; the defaults are those the model's file
+ * suggests (`model.file.sampling`), else the ones named here.
+ */
 export interface SamplingOptions {
   /** Divisor of the logits, ≥ 0. 0 always takes the likeliest token (ties: the lowest id). Default 0.8. */
   temperature?: number | undefined;
@@ -93,15 +97,21 @@ const rules: Record<keyof SamplingOptions, [allowed: (value: number) => boolean,
 
 /**
  * Fills in the defaults and checks every value.
+ * @param suggested what the model's file suggests, in place of `samplingDefaults`; not asked when the temperature is given
+ * as 0, which means the likeliest token and nothing else
  * @throws OptionError naming the first option that cannot be used
  */
-export function resolveSampling(options: SamplingOptions = {}): ResolvedSampling {
+export function resolveSampling(options: SamplingOptions = {}, suggested: SuggestedSampling = {}): ResolvedSampling {
+  const defaults: Omit<ResolvedSampling, "seed"> = {
+    ...samplingDefaults,
+    ...(options.temperature === 0 ? {} : suggested),
+  };
   const resolved: Partial<ResolvedSampling> = {};
   for (const [name, [allowed, range]] of Object.entries(rules) as [
     keyof SamplingOptions,
     (typeof rules)[keyof SamplingOptions],
   ][]) {
-    const value = options[name] ?? (name === "seed" ? randomSeed() : samplingDefaults[name]);
+    const value = options[name] ?? (name === "seed" ? randomSeed() : defaults[name]);
     if (typeof value !== "number" || !allowed(value))
       throw new OptionError(`${String(value)} cannot be used, it must be ${range}`, { key: name });
     resolved[name] = value;

@@ -1,4 +1,5 @@
 import { OptionError, SessionError } from "../errors.js";
+import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import type { Engine } from "../model/engine.js";
 import { nextSlice } from "../model/slice.js";
@@ -17,6 +18,8 @@ export interface SessionHost {
   readonly open: Set<EngineSession>;
   /** Most tokens of a session. */
   readonly contextLength: number;
+  /** Defaults of sampling that the model's file suggests. */
+  readonly sampling: SuggestedSampling | undefined;
   newCache(): KeyValueCache;
   /** What `Session.generate` does. */
   generateIn(session: EngineSession, prompt: string | TokenIds, options: GenerateOptions): AsyncIterable<Piece>;

@@ -142,7 +142,7 @@ test("tokenize, inspect and bench work on the embedded model", async () => {
 test("a missing model is one line and exit code 2", async () => {
   const { code, stderr } = await deltallm(["generate", "p", "-m", join(folder, "none.gguf")]);
   assert.is(code, 2);
-  assert.match(stderr, /^deltallm: There is no such file or folder \(.*none\.gguf\)\n$/);
+  assert.match(stderr, /^deltallm: There is no such file or folder \(.*none\.gguf\)\. Check the path\n$/);
 });
 
 test.run();

@@ -2,6 +2,7 @@ import { Catalogue } from "../catalogue.js";
 import type { ModelFile, ModelTensors, TensorInfo } from "../model-file.js";
 import type { OpenOptions } from "../options.js";
 import type { ByteSource } from "../source.js";
+import { suggestedSampling } from "../suggested-sampling.js";
 import { readGgufConfig } from "./config.js";
 import { Fields } from "./fields.js";
 import { readGgufHeader } from "./header.js";
@@ -36,6 +37,7 @@ export async function openGguf(source: ByteSource, options: OpenOptions, beside?
       config,
       tensors,
       tokenizer,
+      sampling: suggestedSampling("gguf", (key) => header.metadata.get(key)),
       metadata: header.metadata,
       allTensors,
       notes,

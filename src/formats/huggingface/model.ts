@@ -6,6 +6,7 @@ import { type ModelFile, type TokenizerData, TokenType } from "../model-file.js"
 import type { OpenOptions } from "../options.js";
 import type { ByteSource } from "../source.js";
 import { endTokens } from "../special-tokens.js";
+import { suggestedSampling } from "../suggested-sampling.js";
 import { readHuggingFaceConfig } from "./config.js";
 import { readQuantisation } from "./quantisation.js";
 import { readHuggingFaceTensors } from "./tensors.js";
@@ -66,6 +67,7 @@ export async function openHuggingFace(
       config,
       tensors,
       tokenizer,
+      sampling: suggestedSampling("safetensors", (key) => generation?.get(key)),
       metadata,
       allTensors: weights.tensors,
       notes,
