@@ -1,42 +1,73 @@
 import type { AttentionStats, HeadStats } from "../kv/counters.js";
 
+/** Weighted sums over sessions; one of constant size, however many there were. */
+class Sums {
+  /** Σ length: what is counted once per key. */
+  keys = 0;
+  /** Σ length²: a key is multiplied by every later query. */
+  products = 0;
+  deltaSparsity = 0;
+  attentionSparsity = 0;
+  bytesRead = 0;
+  skippedMacs = 0;
+  heads: { deltaSparsity: number; skippedValues: number }[] = [];
+  largest: { length: number; stats: AttentionStats } | undefined;
+
+  add(length: number, stats: AttentionStats): void {
+    if (length === 0) return;
+    const [once, squared] = [length, length ** 2];
+    this.keys += once;
+    this.products += squared;
+    this.deltaSparsity += once * stats.deltaSparsity;
+    this.attentionSparsity += once * stats.attentionSparsity;
+    this.bytesRead += once * stats.bytesRead;
+    this.skippedMacs += squared * stats.skippedMacs;
+    stats.heads.forEach((head, i) => {
+      this.heads[i] ??= { deltaSparsity: 0, skippedValues: 0 };
+      const sum = this.heads[i];
+      sum.deltaSparsity += once * head.deltaSparsity;
+      sum.skippedValues += squared * head.skippedValues;
+    });
+    if (length > (this.largest?.length ?? 0)) this.largest = { length, stats };
+  }
+
+  copy(): Sums {
+    return Object.assign(new Sums(), this, { heads: this.heads.map((head) => ({ ...head })) });
+  }
+}
+
 /** Joins the attention statistics of several sessions: fractions by their weight, bytes of the largest session. */
 export class AttentionMeter {
-  readonly #seen: { length: number; stats: AttentionStats }[] = [];
+  #ended = new Sums();
 
-  /** Books a session that ends, or a snapshot of one that goes on. */
+  /** Books a session that ends. */
   add(length: number, stats: AttentionStats): void {
-    if (length > 0) this.#seen.push({ length, stats });
+    this.#ended.add(length, stats);
   }
 
   reset(): void {
-    this.#seen.length = 0;
+    this.#ended = new Sums();
   }
 
   /** What `none` says when nothing was computed; else the average, `snapshots` of open sessions included. */
   total(none: AttentionStats, snapshots: readonly { length: number; stats: AttentionStats }[]): AttentionStats {
-    const all = [...this.#seen, ...snapshots.filter(({ length }) => length > 0)];
-    if (all.length === 0) return none;
-    // A key is stored once per token, but multiplied by every later query: products grow with the square of the length.
-    const mean = (power: 1 | 2, pick: (stats: AttentionStats) => number) => {
-      const weights = all.map(({ length }) => length ** power);
-      const sum = all.reduce((total, { stats }, i) => total + pick(stats) * (weights[i] as number), 0);
-      return sum / weights.reduce((a, b) => a + b, 0);
-    };
-    const largest = all.reduce((best, one) => (one.length > best.length ? one : best)).stats;
-    const heads = largest.heads.map(
+    const sums = this.#ended.copy();
+    for (const { length, stats } of snapshots) sums.add(length, stats);
+    const { keys, products, largest } = sums;
+    if (!largest) return none;
+    const heads = largest.stats.heads.map(
       (head, i): HeadStats => ({
         ...head,
-        deltaSparsity: mean(1, (stats) => stats.heads[i]?.deltaSparsity ?? 0),
-        skippedValues: mean(2, (stats) => stats.heads[i]?.skippedValues ?? 0),
+        deltaSparsity: (sums.heads[i]?.deltaSparsity ?? 0) / keys,
+        skippedValues: (sums.heads[i]?.skippedValues ?? 0) / products,
       }),
     );
     return {
-      ...largest,
-      deltaSparsity: mean(1, (stats) => stats.deltaSparsity),
-      attentionSparsity: mean(1, (stats) => stats.attentionSparsity),
-      skippedMacs: mean(2, (stats) => stats.skippedMacs),
-      bytesRead: mean(1, (stats) => stats.bytesRead),
+      ...largest.stats,
+      deltaSparsity: sums.deltaSparsity / keys,
+      attentionSparsity: sums.attentionSparsity / keys,
+      bytesRead: sums.bytesRead / keys,
+      skippedMacs: sums.skippedMacs / products,
       heads,
     };
   }

@@ -34,6 +34,7 @@ export async function calibrateModel(
       kind: "f32",
       contextLength: size,
       attention: {},
+      threads: engine.threads,
       record: true,
       kernels: engine.kernels,
     });

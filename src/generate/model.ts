@@ -1,6 +1,7 @@
 import { createCache } from "../attention/create-cache.js";
 import type { AttentionOptions } from "../attention/options.js";
 import { SessionError } from "../errors.js";
+import { fingerprint } from "../formats/fingerprint.js";
 import type { ModelFile } from "../formats/model-file.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import type { Engine } from "../model/engine.js";
@@ -49,6 +50,7 @@ export class EngineModel implements Model, SessionHost {
   readonly open = new Set<EngineSession>();
   readonly #settings: ModelSettings;
   #disposed = false;
+  #id: Promise<string> | undefined;
 
   constructor(file: ModelFile, engine: Engine, tokenizer: ModelTokenizer, settings: ModelSettings) {
     this.file = file;
@@ -69,6 +71,11 @@ export class EngineModel implements Model, SessionHost {
     return this.#settings.contextLength;
   }
 
+  modelId(): Promise<string> {
+    this.#id ??= fingerprint(this.file);
+    return this.#id;
+  }
+
   newCache(): KeyValueCache {
     this.#live();
     const { kvCache, attention, contextLength } = this.#settings;
@@ -76,6 +83,7 @@ export class EngineModel implements Model, SessionHost {
       kind: kvCache,
       contextLength,
       attention,
+      threads: this.engine.threads,
       kernels: this.engine.kernels,
     });
   }
@@ -123,7 +131,7 @@ export class EngineModel implements Model, SessionHost {
   async restore(bytes: Uint8Array): Promise<Session> {
     const session = new EngineSession(this);
     try {
-      session.restore(bytes);
+      await session.restore(bytes);
       return session;
     } catch (error) {
       await session.dispose();

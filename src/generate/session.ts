@@ -8,6 +8,7 @@ import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types
 import type { AttentionMeter } from "./attention-meter.js";
 import type { GenerateOptions } from "./options.js";
 import type { Piece } from "./results.js";
+import { readSessionNote, sessionNote } from "./session-note.js";
 import type { SpeedMeter } from "./speed.js";
 
 /** What sessions of one model share. */
@@ -21,6 +22,8 @@ export interface SessionHost {
   /** Defaults of sampling that the model's file suggests. */
   readonly sampling: SuggestedSampling | undefined;
   newCache(): KeyValueCache;
+  /** Tells the weights apart from those of other models, see `fingerprint`. */
+  modelId(): Promise<string>;
   /** What `Session.generate` does. */
   generateIn(session: EngineSession, prompt: string | TokenIds, options: GenerateOptions): AsyncIterable<Piece>;
 }
@@ -137,28 +140,24 @@ export class EngineSession implements Session {
 
   async save(): Promise<Uint8Array> {
     this.#idle();
-    const cache = this.#live().save();
-    const bytes = new Uint8Array(4 + this.length * 4 + cache.length);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(0, this.length, true);
-    this.#ids.forEach((id, i) => {
-      view.setUint32(4 + i * 4, id, true);
-    });
-    bytes.set(cache, 4 + this.length * 4);
-    return bytes;
+    this.#busy = true;
+    try {
+      const model = await this.#host.modelId();
+      return this.#live().save(sessionNote(model, this.#ids));
+    } finally {
+      this.#busy = false;
+    }
   }
 
-  /** Replaces the content of this new session by what `save` wrote. */
-  restore(bytes: Uint8Array): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const length = bytes.byteLength < 4 ? Number.POSITIVE_INFINITY : view.getUint32(0, true);
-    if (4 + length * 4 > bytes.byteLength)
-      throw new SessionError("The saved session is damaged: it ends early", {}, "Save it again");
-    const ids = Array.from({ length }, (_, i) => view.getUint32(4 + i * 4, true));
-    const cache = this.#live();
-    cache.restore(bytes.subarray(4 + length * 4));
-    if (cache.length !== length || ids.some((id) => id >= this.#host.engine.config.vocab))
-      throw new SessionError("The saved session is damaged: its tokens do not fit its cache", {}, "Save it again");
+  /** Replaces the content of this new session by what `save` wrote. @throws SessionError with nothing changed */
+  async restore(bytes: Uint8Array): Promise<void> {
+    if (!(bytes instanceof Uint8Array))
+      throw new SessionError("A saved session is a Uint8Array", {}, "Give what `session.save()` returned");
+    const model = await this.#host.modelId();
+    let ids: number[] = [];
+    this.#live().restore(bytes, (note, length) => {
+      ids = readSessionNote(note, model, length, this.#host.engine.config.vocab);
+    });
     this.#ids = ids;
   }
 

@@ -41,10 +41,10 @@ export interface KeyValueCache {
    * @throws SessionError when the cache is not empty. @throws MemoryError; the cache is empty then
    */
   adopt(pages: readonly HeldPage[]): number;
-  /** The content as bytes that `restore` takes, on any machine. */
-  save(): Uint8Array<ArrayBuffer>;
-  /** Replaces the content. @throws SessionError when the bytes are damaged or come from another shape or kind of cache, nothing changed. @throws MemoryError; the cache is empty then. */
-  restore(bytes: Uint8Array): void;
+  /** The content as bytes that `restore` takes, on any machine; `note` is kept with it, under the same checksum. */
+  save(note?: Uint8Array): Uint8Array<ArrayBuffer>;
+  /** Replaces the content, unless `check` throws at the note or at the tokens there are. @throws SessionError when the bytes are damaged or come from another shape or kind of cache, nothing changed. @throws MemoryError; the cache is empty then. */
+  restore(bytes: Uint8Array, check?: (note: Uint8Array, length: number) => void): void;
   /** What was left out so far. */
   stats(): AttentionStats;
   /** Gives all memory back; the cache cannot be used any more. Doing it twice is harmless. */
@@ -65,11 +65,29 @@ export interface CacheParts {
   record: boolean;
 }
 
+/** How far a cache has come; changed by the functions of progress.ts alone. */
+export interface Progress {
+  /** Tokens. */
+  length: number;
+  /** Pages, from the first, whose references are packed. */
+  packed: number;
+  /** Pages, from the first, whose whole keys were dropped. */
+  dropped: number;
+  /** Spans, from the first, that were packed. */
+  packedSpans: number;
+  /** Spans of which only the runs are left. */
+  freed: number;
+}
+
 /** The inside of a cache, for the functions that pack, merge, save and count it. */
 export interface CacheContent {
   readonly parts: CacheParts;
   readonly descriptor: CacheDescriptor;
   readonly length: number;
+  readonly progress: Progress;
+  /** Pages that are held elsewhere too, by index. */
+  readonly held: (HeldPage | undefined)[];
+  onPage: KeyValueCache["onPage"];
   readonly keyBytes: number;
   readonly valueBytes: number;
   readonly keys: PageTable;

@@ -1,28 +1,32 @@
 import type { CalibratedHead } from "../calibration/calibration.js";
 import { SessionError } from "../errors.js";
 import type { CacheContent } from "./cache.js";
+import { checksum } from "./checksum.js";
 import { PAGE, SPAN } from "./layout.js";
 import { isMergedPage, spansMergedAt } from "./merge.js";
 import { isPackedPage } from "./pack-page.js";
 import type { PageTable } from "./pages.js";
 
 const MAGIC = 0x564b4c44; // "DLKV"
-const VERSION = 5;
+const VERSION = 6;
+// After magic and version come two words of checksum over all that follows, then the words of `header`, then the note.
+const CHECKED = 16;
 const WORDS = 15;
-const HEADER = WORDS * 4;
-const LENGTH = 10;
-const PACKED = 11;
-const DROPPED = 12;
-const FREED = 13;
-const FAR = 14;
+const HEADER = CHECKED + WORDS * 4;
+const LENGTH = 9;
+const PACKED = 10;
+const DROPPED = 11;
+const FREED = 12;
+const FAR = 13;
+const NOTE = 14;
 
 /** How far a session has come. */
 export interface Progress {
   /** Tokens. */
   length: number;
-  /** Blocks whose references are packed. */
+  /** Pages whose references are packed. */
   packed: number;
-  /** Blocks without whole keys. */
+  /** Pages without whole keys. */
   dropped: number;
   /** Spans of which only the runs are left. */
   freed: number;
@@ -31,12 +35,10 @@ export interface Progress {
 }
 
 /** What must be equal for the bytes of one cache to mean the same in another. */
-function header(cache: CacheContent, progress: Progress): number[] {
+function header(cache: CacheContent, progress: Progress, noteBytes: number): number[] {
   const { config, kind, policy } = cache.parts;
   const { layers, kvHeads, headDim } = config;
   return [
-    MAGIC,
-    VERSION,
     kind === "f32" ? 1 : 0,
     layers,
     kvHeads,
@@ -44,18 +46,18 @@ function header(cache: CacheContent, progress: Progress): number[] {
     policy.delta ? 1 + policy.grain : 0,
     policy.grid ? (policy.basis === "score" ? 2 : 1) : 0,
     fingerprint([policy.sink, ...policy.thresholds]),
+    fingerprint([policy.valueCutoff]),
     fingerprint((policy.grid ?? []).flatMap(policy.basis === "score" ? scoreDigits : rawDigits)),
     progress.length,
     progress.packed,
     progress.dropped,
     progress.freed,
     progress.far,
+    noteBytes,
   ];
 }
 
 const names = [
-  "it is no saved session",
-  "it is of another version",
   "kvCache differs",
   "the number of layers differs",
   "the number of KV heads differs",
@@ -63,6 +65,7 @@ const names = [
   "the kind or grain of attention differs",
   "the basis differs",
   "sink or thresholds differ",
+  "valueCutoff differs",
   "the calibration differs",
 ];
 
@@ -82,13 +85,13 @@ function fingerprint(numbers: readonly number[]): number {
 }
 
 /**
- * Header, the merged spans of which nothing else is left, each after its length, then for each further block its keys (if
+ * Header, the note, the merged spans of which nothing else is left, each after its length, then for each further block its keys (if
  * still whole), values and references; packed references after their length.
  */
-export function saveCache(cache: CacheContent): Uint8Array<ArrayBuffer> {
+export function saveCache(cache: CacheContent, note: Uint8Array): Uint8Array<ArrayBuffer> {
   const blocks = Math.ceil(cache.length / PAGE);
   const freed = cache.freedSpans;
-  const pieces: Uint8Array[] = [];
+  const pieces: Uint8Array[] = [note];
   for (let span = 0; span < freed; span++) {
     const piece = cache.merged?.view(span) ?? new Uint8Array(0);
     pieces.push(new Uint8Array(Uint32Array.of(piece.length).buffer), piece);
@@ -107,22 +110,32 @@ export function saveCache(cache: CacheContent): Uint8Array<ArrayBuffer> {
   const far = cache.far && cache.length > 0 ? cache.parts.policy.windowStart(cache.length - 1) : 0;
   const bytes = new Uint8Array(HEADER + pieces.reduce((sum, piece) => sum + piece.length, 0));
   const view = new DataView(bytes.buffer);
-  header(cache, { length: cache.length, packed, dropped, freed, far }).forEach((word, i) => {
-    view.setUint32(i * 4, word, true);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, VERSION, true);
+  header(cache, { length: cache.length, packed, dropped, freed, far }, note.length).forEach((word, i) => {
+    view.setUint32(CHECKED + i * 4, word, true);
   });
   let at = HEADER;
   for (const piece of pieces) {
     bytes.set(piece, at);
     at += piece.length;
   }
+  checksum(bytes.subarray(CHECKED)).forEach((word, i) => {
+    view.setUint32(8 + i * 4, word, true);
+  });
   return bytes;
 }
 
 /**
- * Checks everything, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the blocks.
+ * Checks everything, the note by `check`, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the blocks.
  * @throws SessionError before anything has changed
  */
-export function restoreCache(cache: CacheContent, saved: Uint8Array, reset: (saved: Progress) => void): void {
+export function restoreCache(
+  cache: CacheContent,
+  saved: Uint8Array,
+  check: (note: Uint8Array, length: number) => void,
+  reset: (saved: Progress) => void,
+): void {
   // Not a Buffer of Node's, whose slices are no copies.
   const bytes = new Uint8Array(saved.buffer, saved.byteOffset, saved.byteLength);
   const foreign = (what: string) =>
@@ -133,10 +146,14 @@ export function restoreCache(cache: CacheContent, saved: Uint8Array, reset: (sav
     );
   if (bytes.length < HEADER) throw foreign("it is cut off");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  header(cache, { length: 0, packed: 0, dropped: 0, freed: 0, far: 0 }).forEach((word, i) => {
-    if (i < LENGTH && view.getUint32(i * 4, true) !== word) throw foreign(names[i] as string);
+  if (view.getUint32(0, true) !== MAGIC) throw foreign("it is no saved session");
+  if (view.getUint32(4, true) !== VERSION) throw foreign("it is of another version");
+  if (checksum(bytes.subarray(CHECKED)).some((word, i) => view.getUint32(8 + i * 4, true) !== word))
+    throw foreign("it is damaged");
+  header(cache, { length: 0, packed: 0, dropped: 0, freed: 0, far: 0 }, 0).forEach((word, i) => {
+    if (i < LENGTH && view.getUint32(CHECKED + i * 4, true) !== word) throw foreign(names[i] as string);
   });
-  const word = (index: number) => view.getUint32(index * 4, true);
+  const word = (index: number) => view.getUint32(CHECKED + index * 4, true);
   const [length, packed, dropped, freed, far] = [word(LENGTH), word(PACKED), word(DROPPED), word(FREED), word(FAR)];
   const { contextLength, config, policy, pool } = cache.parts;
   if (length > contextLength) throw foreign(`it has ${length} tokens, the context length is ${contextLength}`);
@@ -163,6 +180,7 @@ export function restoreCache(cache: CacheContent, saved: Uint8Array, reset: (sav
     at += count;
     return bytes.subarray(at - count, at);
   };
+  check(take(word(NOTE)).slice(), length);
   const takeSized = () => take(new DataView(take(4).slice().buffer).getUint32(0, true));
   const merged = Array.from({ length: freed }, () => {
     // A copy, so that its numbers are aligned.

@@ -80,6 +80,19 @@ test("damaged saved sessions are refused by name", async () => {
     () => assert.unreachable(),
     (error) => assert.instance(error, SessionError),
   );
+  await using otherWeights = await loadModel("random:smollm2", { threads: 1, contextLength: 64 });
+  const foreign = await otherWeights.createSession().save();
+  for (let at = 0; at < saved.length; at += Math.ceil(saved.length / 40)) {
+    const damaged = saved.map((byte, i) => (i === at ? byte ^ 4 : byte));
+    await model.restore(damaged).then(
+      () => assert.unreachable(`byte ${at}`),
+      (error) => assert.instance(error, SessionError),
+    );
+  }
+  await model.restore(foreign).then(
+    () => assert.unreachable(),
+    (error) => assert.instance(error, SessionError),
+  );
   assert.is((await model.restore(saved)).length, 20);
 });
 
