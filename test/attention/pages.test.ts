@@ -43,7 +43,7 @@ test("a cache that begins with the pages of another goes on with the bits it has
       kinds,
       fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 300 }), fc.constant(400)), {
         minLength: 1,
-        maxLength: 5,
+        maxLength: 3,
       }),
       fc.integer({ min: 0, max: 14 }),
       fc.constantFrom(16, 64, 200),
