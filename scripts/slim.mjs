@@ -19,6 +19,7 @@ const shared = new Set();
 const { outputFiles } = await build({
   entryPoints: {
     story: join(dist, "story.js"),
+    "server/index": join(dist, "server/index.js"),
     "browser/worker": join(dist, "model/worker.js"),
     "cli/main": join(dist, "cli/main.js"),
   },
@@ -37,7 +38,7 @@ const { outputFiles } = await build({
       setup({ onResolve }) {
         onResolve({ filter: /^\./ }, ({ path, resolveDir }) => {
           const module = relative(dist, join(resolveDir, path)).replaceAll("\\", "/");
-          if (/^(cli|eval)\//.test(module)) return undefined;
+          if (/^(cli|eval|server)\//.test(module)) return undefined;
           shared.add(`../${module}`);
           return { path: "deltallm/engine", external: true };
         });

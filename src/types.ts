@@ -200,6 +200,8 @@ export interface Chat {
 /** A model ready to compute. */
 export interface Model {
   readonly config: ModelConfig;
+  /** Most tokens of one session. */
+  readonly contextLength: number;
   readonly tokenizer: Tokenizer;
   /** The file it came from: metadata and notes. */
   readonly file: ModelFile;

@@ -10,6 +10,8 @@ export interface Host {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Calls the listener at Ctrl-C; one more Ctrl-C ends the process. Returns a function that takes it back. */
   onInterrupt(listener: () => void): () => unknown;
+  /** Calls the listener at SIGTERM. Returns a function that takes it back. */
+  onTerminate(listener: () => void): () => unknown;
   /** Resident memory of the process, in bytes, where it can be known. */
   residentBytes(): number | undefined;
   readonly loadModel: LoadModel;
@@ -28,6 +30,10 @@ export function processHost(process: NodeJS.Process): Host {
     stderr: process.stderr,
     env: process.env,
     onInterrupt: interrupts(process),
+    onTerminate(listener) {
+      process.on("SIGTERM", listener);
+      return () => process.off("SIGTERM", listener);
+    },
     residentBytes: () => process.memoryUsage?.().rss,
     loadModel: async (source, options) => (await import("../load.js")).loadModel(source, options),
     openModel: async (source, signal) => (await import("../load.js")).openModelSource(source, signal),

@@ -4,6 +4,7 @@ import type { BenchFlags } from "./commands/bench.js";
 import type { CalibrateFlags } from "./commands/calibrate.js";
 import type { InspectFlags } from "./commands/inspect.js";
 import type { ScoreFlags } from "./commands/score.js";
+import type { ServeFlags } from "./commands/serve.js";
 import type { TokenizeFlags } from "./commands/tokenize.js";
 import type { VerifyFlags } from "./commands/verify.js";
 import { addEvalOptions, addReportOptions, type EvalFlags, type ReportFlags } from "./eval-options.js";
@@ -58,6 +59,52 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     );
   addRunOptions(addSamplingOptions(addModelSource(chat)));
   examples(chat, 'deltallm chat -m model.gguf --system "Answer in one sentence."');
+
+  const serve = program
+    .command("serve")
+    .description("an OpenAI-compatible server and a chat page")
+    .addOption(
+      new Option(
+        "-m, --model <source>",
+        "as for chat, or NAME=SOURCE; several may be given, the first is the default",
+      ).argParser((source: string, earlier: string[] | undefined) => [...(earlier ?? []), source]),
+    )
+    .option("--json", "address and models as one JSON object on stdout")
+    .option("--verbose", "stack traces of errors")
+    .option("--system <text>", "what the model is told first where a conversation does not say")
+    .optionsGroup("Where to listen:")
+    .option("--host <address>", "address to listen on; others than this machine's own need keys", "127.0.0.1")
+    .addOption(new Option("--port <n>", "0 takes a free one").argParser(whole(0)).default(8080))
+    .option("--api-key-file <file>", "API keys, one per line")
+    .option("--no-auth", "no API key although other machines can reach the server")
+    .option("--cors <origin>", "pages of this origin may call the server; *: all; several may be given", collect)
+    .option("--allowed-host <name>", "name the server is called by, besides localhost; several may be given", collect)
+    .option("--no-page", "no chat page")
+    .optionsGroup("How much at once:")
+    .addOption(new Option("--parallel <n>", "answers computed at once").argParser(whole(1)).default(16))
+    .addOption(new Option("--queue <n>", "requests that may wait; one more is refused").argParser(whole(0)).default(64))
+    .addOption(new Option("--per-key <n>", "requests of one API key at once (default: no limit)").argParser(whole(1)))
+    .addOption(new Option("--timeout <s>", "seconds a request may take").argParser(whole(1)).default(600))
+    .addOption(new Option("--max-loaded <n>", "models in memory at once").argParser(whole(1)).default(1))
+    .addOption(
+      new Option(
+        "--unload-after <s>",
+        "seconds without a request until a model is unloaded (default: never)",
+      ).argParser(whole(1)),
+    )
+    .addOption(
+      new Option("--log <form>", "a line per request on stderr").choices(["text", "json", "none"]).default("text"),
+    )
+    .option("--log-prompts", "prompts and answers too, with --log json")
+    .action(async (flags: ServeFlags) =>
+      (await import("./commands/serve.js")).serveModels(terminal, { ...flags, model: flags.model ?? ["embedded"] }),
+    );
+  addRunOptions(addSamplingOptions(serve));
+  examples(
+    serve,
+    "deltallm serve -m model.gguf",
+    "deltallm serve -m small=a.gguf -m large=b.gguf --max-loaded 2 --host 0.0.0.0 --api-key-file keys.txt",
+  );
 
   const tokenize = program
     .command("tokenize")
@@ -168,6 +215,10 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
   addRunOptions(addModelSource(bench));
   examples(bench, "deltallm bench --shape bitnet-2b -p 128 -n 32 --threads 1 --json");
   return program;
+}
+
+function collect(value: string, earlier: string[] = []): string[] {
+  return [...earlier, value];
 }
 
 function examples(command: Command, ...lines: string[]): void {

@@ -11,6 +11,7 @@ import { lendBytes, type SourceData, sourceFromData } from "./remote-source.js";
 /** What a page is told about a model. Tensors name their source by its place in `sources`. */
 export interface ModelDescription {
   config: Model["config"];
+  contextLength: number;
   file: Omit<ModelFile, "tokenizer" | "close" | "allTensors" | "tensors">;
   /** The tokenizer without its long lists, which follow in parts. */
   tokenizer: TokenizerData;
@@ -87,6 +88,7 @@ function describe(endpoint: Endpoint, model: Model): ModelDescription {
   };
   return {
     config: model.config,
+    contextLength: model.contextLength,
     file: {
       ...file,
       metadata: new Map(

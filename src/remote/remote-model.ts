@@ -90,6 +90,7 @@ function exposeThreads(endpoint: Endpoint, { startThread }: HostThread): void {
 /** A model whose engine runs in another thread. */
 class RemoteModel implements Model {
   readonly config: Model["config"];
+  readonly contextLength: number;
   readonly file: ModelFile;
   readonly tokenizer: PageTokenizer;
   readonly #host: HostThread;
@@ -109,6 +110,7 @@ class RemoteModel implements Model {
     this.#endpoint = endpoint;
     this.#stats = note.stats;
     this.config = description.config;
+    this.contextLength = description.contextLength;
     const sources = description.sources.map((source) => borrowBytes(endpoint, source));
     const withSource = (tensor: TensorInfo): TensorInfo => ({
       ...tensor,

@@ -133,6 +133,7 @@ export async function runFake(args: string[], options: FakeOptions = {}): Promis
         interrupt = undefined;
       };
     },
+    onTerminate: () => () => undefined,
     residentBytes: () => 1e6,
     async loadModel(source, load) {
       asked.source = source;

@@ -1,0 +1,101 @@
+import { samplingDefaults } from "../../generate/options.js";
+import type { Model } from "../../types.js";
+import { json } from "../body.js";
+import { ApiError } from "../errors.js";
+import type { Endpoint, Server } from "../work.js";
+
+/** `GET /health` */
+export const health: Endpoint = async ({ server }) =>
+  server.admission.closed ? json({ status: "shutting down" }, 503, { "Retry-After": "5" }) : json({ status: "ok" });
+
+/** `GET /v1/models` */
+export const models: Endpoint = async ({ server }) =>
+  json({ object: "list", data: server.registry.names.map((name) => describe(server, name)) });
+
+/** `GET /v1/models/{name}` */
+export const model: Endpoint = async ({ server, url }) => {
+  const name = decodeURIComponent(url.pathname.replace(/^\/(v1\/)?models\//, ""));
+  if (!server.registry.names.includes(name))
+    throw new ApiError(404, `There is no model ${JSON.stringify(name)} here`, {
+      param: "model",
+      code: "model_not_found",
+    });
+  return json(describe(server, name));
+};
+
+/** `GET /props`: what llama-server tells of itself. */
+export const props: Endpoint = async ({ server, url, signal }) => {
+  const used = await server.registry.use(url.searchParams.get("model") ?? undefined, signal);
+  try {
+    const { model: loaded, name, fingerprint } = used;
+    const { chatTemplate } = loaded.file.tokenizer;
+    return json({
+      default_generation_settings: {
+        n_ctx: loaded.contextLength,
+        params: {
+          temperature: samplingDefaults.temperature,
+          top_k: samplingDefaults.topK,
+          top_p: samplingDefaults.topP,
+          min_p: samplingDefaults.minP,
+          repeat_penalty: samplingDefaults.repetitionPenalty,
+          repeat_last_n: samplingDefaults.repetitionWindow,
+        },
+      },
+      total_slots: server.admission.parallel,
+      model_alias: name,
+      model_path: loaded.file.name,
+      system_fingerprint: fingerprint,
+      chat_template: chatTemplate ?? null,
+      kernel: loaded.stats().kernel,
+      threads: loaded.stats().threads,
+      is_sleeping: false,
+    });
+  } finally {
+    used.release();
+  }
+};
+
+/** `GET /slots`: the answers being computed. */
+export const slots: Endpoint = async ({ server }) =>
+  json(
+    [...server.running].map(({ id, model: name, started, generation }) => ({
+      id,
+      model: name,
+      is_processing: true,
+      started: new Date(started).toISOString(),
+      n_decoded: generation?.usage.completionTokens ?? 0,
+    })),
+  );
+
+/** `GET /metrics` */
+export const metrics: Endpoint = async ({ server }) => {
+  const loaded = server.registry.allLoaded.map((entry) => entry.model.stats());
+  const sum = (pick: (stats: ReturnType<Model["stats"]>) => number) =>
+    loaded.reduce((total, each) => total + pick(each), 0);
+  const text = server.metrics.text({
+    requests_processing: server.admission.running,
+    requests_deferred: server.admission.waiting,
+    models_loaded: loaded.length,
+    memory_bytes: sum(({ memoryBytes }) => memoryBytes),
+    kv_cache_bytes: sum(({ kvBytes }) => kvBytes),
+  });
+  return new Response(text, { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } });
+};
+
+function describe(server: Server, name: string): object {
+  const loaded = server.registry.loaded(name);
+  const entry = { id: name, object: "model", created: Math.floor(server.started / 1000), owned_by: "deltallm" };
+  if (!loaded) return { ...entry, loaded: false };
+  const { config, file } = loaded;
+  return {
+    ...entry,
+    loaded: true,
+    meta: {
+      n_vocab: config.vocab,
+      n_ctx_train: config.contextLength,
+      n_embd: config.hidden,
+      n_params: file.allTensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
+      size: file.allTensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    },
+  };
+}

@@ -1,0 +1,243 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { events, post, sharedModel, storyHandler } from "./helpers.js";
+
+const user = [{ role: "user", content: "Hi" }];
+
+test("errors have OpenAI's shape and name the parameter", async () => {
+  const handle = await storyHandler();
+  const cases: [path: string, body: unknown, status: number, param: string | null, code: string | null][] = [
+    ["/v1/chat/completions", {}, 400, "messages", "missing_required_parameter"],
+    ["/v1/chat/completions", { messages: [] }, 400, "messages", "empty_array"],
+    ["/v1/chat/completions", { messages: "hi" }, 400, "messages", "invalid_value"],
+    ["/v1/chat/completions", { messages: [{ role: "robot", content: "" }] }, 400, "messages[0].role", "invalid_value"],
+    [
+      "/v1/chat/completions",
+      { messages: [{ role: "user" }] },
+      400,
+      "messages[0].content",
+      "missing_required_parameter",
+    ],
+    [
+      "/v1/chat/completions",
+      { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "x" } }] }] },
+      400,
+      "messages[0].content[0]",
+      "unsupported_value",
+    ],
+    ["/v1/chat/completions", { messages: user, temperature: "hot" }, 400, "temperature", "invalid_value"],
+    ["/v1/chat/completions", { messages: user, temperature: -1 }, 400, "temperature", "invalid_value"],
+    ["/v1/chat/completions", { messages: user, max_tokens: 1.5 }, 400, "max_tokens", "invalid_value"],
+    ["/v1/chat/completions", { messages: user, n: 0 }, 400, "n", "invalid_value"],
+    ["/v1/chat/completions", { messages: user, n: 100 }, 400, "n", "invalid_value"],
+    ["/v1/chat/completions", { messages: user, stop: [1] }, 400, "stop[0]", "invalid_value"],
+    ["/v1/chat/completions", { messages: user, frobnicate: 1 }, 400, "frobnicate", "unknown_parameter"],
+    ["/v1/chat/completions", { messages: user, constructor: 1 }, 400, "constructor", "unknown_parameter"],
+    ["/v1/chat/completions", { messages: user, top_logprobs: 3 }, 400, "top_logprobs", "invalid_value"],
+    ["/v1/chat/completions", { messages: user, tool_choice: "required" }, 400, "tool_choice", "invalid_value"],
+    [
+      "/v1/chat/completions",
+      { messages: user, response_format: { type: "xml" } },
+      400,
+      "response_format.type",
+      "invalid_value",
+    ],
+    [
+      "/v1/chat/completions",
+      { messages: user, stream_options: { x: 1 } },
+      400,
+      "stream_options.x",
+      "unknown_parameter",
+    ],
+    ["/v1/chat/completions", { messages: user, model: "other" }, 404, "model", "model_not_found"],
+    ["/v1/chat/completions", "{", 400, null, "invalid_json"],
+    ["/v1/chat/completions", "[1]", 400, null, "invalid_json"],
+    ["/v1/chat/completions", "[".repeat(100_000), 400, null, "invalid_json"],
+    ["/v1/completions", {}, 400, "prompt", "missing_required_parameter"],
+    ["/v1/completions", { prompt: [1, "a"] }, 400, "prompt[0]", "invalid_value"],
+    ["/v1/completions", { prompt: "a", best_of: 3 }, 400, "best_of", "unsupported_value"],
+    ["/v1/responses", {}, 400, "input", "missing_required_parameter"],
+    ["/v1/responses", { input: "a", previous_response_id: "x" }, 400, "previous_response_id", "unsupported_parameter"],
+    ["/tokenize", {}, 400, "content", "missing_required_parameter"],
+    ["/detokenize", { tokens: [1e9] }, 400, "tokens[0]", "invalid_value"],
+    ["/v1/nothing", {}, 404, null, "not_found"],
+  ];
+  for (const [path, body, status, param, code] of cases) {
+    const response = await handle(post(path, body));
+    const what = `${path} ${JSON.stringify(body).slice(0, 100)}`;
+    assert.is(response.status, status, what);
+    const { error } = await response.json();
+    assert.type(error.message, "string", what);
+    assert.type(error.type, "string", what);
+    assert.is(error.param, param, what);
+    assert.is(error.code, code, what);
+  }
+});
+
+test("parameters that cannot change the answer, and null, are accepted", async () => {
+  const handle = await storyHandler();
+  const response = await handle(
+    post("/v1/chat/completions", {
+      messages: user,
+      max_tokens: 2,
+      user: "me",
+      metadata: { a: "b" },
+      store: true,
+      temperature: null,
+      tools: null,
+      cache_prompt: true,
+    }),
+  );
+  assert.is(response.status, 200);
+});
+
+test("a conversation longer than the context is refused by name", async () => {
+  const handle = await storyHandler();
+  const response = await handle(
+    post("/v1/chat/completions", { messages: [{ role: "user", content: "word ".repeat(5000) }] }),
+  );
+  assert.is(response.status, 400);
+  assert.is((await response.json()).error.code, "context_length_exceeded");
+});
+
+test("completions take texts, ids and lists of them, and echo", async () => {
+  const handle = await storyHandler();
+  const model = await sharedModel();
+  const complete = async (body: object) =>
+    (await (await handle(post("/v1/completions", { seed: 1, max_tokens: 6, ...body }))).json()).choices.map(
+      ({ text }: { text: string }) => text,
+    );
+  const [text] = await complete({ prompt: "Once upon a time" });
+  assert.equal(await complete({ prompt: [...model.tokenizer.encode("Once upon a time", { addBos: true })] }), [text]);
+  assert.equal(await complete({ prompt: "Once upon a time", echo: true }), [`Once upon a time${text}`]);
+  const [other] = await complete({ prompt: "One day" });
+  assert.equal(await complete({ prompt: ["Once upon a time", "One day"] }), [text, other]);
+  const stream = await (
+    await handle(post("/v1/completions", { prompt: "Once upon a time", seed: 1, max_tokens: 6, stream: true }))
+  ).text();
+  assert.is(
+    events(stream)
+      .map(({ data }) => data.choices?.[0]?.text ?? "")
+      .join(""),
+    text,
+  );
+});
+
+test("responses: whole and streamed alike, events numbered in order", async () => {
+  const handle = await storyHandler();
+  const body = { input: "Tell me a story", instructions: "Be kind", seed: 2, max_output_tokens: 8 };
+  const whole = await (await handle(post("/v1/responses", body))).json();
+  assert.is(whole.object, "response");
+  assert.is(whole.status, "incomplete");
+  assert.is(whole.usage.output_tokens, 8);
+  const all = events(await (await handle(post("/v1/responses", { ...body, stream: true }))).text());
+  assert.equal(
+    all.map(({ data }) => data.sequence_number),
+    all.map((_, i) => i),
+  );
+  assert.ok(all.every(({ event, data }) => event === data.type));
+  assert.is(all[0]?.event, "response.created");
+  assert.is(all.at(-1)?.event, "response.incomplete");
+  assert.is(
+    all.map(({ data }) => (data.type === "response.output_text.delta" ? data.delta : "")).join(""),
+    whole.output[0].content[0].text,
+  );
+});
+
+test("tokenize and detokenize are each other's way back", async () => {
+  const handle = await storyHandler();
+  const { tokens } = await (await handle(post("/tokenize", { content: "Once upon a time" }))).json();
+  assert.ok(tokens.length > 1);
+  const { content } = await (await handle(post("/detokenize", { tokens }))).json();
+  assert.is(content.trim(), "Once upon a time");
+});
+
+test("models, health, props, slots and metrics", async () => {
+  const handle = await storyHandler();
+  const get = (path: string) => handle(new Request(`http://localhost${path}`));
+  assert.equal(await (await get("/health")).json(), { status: "ok" });
+  const { data } = await (await get("/v1/models")).json();
+  assert.is(data[0].id, "story");
+  assert.is((await (await get("/v1/models/story")).json()).id, "story");
+  assert.is((await get("/v1/models/other")).status, 404);
+  assert.is(
+    (await (await get("/props")).json()).default_generation_settings.n_ctx,
+    (await sharedModel()).contextLength,
+  );
+  assert.equal(await (await get("/slots")).json(), []);
+  await (await handle(post("/v1/completions", { prompt: "a", max_tokens: 3 }))).json();
+  const metrics = await (await get("/metrics")).text();
+  assert.match(metrics, /^deltallm_tokens_predicted_total 3$/m);
+  assert.match(metrics, /prompt_tokens_total \d+/);
+  assert.match(metrics, /requests_processing 0/);
+  assert.is((await get("/v1/chat/completions")).status, 405);
+});
+
+test("too much waiting is refused with 429, too long a body with 413", async () => {
+  const handle = await storyHandler({ parallel: 1, queue: 1, maxBodyBytes: 1000 });
+  const long = { prompt: "a", max_tokens: 60, seed: 1 };
+  const all = await Promise.all([1, 2, 3].map(() => handle(post("/v1/completions", long))));
+  assert.equal(all.map(({ status }) => status).sort(), [200, 200, 429]);
+  assert.ok(all.some((response) => response.headers.get("retry-after")));
+  assert.is((await handle(post("/v1/completions", { prompt: "a".repeat(2000) }))).status, 413);
+});
+
+test("keys, host names and origins are checked", async () => {
+  const open = await storyHandler();
+  const at = (host: string, headers: Record<string, string> = {}) =>
+    new Request(`http://${host}/v1/models`, { headers: { host, ...headers } });
+  assert.is((await open(at("evil.example"))).status, 403);
+  assert.is((await open(at("127.0.0.1:8080"))).status, 200);
+  assert.is((await open(at("localhost", { origin: "http://evil.example" }))).status, 403);
+  assert.is((await open(at("localhost", { origin: "http://localhost" }))).status, 200);
+  const named = await storyHandler({ allowedHosts: ["nas.local"], allowedOrigins: ["https://page.example"] });
+  assert.is((await named(at("nas.local"))).status, 200);
+  const cross = await named(at("localhost", { origin: "https://page.example" }));
+  assert.is(cross.headers.get("access-control-allow-origin"), "https://page.example");
+  const closed = await storyHandler({ apiKeys: ["secret", "other"] });
+  assert.is((await closed(at("anything.example"))).status, 401);
+  assert.is((await closed(at("localhost", { authorization: "Bearer wrong!" }))).status, 401);
+  assert.is((await closed(at("localhost", { authorization: "Bearer secre" }))).status, 401);
+  assert.is((await closed(at("localhost", { authorization: "Bearer other" }))).status, 200);
+  assert.is((await closed(new Request("http://localhost/health"))).status, 200);
+});
+
+test("a request that takes too long ends with 504", async () => {
+  const handle = await storyHandler({ timeout: 0.05 });
+  const response = await handle(post("/v1/completions", { prompt: "Once", max_tokens: 900, temperature: 0 }));
+  assert.is(response.status, 504);
+});
+
+test("closing lets those inside finish and refuses the rest", async () => {
+  const handle = await storyHandler();
+  const inside = handle(post("/v1/completions", { prompt: "Once", max_tokens: 30, seed: 1 }));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const closing = handle.close();
+  assert.is((await handle(post("/v1/completions", { prompt: "Once" }))).status, 503);
+  assert.is((await handle(new Request("http://localhost/health"))).status, 503);
+  assert.is((await inside).status, 200);
+  await closing;
+});
+
+test("a model is loaded when asked for and unloaded for another", async () => {
+  const { createHandler } = await import("#src/server/index.js");
+  const handle = createHandler({
+    models: { first: { source: "embedded" }, second: { source: "embedded", options: { kvCache: "f32" } } },
+  });
+  const loaded = async () => {
+    const { data } = await (await handle(new Request("http://localhost/v1/models"))).json();
+    return data.filter((each: { loaded: boolean }) => each.loaded).map(({ id }: { id: string }) => id);
+  };
+  assert.equal(await loaded(), []);
+  const fingerprints = [];
+  for (const model of ["second", "first"]) {
+    const answer = await (await handle(post("/v1/completions", { model, prompt: "a", max_tokens: 1 }))).json();
+    fingerprints.push(answer.system_fingerprint);
+    assert.equal(await loaded(), [model]);
+  }
+  assert.is.not(fingerprints[0], fingerprints[1]);
+  await handle.close();
+});
+
+test.after(async () => (await sharedModel()).dispose());
+test.run();
