@@ -1,4 +1,4 @@
-// Writes src/tokenizer/unicode-classes.ts: which characters tiktoken takes for letters, marks, numbers, punctuation and
+// Writes src/tokenizer/unicode-classes.ts: which characters tiktoken takes for letters (and of which case), marks, numbers, punctuation and
 // symbols. Found by asking it, so that the TypeScript path cuts texts alike whatever Unicode version an engine has.
 // To be run again by hand when the version of tiktoken changes.
 import { writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ const { version } = require(require.resolve("tiktoken/load").replace("load.cjs",
 const bytes = `! 0 ${Array.from({ length: 256 }, (_, byte) => Buffer.of(byte).toString("base64")).join(" ")}`;
 
 const lines = [];
-for (const name of ["L", "M", "N", "P", "S"]) {
+for (const name of ["L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "N", "P", "S"]) {
   // What the pattern does not match is dropped: what is left are the members.
   const encoder = new Tiktoken(bytes, {}, `\\p{${name}}`);
   const ranges = [];

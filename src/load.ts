@@ -1,11 +1,12 @@
 import type { AttentionOptions } from "./attention/options.js";
 import { embeddedCalibration, openEmbedded } from "./embedded.js";
-import { OptionError } from "./errors.js";
+import { OptionError, UnsupportedError } from "./errors.js";
 import { fingerprint } from "./formats/fingerprint.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
 import { EngineModel } from "./generate/model.js";
 import { provideKernels } from "./kernels/instantiate.js";
+import type { ModelConfig } from "./model/config.js";
 import { Engine } from "./model/engine.js";
 import { Profile } from "./model/profile.js";
 import { threadsAreRisky } from "./model/start-browser-worker.js";
@@ -42,7 +43,9 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   try {
     onProgress?.({ phase: "open", fraction: 1, bytes: 0 });
     const longest = file.config.contextLength;
-    const contextLength = options.contextLength ?? Math.min(longest, DEFAULT_CONTEXT);
+    const contextLength = options.contextLength ?? defaultContext(file.config);
+    if (file.config.window && contextLength > file.config.window.size)
+      throw new UnsupportedError("Sliding windows are not supported", { file: file.name, key: "window" });
     if (contextLength > longest)
       file.notes.push(`context of ${contextLength} tokens asked for, the model was made for ${longest}`);
     // Made while the weights are read; a failure there must not leave this one unheard.
@@ -73,6 +76,11 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     await file.close();
     throw error;
   }
+}
+
+/** With LongRoPE, sessions no longer than the original training keep the factors that are best for short texts. */
+function defaultContext({ contextLength, longRope }: ModelConfig): number {
+  return Math.min(contextLength, DEFAULT_CONTEXT, longRope?.originalContextLength ?? contextLength);
 }
 
 /** The 280,000 merges of a Llama-3 vocabulary say what its ids say already, and take some 10 MB. */

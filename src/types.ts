@@ -44,7 +44,11 @@ export interface LoadOptions {
   threads?: number | undefined;
   /** Build of the kernels. Default: the fastest that passes its start-up test. Both give the same bits. */
   kernel?: "simd" | "relaxed" | undefined;
-  /** Most tokens of one session. Default: the smaller of the model's own context length and 8192. */
+  /**
+   * Most tokens of one session. Default: the smaller of the model's own context length and 8192; of models with LongRoPE
+   * (Phi-3, Phi-4-mini) at most the length of their original training. A longer context takes their long factors, for
+   * every position of every session.
+   */
   contextLength?: number | undefined;
   /** How keys and values are kept. Default `int8`. */
   kvCache?: "int8" | "f32" | undefined;

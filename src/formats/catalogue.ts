@@ -34,21 +34,21 @@ export class Catalogue {
     return this.check(tensor, shape);
   }
 
-  takeOptional(name: string, shape: number[]): TensorInfo | undefined {
-    const tensor = this.byName.get(name);
-    return tensor && this.check(tensor, shape);
-  }
-
   /** A vector of plain numbers, such as norm weights. */
   takeVector(name: string, length: number): TensorInfo {
     const tensor = this.take(name, [length]);
+    this.checkVector(tensor);
+    return tensor;
+  }
+
+  /** @throws UnsupportedError for a vector of other than plain numbers */
+  checkVector(tensor: TensorInfo): void {
     if (!isPlain(tensor.type)) {
       throw new UnsupportedError(
-        `A vector in ${tensor.type} is not run; F32, F16 or BF16 expected`,
+        `A vector in ${tensor.type} is not supported; F32, F16 or BF16 expected`,
         this.place(tensor),
       );
     }
-    return tensor;
   }
 
   /**
@@ -57,8 +57,8 @@ export class Catalogue {
    */
   leftOver(): TensorInfo[] {
     const rest = this.tensors.filter((tensor) => !this.taken.has(tensor.name));
-    const bias = rest.find((tensor) => tensor.name.endsWith(".bias"));
-    if (bias) throw new UnsupportedError("Models with biases are not run", this.place(bias));
+    const bias = rest.find(({ name }) => /^(blk|model\.layers|layers)\.\d+\..*\.bias$/.test(name));
+    if (bias) throw new UnsupportedError("The architecture has no place for this bias", this.place(bias));
     return rest;
   }
 

@@ -1,5 +1,5 @@
 import { FormatError } from "../errors.js";
-import type { ModelConfig } from "../model/config.js";
+import { type ModelConfig, ropeDimOf } from "../model/config.js";
 
 /** Largest position: positions are counted in 32-bit integers. */
 const MAX_CONTEXT_LENGTH = 2 ** 31 - 1;
@@ -38,5 +38,37 @@ export function checkConfig(config: ModelConfig, file: string): ModelConfig {
       fail("ropeScaling", `The RoPE scaling is ${JSON.stringify(ropeScaling)}`);
     }
   }
+  checkSwitches(config, fail);
   return config;
+}
+
+function checkSwitches(config: ModelConfig, fail: (key: string, what: string) => never): void {
+  const dim = ropeDimOf(config);
+  if (!Number.isInteger(dim) || dim < 2 || dim > config.headDim || dim % 2 !== 0)
+    fail("ropeDim", `${dim} of ${config.headDim} elements of a head are to be turned in pairs`);
+  const scales = [
+    "ropeDivisor",
+    "embeddingScale",
+    "attentionScale",
+    "residualScale",
+    "logitDivisor",
+    "logitSoftcap",
+  ] as const;
+  for (const key of scales) {
+    const value = config[key];
+    if (value !== undefined && !(value > 0 && value < 1e9)) fail(key, `The configuration has ${key} = ${value}`);
+  }
+  const { window, longRope } = config;
+  if (window) {
+    const { size, ropeTheta = 1 } = window;
+    if (!Number.isInteger(size) || size < 1 || size > MAX_CONTEXT_LENGTH)
+      fail("window", `The sliding window has ${size} keys`);
+    if (!(ropeTheta >= 1 && Number.isFinite(ropeTheta))) fail("window", `The RoPE base of the window is ${ropeTheta}`);
+  }
+  if (longRope) {
+    const { shortFactors, longFactors, originalContextLength: original, magnitude } = longRope;
+    const good = [...shortFactors, ...longFactors].every((factor) => factor > 0 && Number.isFinite(factor));
+    if (!good || !(original >= 1) || !(magnitude > 0 && Number.isFinite(magnitude)))
+      fail("longRope", "The factors of LongRoPE are not positive numbers");
+  }
 }

@@ -1,3 +1,4 @@
+import type { MatrixRole, ModelRole, VectorRole } from "../model/architectures/roles.js";
 import type { ModelConfig } from "../model/config.js";
 import type { ByteSource } from "./source.js";
 import type { Strings } from "./string-list.js";
@@ -44,7 +45,7 @@ export interface TensorInfo {
   i2sLayout?: I2SLayout | undefined;
 }
 
-/** A matrix of a linear layer, with what its file says about its use. */
+/** A tensor of the model, with what its file says about its use. */
 export interface LinearTensor extends TensorInfo {
   /**
    * `absmean`: full-precision master weights that become ternary at load: m = max(mean|W|, 1e-5),
@@ -55,38 +56,23 @@ export interface LinearTensor extends TensorInfo {
   /** Factor on the output of a ternary matrix whose scale is stored in another tensor; already inverted where a file divides. */
   scale?: number | undefined;
   /**
-   * Order of the rows inside each head of a q or k matrix. `interleaved` (GGUF `llama`): rows 2j, 2j+1 form a RoPE
+   * Order of the rows inside each head of a q or k matrix, or of the values of its bias. `interleaved` (GGUF `llama`): rows 2j, 2j+1 form a RoPE
    * pair; the loader moves them to `halves` (j, j + headDim/2), the only order the forward pass knows.
    */
   rowOrder?: "halves" | "interleaved" | undefined;
+  /** Added to every value of a vector. */
+  add?: number | undefined;
 }
 
-export interface LayerTensors {
-  attentionNorm: TensorInfo;
-  query: LinearTensor;
-  key: LinearTensor;
-  value: LinearTensor;
-  /** BitNet only. */
-  attentionSubNorm?: TensorInfo | undefined;
-  output: LinearTensor;
-  ffnNorm: TensorInfo;
-  gate: LinearTensor;
-  up: LinearTensor;
-  /** BitNet only. */
-  ffnSubNorm?: TensorInfo | undefined;
-  down: LinearTensor;
-}
+/** A layer's tensors by role; vectors the architecture or the file does without are absent. */
+export type LayerTensors = { [Role in MatrixRole]: LinearTensor } & { [Role in VectorRole]?: LinearTensor | undefined };
 
-export interface ModelTensors {
-  /** `[vocab, hidden]`. */
-  embedding: TensorInfo;
+/** Tensors by role; `head` is absent when it is the embedding. */
+export type ModelTensors = { [Role in ModelRole]?: LinearTensor | undefined } & {
+  embedding: LinearTensor;
+  outputNorm: LinearTensor;
   layers: LayerTensors[];
-  outputNorm: TensorInfo;
-  /** `[vocab, hidden]`; absent when the head is the embedding. */
-  head?: TensorInfo | undefined;
-  /** `[headDim / 2]` divisors of the RoPE frequencies (GGUF `rope_freqs.weight`). */
-  ropeFactors?: TensorInfo | undefined;
-}
+};
 
 /** Kind of each vocabulary entry, numbered as in GGUF `tokenizer.ggml.token_type`. */
 export const TokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
@@ -99,6 +85,10 @@ export interface TokenizerData {
   pre?: string | undefined;
   /** The regular expression itself, when the file gives one instead of a name (Hugging Face tokenizer.json). */
   pattern?: string | undefined;
+  /** A piece of text that is a token is taken whole, whatever the merges say; with `pattern`. */
+  ignoreMerges?: boolean | undefined;
+  /** The Unicode normalisation a text gets first, if any. */
+  normalization?: "NFC" | "NFKC" | undefined;
   /** Token texts by id; byte-level BPE entries in GPT-2's byte alphabet, control tokens literal. */
   tokens: string[];
   /** `TokenType` per id; empty when unknown. */

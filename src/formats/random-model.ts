@@ -1,6 +1,7 @@
 import { OptionError } from "../errors.js";
+import { architectureOf, type TensorSpec } from "../model/architectures/index.js";
 import type { ModelConfig } from "../model/config.js";
-import type { LinearTensor, ModelFile, TensorInfo, TensorType } from "./model-file.js";
+import type { LayerTensors, LinearTensor, ModelFile, ModelTensors, TensorInfo, TensorType } from "./model-file.js";
 import type { ByteSource } from "./source.js";
 
 interface Shape {
@@ -93,31 +94,31 @@ export function openRandomModel(name: string): ModelFile {
     all.push(info);
     return info;
   };
-  const { hidden, ffn, heads, kvHeads, headDim, vocab } = config;
-  const bitnet = config.architecture === "bitnet";
-  const layers = Array.from({ length: config.layers }, (_, l) => ({
-    attentionNorm: tensor(`blk.${l}.attn_norm.weight`, "F32", [hidden]),
-    query: tensor(`blk.${l}.attn_q.weight`, weights, [heads * headDim, hidden]),
-    key: tensor(`blk.${l}.attn_k.weight`, weights, [kvHeads * headDim, hidden]),
-    value: tensor(`blk.${l}.attn_v.weight`, weights, [kvHeads * headDim, hidden]),
-    attentionSubNorm: bitnet ? tensor(`blk.${l}.attn_sub_norm.weight`, "F32", [heads * headDim]) : undefined,
-    output: tensor(`blk.${l}.attn_output.weight`, weights, [hidden, heads * headDim]),
-    ffnNorm: tensor(`blk.${l}.ffn_norm.weight`, "F32", [hidden]),
-    gate: tensor(`blk.${l}.ffn_gate.weight`, weights, [ffn, hidden]),
-    up: tensor(`blk.${l}.ffn_up.weight`, weights, [ffn, hidden]),
-    ffnSubNorm: bitnet ? tensor(`blk.${l}.ffn_sub_norm.weight`, "F32", [ffn]) : undefined,
-    down: tensor(`blk.${l}.ffn_down.weight`, weights, [hidden, ffn]),
-  }));
+  const architecture = architectureOf(config);
+  const naming = (layer?: number) => (spec: TensorSpec) =>
+    spec.gguf !== undefined && !spec.optional
+      ? [
+          [
+            spec.role,
+            tensor(
+              layer === undefined ? spec.gguf : `blk.${layer}.${spec.gguf}`,
+              spec.shape.length === 1 ? "F32" : layer === undefined ? embedding : weights,
+              [...spec.shape],
+            ),
+          ],
+        ]
+      : [];
+  const layers = Array.from(
+    { length: config.layers },
+    (_, layer) => Object.fromEntries(architecture.layer(config).flatMap(naming(layer))) as LayerTensors,
+  );
+  const outside = Object.fromEntries(architecture.model(config).flatMap(naming()));
   return {
     container: "gguf",
     name: `random:${name}`,
     config,
-    tensors: {
-      embedding: tensor("token_embd.weight", embedding, [vocab, hidden]),
-      layers,
-      outputNorm: tensor("output_norm.weight", "F32", [hidden]),
-    },
-    tokenizer: { kind: "bpe", pre: "llama-bpe", tokens: byteTokens(vocab), types: [], merges: [], eosIds: [] },
+    tensors: { ...outside, layers } as ModelTensors,
+    tokenizer: { kind: "bpe", pre: "llama-bpe", tokens: byteTokens(config.vocab), types: [], merges: [], eosIds: [] },
     metadata: new Map(),
     allTensors: all,
     notes: ["random weights: the text means nothing"],

@@ -1,4 +1,3 @@
-import { fillRopeTable, ropeTableBytes } from "../attention/rope.js";
 import { attentionScratchBytes } from "../attention/scratch.js";
 import type { ModelFile } from "../formats/model-file.js";
 import { chooseKernelBuild, type KernelFamily } from "../kernels/choose.js";
@@ -13,6 +12,7 @@ import { type Command, makeExecute } from "./execute.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
+import { makeRopeTables } from "./rope-tables.js";
 import { rowsOf, type Slice, wantedOf } from "./slice.js";
 import { startWorker } from "./start-worker.js";
 
@@ -86,13 +86,12 @@ export class Engine {
         onBytes: (bytes, total) => options.onProgress?.({ phase: "weights", fraction: bytes / total, bytes }),
       });
       options.onProgress?.({ phase: "prepare", fraction: 0, bytes: 0 });
-      const ropeTable = memory.alloc(ropeTableBytes(config, options.contextLength), "the RoPE table");
-      fillRopeTable(team.kernels, ropeTable, config, options.contextLength, weights.ropeFactors);
+      const rope = makeRopeTables(team.kernels, memory, config, options.contextLength, weights.ropeFactors);
       const prefillChunk = Math.max(1, Math.min(options.prefillChunk, options.contextLength));
       const batch = Math.max(prefillChunk, LEAST_ROWS);
       const buffers = allocateBuffers(memory, config, batch, options.threads, options.contextLength);
       const { embedding, layers, outputNorm, head } = weights;
-      const plan: ModelPlan = { config, embedding, layers, outputNorm, head, ropeTable, buffers, batch };
+      const plan: ModelPlan = { config, embedding, layers, outputNorm, head, rope, buffers, batch };
       const family = build.startsWith("relaxed") ? "relaxed" : "simd";
       const engine = new Engine(memory, family, team, plan, weights.bytes, {
         contextLength: options.contextLength,
@@ -117,7 +116,7 @@ export class Engine {
 
   /** A copy of the table of cosines and sines, f32 `[contextLength][2][headDim / 2]`. */
   ropeTable(): Float32Array {
-    return this.memory.f32(this.#plan.ropeTable, this.#contextLength * this.config.headDim).slice();
+    return this.memory.f32(this.#plan.rope.table, this.#contextLength * this.config.headDim).slice();
   }
 
   /**

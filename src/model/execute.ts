@@ -1,7 +1,6 @@
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import type { Execute } from "../threads/team.js";
-import { bitnetLayer } from "./bitnet.js";
-import { llamaLayer } from "./llama.js";
+import { architectureOf } from "./architectures/index.js";
 import { ForwardPass } from "./pass.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
@@ -50,10 +49,10 @@ export function makeExecute(profile?: Profile): Execute {
 
 /** The whole model: embedding, layers, head. */
 function forward(pass: ForwardPass, plan: ModelPlan, logits: number): void {
-  const layer = plan.config.architecture === "bitnet" ? bitnetLayer : llamaLayer;
+  const architecture = architectureOf(plan.config);
   pass.embed();
   plan.layers.forEach((weights, index) => {
-    layer(pass, plan, weights, index);
+    architecture.run(pass, plan, weights, index);
   });
   pass.logits(logits);
 }

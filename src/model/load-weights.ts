@@ -3,6 +3,7 @@ import type { Kernels } from "../kernels/generated.js";
 import type { Weight } from "../matmul/weight.js";
 import { loadVector, loadWeight, planWeight, readBuffers } from "../matmul/weight.js";
 import type { Memory } from "../memory/memory.js";
+import { isMatrix, layerRoles, matrixRoles } from "./architectures/roles.js";
 import type { LayerWeights } from "./plan.js";
 
 /** Bytes of the buffer through which weights stream: small beside any model, large beside a row. */
@@ -62,11 +63,12 @@ export async function loadWeights(
     });
     return weight;
   };
-  const vector = async (tensor: TensorInfo | undefined): Promise<number> => {
+  const vector = async (tensor: LinearTensor | undefined): Promise<number> => {
     if (!tensor) return 0;
     options.signal?.throwIfAborted();
     const address = memory.alloc((tensor.shape[0] as number) * 4, tensor.name);
     await loadVector(memory, tensor, address, options.signal);
+    adaptVector(memory.f32(address, tensor.shape[0] as number), tensor, config.headDim);
     done += tensor.byteLength;
     return address;
   };
@@ -79,19 +81,12 @@ export async function loadWeights(
     const embedding = await matrix(tensors.embedding, tensors.head ? undefined : headTarget);
     const layers: LayerWeights[] = [];
     for (const layer of tensors.layers) {
-      layers.push({
-        attentionNorm: await vector(layer.attentionNorm),
-        query: await matrix(layer.query),
-        key: await matrix(layer.key),
-        value: await matrix(layer.value),
-        attentionSubNorm: await vector(layer.attentionSubNorm),
-        output: await matrix(layer.output),
-        ffnNorm: await vector(layer.ffnNorm),
-        gate: await matrix(layer.gate),
-        up: await matrix(layer.up),
-        ffnSubNorm: await vector(layer.ffnSubNorm),
-        down: await matrix(layer.down),
-      });
+      const loaded: Partial<LayerWeights> = {};
+      for (const role of layerRoles) {
+        if (isMatrix(role)) loaded[role] = await matrix(layer[role]);
+        else loaded[role] = await vector(layer[role]);
+      }
+      layers.push(loaded as LayerWeights);
     }
     const outputNorm = await vector(tensors.outputNorm);
     const head = tensors.head ? await matrix(tensors.head, headTarget) : embedding;
@@ -109,9 +104,19 @@ function plannedBytes({ tensors }: ModelFile, headTarget: HeadPrecision | undefi
   const bytes = (tensor: LinearTensor, target?: HeadPrecision) => planWeight(tensor, target ? { target } : {}).bytes;
   let sum = bytes(tensors.embedding, tensors.head ? undefined : headTarget);
   if (tensors.head) sum += bytes(tensors.head, headTarget);
-  for (const { query, key, value, output, gate, up, down } of tensors.layers)
-    for (const tensor of [query, key, value, output, gate, up, down]) sum += bytes(tensor);
+  for (const layer of tensors.layers) for (const role of matrixRoles) sum += bytes(layer[role]);
   return sum;
+}
+
+/** Values as the forward pass wants them, where the file has them otherwise: rows in pairs, norms less by one. */
+function adaptVector(values: Float32Array, { rowOrder, add = 0 }: LinearTensor, headDim: number): void {
+  if (add !== 0) for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) + add;
+  if (rowOrder !== "interleaved") return;
+  const half = headDim / 2;
+  for (let head = 0; head < values.length; head += headDim) {
+    const stored = values.slice(head, head + headDim);
+    for (let j = 0; j < headDim; j++) values[head + (j % 2) * half + (j >> 1)] = stored[j] as number;
+  }
 }
 
 function isFloat(tensor: TensorInfo): boolean {

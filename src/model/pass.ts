@@ -2,6 +2,7 @@ import { attend } from "../attention/attend.js";
 import { spreadOutliers } from "../attention/hadamard.js";
 import { applyRope } from "../attention/rope.js";
 import { attentionWork, threadBytes } from "../attention/scratch.js";
+import type { Kernels } from "../kernels/generated.js";
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import { storeKeysValues } from "../kv/store.js";
 import { type ActivationKind, activationKind, quantiseActivations } from "../matmul/activations.js";
@@ -9,10 +10,14 @@ import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
 import type { Thread } from "../threads/thread.js";
 import { share } from "../threads/thread.js";
+import { type ModelConfig, turns, windowOf } from "./config.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { rowsOf, type Slice, wantedRows } from "./slice.js";
 import { type SliceShares, shareSlices } from "./slice-shares.js";
+
+/** Where a product goes, its matrix, and the address of the bias added to it. */
+type Output = readonly [out: number, weight: Weight, bias?: number];
 
 /** A slice and where its rows begin in the pass. */
 type PlacedSlice = Slice<CacheDescriptor> & { row: number };
@@ -62,10 +67,11 @@ export class ForwardPass {
     return this.#plan.buffers;
   }
 
-  /** hidden = rows of the embedding for the ids in the id buffer. */
+  /** hidden = rows of the embedding for the ids in the id buffer, times the factor of the embedding. By row. */
   embed(): void {
-    const { buffers, embedding } = this.#plan;
+    const { buffers, config, embedding } = this.#plan;
     embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, this.#rows, this.#start, this.#end);
+    if (config.embeddingScale !== undefined) this.#scale(buffers.hidden, config.hidden, config.embeddingScale);
     this.#profile?.mark("embedding");
   }
 
@@ -78,20 +84,26 @@ export class ForwardPass {
     this.#profile?.mark("norms");
   }
 
+  /** x = x / √(mean(x²) + eps) · weight of each head, in place; nothing when `weight` is 0. By row. */
+  headNorm(x: number, weight: number, heads: number): void {
+    if (!weight) return;
+    const { headDim, rmsNormEps } = this.#plan.config;
+    const rows = (this.#end - this.#start) * heads;
+    this.#thread.kernels.rms_norm_rows(x + this.#start * heads * headDim * 4, weight, rows, headDim, rmsNormEps);
+    this.#profile?.mark("norms");
+  }
+
   /**
-   * out = x · weightᵀ for each pair, or out += …; x has been written by row (by `norm` or `embed`).
-   * The input is quantised once for all the weights that want it alike. Ends with a barrier.
+   * out = x · weightᵀ + bias for each output, or out += …; x has been written by row (by `norm` or `embed`).
+   * The input is quantised once for all the weights that want it alike. The products end with a barrier, biases are added
+   * by row.
    * @param name of the product, for the profile
+   * @param outputs `bias` is an address, 0 or absent for none
    */
-  linear(
-    name: string,
-    x: number,
-    outputs: readonly (readonly [out: number, weight: Weight])[],
-    accumulate = false,
-  ): void {
+  linear(name: string, x: number, outputs: readonly Output[], accumulate = false): void {
     const thread = this.#thread;
     const { activations } = this.buffers;
-    const columns = (outputs[0] as readonly [number, Weight])[1].columns;
+    const columns = (outputs[0] as Output)[1].columns;
     let done: ActivationKind | undefined;
     for (const [, weight] of outputs) {
       const kind = activationKind(weight.layout);
@@ -107,25 +119,69 @@ export class ForwardPass {
       matmul(thread, out, weight, input, this.#rows, { accumulate, scratch: this.#scratch });
     }
     thread.barrier();
+    for (const [out, { rows }, bias] of outputs)
+      if (bias) thread.kernels.add_bias(out + this.#start * rows * 4, bias, this.#end - this.#start, rows);
     this.#profile?.mark(name);
   }
 
-  /** Turns queries and keys by their positions, and makes them ready for the cache. By row. */
-  rope(): void {
-    const { config, buffers, ropeTable } = this.#plan;
+  /**
+   * hidden += s · norm(x · weightᵀ + bias): what a half of a layer adds to the residual stream, s being the factor of the
+   * residual. Ends by row.
+   * @param norm weight of a norm in between; 0 for none
+   */
+  residual(name: string, x: number, weight: Weight, bias = 0, norm = 0): void {
+    const { buffers, config } = this.#plan;
+    const scale = config.residualScale ?? 1;
+    if (!norm && scale === 1) {
+      this.linear(name, x, [[buffers.hidden, weight, bias]], true);
+      return;
+    }
+    this.linear(name, x, [[buffers.normed, weight, bias]]);
+    if (norm) this.norm(buffers.normed, buffers.normed, norm, config.hidden);
+    const at = this.#start * config.hidden * 4;
+    const count = (this.#end - this.#start) * config.hidden;
+    this.#thread.kernels.add_scaled(buffers.hidden + at, buffers.normed + at, count, scale);
+    this.#profile?.mark(name);
+  }
+
+  /** Turns queries and keys by their positions, where this layer does, and makes them ready for the cache. By row. */
+  rope(layer: number): void {
+    const { config, buffers, rope } = this.#plan;
     const { heads, kvHeads, headDim } = config;
     const thread = this.#thread;
+    const table = windowOf(config, layer) === undefined ? rope.table : rope.windowTable;
+    // Attention divides by √headDim.
+    const scale = config.attentionScale === undefined ? 1 : config.attentionScale * Math.sqrt(headDim);
+    if (Math.fround(scale) !== 1) this.#scale(buffers.queries, heads * headDim, scale);
     for (const { cache, position, row, tokens } of this.#slices) {
       const [start, end] = [Math.max(this.#start - row, 0), Math.min(this.#end - row, tokens)];
       if (start >= end) continue;
       const queries = buffers.queries + row * heads * headDim * 4;
       const keys = buffers.keys + row * kvHeads * headDim * 4;
-      applyRope(thread, ropeTable, queries, heads, headDim, position, start, end);
-      applyRope(thread, ropeTable, keys, kvHeads, headDim, position, start, end);
+      if (turns(config, layer)) {
+        this.#turn(table, queries, heads, position, start, end);
+        this.#turn(table, keys, kvHeads, position, start, end);
+      }
       spreadOutliers(thread, cache, queries, keys, start, end);
     }
     thread.barrier();
     this.#profile?.mark("RoPE");
+  }
+
+  #turn(table: number, x: number, heads: number, position: number, start: number, end: number): void {
+    const { headDim, ropeDim = headDim } = this.#plan.config;
+    if (ropeDim === headDim) {
+      applyRope(this.#thread, table, x, heads, headDim, position, start, end);
+      return;
+    }
+    const from = x + start * heads * headDim * 4;
+    const row = table + (position + start) * ropeDim * 4;
+    this.#thread.kernels.rope_rotate_part(from, row, end - start, heads, headDim, ropeDim);
+  }
+
+  /** x ·= factor, `size` numbers per row. By row. */
+  #scale(x: number, size: number, factor: number): void {
+    this.#thread.kernels.scale_f32(x + this.#start * size * 4, (this.#end - this.#start) * size, factor);
   }
 
   /** attended = softmax(q·kᵀ / √headDim + causal mask) · v over the cache of `layer`, the new keys and values included. */
@@ -172,7 +228,7 @@ export class ForwardPass {
   gate(): void {
     const { config, buffers } = this.#plan;
     const { kernels } = this.#thread;
-    const kernel = config.activation === "relu2" ? kernels.relu2_gate : kernels.silu_gate;
+    const kernel = gateKernel(kernels, config.activation);
     for (let token = this.#start; token < this.#end; token++) {
       const at = token * config.ffn * 4;
       kernel(buffers.gate + at, buffers.gate + at, buffers.up + at, config.ffn);
@@ -185,6 +241,8 @@ export class ForwardPass {
     const { config, buffers, head, outputNorm } = this.#plan;
     const rows = wantedRows(this.#slices);
     if (rows.length === 0) return;
+    // The last layer may have ended by row, and the rows are now shared out anew.
+    this.#thread.barrier();
     const wanted = new ForwardPass(this.#thread, this.#plan, [], this.#profile, rows.length);
     const { kernels } = this.#thread;
     const bytes = config.hidden * 4;
@@ -194,6 +252,22 @@ export class ForwardPass {
     }
     this.#profile?.mark("norms");
     wanted.linear("head", buffers.normed, [[out, head]]);
+    const { logitDivisor = 1, logitSoftcap = 0 } = config;
+    if (logitDivisor === 1 && logitSoftcap === 0) return;
+    const [start, end] = share(this.#thread, rows.length * config.vocab);
+    kernels.cap_logits(out + start * 4, end - start, logitDivisor, logitSoftcap);
+    this.#profile?.mark("head");
+  }
+}
+
+function gateKernel(kernels: Kernels, activation: ModelConfig["activation"]): Kernels["silu_gate"] {
+  switch (activation) {
+    case "relu2":
+      return kernels.relu2_gate;
+    case "silu":
+      return kernels.silu_gate;
+    case "gelu-tanh":
+      return kernels.gelu_gate;
   }
 }
 

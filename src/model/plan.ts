@@ -1,33 +1,13 @@
 import type { Weight } from "../matmul/weight.js";
+import type { MatrixRole, VectorRole } from "./architectures/roles.js";
 import type { ModelConfig } from "./config.js";
+import type { RopeTables } from "./rope-tables.js";
 
 // Everything a thread needs to run a model: plain data, sent to every thread once. Vectors and buffers are byte
 // addresses in the linear memory; all numbers there are f32 unless said otherwise.
 
-export interface LayerWeights {
-  /** `[hidden]` */
-  attentionNorm: number;
-  /** `[heads · headDim, hidden]` */
-  query: Weight;
-  /** `[kvHeads · headDim, hidden]` */
-  key: Weight;
-  /** `[kvHeads · headDim, hidden]` */
-  value: Weight;
-  /** `[heads · headDim]`; 0 where the architecture has none. */
-  attentionSubNorm: number;
-  /** `[hidden, heads · headDim]` */
-  output: Weight;
-  /** `[hidden]` */
-  ffnNorm: number;
-  /** `[ffn, hidden]` */
-  gate: Weight;
-  /** `[ffn, hidden]` */
-  up: Weight;
-  /** `[ffn]`; 0 where the architecture has none. */
-  ffnSubNorm: number;
-  /** `[hidden, ffn]` */
-  down: Weight;
-}
+/** A layer's tensors by role: matrices, and the addresses of vectors, 0 where the architecture has none. */
+export type LayerWeights = { [Role in MatrixRole]: Weight } & { [Role in VectorRole]: number };
 
 /** Buffers of one forward pass over at most `batch` rows: tokens of one or more sequences. */
 export interface Buffers {
@@ -69,8 +49,7 @@ export interface ModelPlan {
   outputNorm: number;
   /** `[vocab, hidden]`; the embedding where they are tied. */
   head: Weight;
-  /** cos and sin of every position. */
-  ropeTable: number;
+  rope: RopeTables;
   buffers: Buffers;
   /** Most rows of one forward pass. */
   batch: number;

@@ -43,7 +43,7 @@ export class ByteBpeEncoding implements TextEncoding {
   private constructor(data: TokenizerData, library: LoadTiktoken | undefined, shortText: number) {
     this.#library = library;
     this.#shortText = shortText;
-    this.preTokenizer = preTokenizer(data.pre, data.pattern);
+    this.preTokenizer = preTokenizer(data.pre, data.pattern, data.ignoreMerges);
     this.#stages = this.preTokenizer.stages.map(javascriptPattern);
     this.#vocabulary = readBpeVocabulary(data);
     this.#exact = new PairMergeEncoding(this.#vocabulary, this.#stages, this.preTokenizer.wholePieces);

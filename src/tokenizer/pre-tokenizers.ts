@@ -17,6 +17,11 @@ const contractions = "'s|'t|'re|'ve|'m|'ll|'d";
 const llama3 = (digits: string) =>
   `(?i:${contractions})|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 const gpt2 = `${contractions}| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+`;
+// A word is letters that go from upper to lower case once, with the contraction after it; marks count as letters.
+const upper = "\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}";
+const lower = "\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}";
+const word = (letters: string) => `[^\\r\\n\\p{L}\\p{N}]?${letters}(?i:${contractions})?`;
+const gpt4o = `${word(`[${upper}]*[${lower}]+`)}|${word(`[${upper}]+[${lower}]*`)}|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 // Digits first, then gpt2, as one pattern: space before a digit is cut by neither look-ahead of gpt2, so it needs its own.
 const digitsThenGpt2 = `${contractions}|\\p{N}| ?\\p{L}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?=\\p{N})|\\s+(?!\\S)|\\s+`;
 
@@ -31,10 +36,11 @@ const single = (pattern: string, rest: Partial<PreTokenizer> = {}): PreTokenizer
 // Names and patterns as in llama.cpp, src/llama-vocab.cpp.
 const kinds: [names: string[], kind: PreTokenizer][] = [
   [
-    ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"],
+    ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon_e", "falcon-h1", "pixtral", "midm-2.0", "lfm2"],
     single(llama3("\\p{N}{1,3}"), { wholePieces: true, addBos: true }),
   ],
   [["dbrx", "smaug-bpe", "chatglm-bpe", "glm4"], single(llama3("\\p{N}{1,3}"))],
+  [["gpt-4o", "llama4"], single(gpt4o)],
   [["qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez"], single(llama3("\\p{N}"))],
   [
     ["gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de"],
@@ -57,16 +63,17 @@ export const preTokenizerNames: readonly string[] = [...byName.keys()];
 
 /**
  * The cut a model file asks for: its own pattern, or the one of that name; llama.cpp's `default` when it says nothing.
+ * @param wholePieces what the file says of `ignore_merges`; for a pattern of its own only
  * @throws UnsupportedError when the name is not known
  */
-export function preTokenizer(name?: string, pattern?: string): PreTokenizer {
-  if (pattern !== undefined) return single(pattern);
+export function preTokenizer(name?: string, pattern?: string, wholePieces?: boolean): PreTokenizer {
+  if (pattern !== undefined) return single(pattern, { wholePieces: wholePieces ?? false });
   const kind = byName.get(name ?? "default");
   if (!kind)
     throw new UnsupportedError(
-      `The pre-tokenizer "${name}" is not known`,
+      `The pre-tokenizer "${name}" is not supported`,
       { key: "tokenizer.ggml.pre" },
-      `Known are ${preTokenizerNames.join(", ")}`,
+      `Supported are ${preTokenizerNames.join(", ")}`,
     );
   return kind;
 }

@@ -203,10 +203,10 @@ const cases: Case[] = [
     place: { tensor: "blk.0.attn_k.weight" },
   },
   {
-    what: "a bias",
-    tensors: [...tensors, { name: "blk.0.attn_q.bias", ne: [8], type: 0, bytes: new Uint8Array(32) }],
+    what: "a bias that is not the architecture's",
+    tensors: [...tensors, { name: "blk.0.attn_norm.bias", ne: [8], type: 0, bytes: new Uint8Array(32) }],
     error: UnsupportedError,
-    message: /biases/,
+    message: /no place for this bias/,
   },
   {
     what: "no architecture",
@@ -218,7 +218,7 @@ const cases: Case[] = [
     what: "another architecture",
     entries: withEntry(entries, "general.architecture", Kind.string, "mamba"),
     error: UnsupportedError,
-    message: /"mamba" are not run .*llama, bitnet/,
+    message: /"mamba" are not supported .*llama, bitnet.*qwen3/,
   },
   {
     what: "a missing number",

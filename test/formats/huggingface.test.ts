@@ -172,7 +172,6 @@ const refused: [what: string, files: Parameters<typeof tinyFolder>[0], error: un
   ["a missing number", { "config.json": config({ hidden_size: null }) }, FormatError, /hidden_size/],
   ["a string for a number", { "config.json": config({ hidden_size: "8" }) }, FormatError, /hidden_size/],
   ["another activation", { "config.json": config({ hidden_act: "gelu" }) }, UnsupportedError, /gelu/],
-  ["biases", { "config.json": config({ attention_bias: true }) }, UnsupportedError, /biases/],
   ["yarn", { "config.json": config({ rope_scaling: { type: "yarn", factor: 2 } }) }, UnsupportedError, /yarn/],
   ["half-rotated heads", { "config.json": config({ partial_rotary_factor: 0.5 }) }, UnsupportedError, /in part/],
   [

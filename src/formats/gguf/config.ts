@@ -1,17 +1,9 @@
 import { FormatError, UnsupportedError } from "../../errors.js";
-import type { ModelConfig } from "../../model/config.js";
+import { type Architecture, ggufArchitecture } from "../../model/architectures/index.js";
+import type { ModelConfig, Pooling } from "../../model/config.js";
 import { checkConfig } from "../check-config.js";
 import type { TensorInfo } from "../model-file.js";
-import { show } from "../show.js";
-import type { Fields } from "./fields.js";
-
-/** Architecture names in GGUF files and the forward pass that runs them. */
-const architectures: ReadonlyMap<string, ModelConfig["architecture"]> = new Map([
-  ["llama", "llama"],
-  ["bitnet", "bitnet"],
-  ["bitnet-25", "bitnet"],
-  ["bitnet-b1.58", "bitnet"],
-]);
+import { decimal, type Fields } from "./fields.js";
 
 /** RoPE base when the file does not say (llama.cpp). */
 const DEFAULT_ROPE_THETA = 10_000;
@@ -21,19 +13,15 @@ const DEFAULT_ROPE_THETA = 10_000;
  * dots in it.
  * @throws UnsupportedError for other architectures and for features the forward pass lacks; FormatError for bad values.
  */
-export function readGgufConfig(fields: Fields, embedding: TensorInfo | undefined): ModelConfig {
+export function readGgufConfig(
+  fields: Fields,
+  embedding: TensorInfo | undefined,
+): { config: ModelConfig; architecture: Architecture } {
   const { file } = fields;
   const arch = fields.string("general.architecture");
   if (arch === undefined)
     throw new FormatError("The file names no architecture", { file, key: "general.architecture" });
-  const architecture = architectures.get(arch);
-  if (!architecture) {
-    throw new UnsupportedError(
-      `Models of the architecture ${show(arch)} are not run`,
-      { file, key: "general.architecture" },
-      `These are: ${[...architectures.keys()].join(", ")}`,
-    );
-  }
+  const architecture = ggufArchitecture(arch, { file, key: "general.architecture" });
   const hidden = fields.requiredNumber(`${arch}.embedding_length`);
   const heads = fields.requiredNumber(`${arch}.attention.head_count`);
   const layers = fields.requiredNumber(`${arch}.block_count`);
@@ -50,74 +38,76 @@ export function readGgufConfig(fields: Fields, embedding: TensorInfo | undefined
       key: vocabKey,
     });
   }
-  refuseUnknownFeatures(fields, arch);
-  return checkConfig(
-    {
-      architecture,
-      name: fields.string("general.name") ?? arch,
-      layers,
-      hidden,
-      ffn: fields.requiredNumber(`${arch}.feed_forward_length`),
-      heads,
-      kvHeads: fields.uniformNumber(`${arch}.attention.head_count_kv`) ?? heads,
-      headDim,
-      vocab,
-      contextLength: fields.requiredNumber(`${arch}.context_length`),
-      rmsNormEps: decimal(fields.requiredNumber(`${arch}.attention.layer_norm_rms_epsilon`)),
-      ropeTheta: fields.number(`${arch}.rope.freq_base`) ?? DEFAULT_ROPE_THETA,
-      activation: readActivation(fields, arch, layers, hidden),
-    },
-    file,
-  );
+  const scaling = readScaling(fields, arch);
+  const ropeDim = readRopeDim(fields, arch, headDim, architecture);
+  const config: ModelConfig = {
+    architecture: architecture.name,
+    name: fields.string("general.name") ?? arch,
+    layers,
+    hidden,
+    ffn: fields.requiredNumber(`${arch}.feed_forward_length`),
+    heads,
+    kvHeads: fields.uniformNumber(`${arch}.attention.head_count_kv`) ?? heads,
+    headDim,
+    vocab,
+    contextLength: fields.requiredNumber(`${arch}.context_length`),
+    rmsNormEps: decimal(fields.requiredNumber(`${arch}.attention.layer_norm_rms_epsilon`)),
+    ropeTheta: fields.number(`${arch}.rope.freq_base`) ?? DEFAULT_ROPE_THETA,
+    activation: architecture.huggingFace.activation,
+    ...(ropeDim !== headDim && { ropeDim }),
+    ...(scaling !== 1 && { ropeDivisor: scaling }),
+    ...readPooling(fields, `${arch}.pooling_type`),
+  };
+  // Checked before anything is made of its size.
+  checkConfig(config, file);
+  const switches = architecture.readGguf?.(fields, (name) => `${arch}.${name}`, config);
+  return { config: switches ? checkConfig({ ...config, ...switches }, file) : config, architecture };
 }
 
 function readHeadDim(fields: Fields, arch: string, hidden: number, heads: number): number {
-  const { file } = fields;
   const headDim = fields.number(`${arch}.attention.key_length`) ?? hidden / heads;
-  for (const name of ["attention.value_length", "rope.dimension_count"]) {
-    const key = `${arch}.${name}`;
-    const other = fields.number(key);
-    if (other !== undefined && other !== headDim) {
-      throw new UnsupportedError(`Heads have ${headDim} elements; a different ${name} of ${other} is not run`, {
-        file,
-        key,
-      });
-    }
-  }
+  const key = `${arch}.attention.value_length`;
+  const other = fields.number(key) ?? headDim;
+  if (other !== headDim)
+    throw new UnsupportedError(`Heads have ${headDim} elements; values of ${other} are not supported`, {
+      file: fields.file,
+      key,
+    });
   return headDim;
 }
 
-/**
- * No GGUF key tells the gate of BitNet for certain. BitNet-2B-4T (`bitnet-25`, `bitnet-b1.58`) has relu²; the older
- * models under the plain name have SiLU, but upstream files of 2B-4T use that name too and are known by their shape.
- */
-function readActivation(fields: Fields, arch: string, layers: number, hidden: number): ModelConfig["activation"] {
-  if (arch === "llama") return "silu";
-  const key = `${arch}.hidden_activation`;
-  const named = fields.string(key);
-  if (named !== undefined) {
-    if (/^(relu2|relu_?sqr|relu_squared)$/i.test(named)) return "relu2";
-    if (/^silu$/i.test(named)) return "silu";
-    throw new UnsupportedError(`The activation ${show(named)} is not run`, { file: fields.file, key });
-  }
-  return arch !== "bitnet" || (layers === 30 && hidden === 2560) ? "relu2" : "silu";
+/** Elements of a head that are turned. In files with rows in pairs, a part would mean other rows. */
+function readRopeDim(fields: Fields, arch: string, headDim: number, { partialRope }: Architecture): number {
+  const key = `${arch}.rope.dimension_count`;
+  const ropeDim = fields.number(key) ?? headDim;
+  if (ropeDim !== headDim && !partialRope)
+    throw new UnsupportedError(
+      `Heads have ${headDim} elements; a different rope.dimension_count of ${ropeDim} is not supported`,
+      { file: fields.file, key },
+    );
+  return ropeDim;
 }
 
-function refuseUnknownFeatures(fields: Fields, arch: string): void {
+/** What RoPE frequencies are divided by. */
+function readScaling(fields: Fields, arch: string): number {
   const refuse = (key: string, what: string) => {
     throw new UnsupportedError(what, { file: fields.file, key });
   };
   const experts = `${arch}.expert_count`;
-  if ((fields.number(experts) ?? 0) > 0) refuse(experts, "Mixtures of experts are not run");
+  if ((fields.number(experts) ?? 0) > 0) refuse(experts, "Mixtures of experts are not supported");
   const scaling = `${arch}.rope.scaling.type`;
   const factor = fields.number(`${arch}.rope.scaling.factor`) ?? fields.number(`${arch}.rope.scale_linear`) ?? 1;
   const type = fields.string(scaling) ?? "linear";
-  // Factor 0 means none in llama.cpp.
-  if (type !== "none" && factor !== 1 && factor !== 0) refuse(scaling, `RoPE scaling of type ${type} is not run`);
+  // Factor 0 means none in llama.cpp; the factors of longrope are tensors.
+  if (type === "none" || type === "longrope" || factor === 1 || factor === 0) return 1;
+  if (type !== "linear") refuse(scaling, `RoPE scaling of type ${type} is not supported`);
+  return factor;
 }
 
-/** The f32 nearest to a short decimal, back as that decimal: 1e-5 and not 0.00000999999974737875. */
-function decimal(value: number): number {
-  const short = Number(value.toPrecision(7));
-  return Math.fround(short) === value ? short : value;
+/** Numbers of `pooling_type`; 0 is none, and 4 ranks instead. */
+const poolings: readonly (Pooling | undefined)[] = [undefined, "mean", "cls", "last"];
+
+function readPooling(fields: Fields, key: string): Pick<ModelConfig, "pooling"> {
+  const pooling = poolings[fields.number(key) ?? 0];
+  return pooling ? { pooling } : {};
 }

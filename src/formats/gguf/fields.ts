@@ -16,6 +16,12 @@ export class Fields {
     return value;
   }
 
+  /** An f32 number as the short decimal it was written as. */
+  decimal(key: string): number | undefined {
+    const value = this.number(key);
+    return value === undefined ? undefined : decimal(value);
+  }
+
   /** A number, or an array of numbers that are all equal: some converters write one per layer. */
   uniformNumber(key: string): number | undefined {
     const value = this.metadata.get(key);
@@ -74,4 +80,10 @@ export class Fields {
   private wrong(key: string, expected: string): FormatError {
     return new FormatError(`The metadata value is not ${expected}`, { file: this.file, key });
   }
+}
+
+/** The f32 nearest to a short decimal, back as that decimal: 1e-5 and not 0.00000999999974737875. */
+export function decimal(value: number): number {
+  const short = Number(value.toPrecision(7));
+  return Math.fround(short) === value ? short : value;
 }

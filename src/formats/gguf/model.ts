@@ -24,10 +24,10 @@ export async function openGguf(source: ByteSource, options: OpenOptions, beside?
     const allTensors = await readAllParts(header, beside, others, signal);
     const fields = new Fields(header.metadata, source.name);
     const catalogue = new Catalogue(source.name, allTensors);
-    const config = readGgufConfig(fields, catalogue.peek("token_embd.weight"));
+    const { config, architecture } = readGgufConfig(fields, catalogue.peek("token_embd.weight"));
     const tokenizer = readGgufTokenizer(fields, config.vocab);
     const notes: string[] = [];
-    const tensors = await readGgufTensors(catalogue, config, signal);
+    const tensors = await readGgufTensors(catalogue, architecture, config, signal);
     await setI2sLayout(allTensors, tensors, options, notes);
     const unused = catalogue.leftOver().map(({ name }) => name);
     if (unused.length) notes.push(`${unused.length} tensors are not used: ${unused.slice(0, 20).join(", ")}`);

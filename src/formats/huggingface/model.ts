@@ -1,5 +1,7 @@
 import { FormatError, SourceError } from "../../errors.js";
+import type { ModelConfig } from "../../model/config.js";
 import { Catalogue } from "../catalogue.js";
+import { checkConfig } from "../check-config.js";
 import type { ModelFolder } from "../folder.js";
 import { isObject, type JsonFields, readJsonObject } from "../json.js";
 import { type ModelFile, type TokenizerData, TokenType } from "../model-file.js";
@@ -9,7 +11,7 @@ import { endTokens } from "../special-tokens.js";
 import { suggestedSampling } from "../suggested-sampling.js";
 import { readHuggingFaceConfig } from "./config.js";
 import { readQuantisation } from "./quantisation.js";
-import { readHuggingFaceTensors } from "./tensors.js";
+import { headName, readHuggingFaceTensors, textPrefix } from "./tensors.js";
 import { readTokenizerJson } from "./tokenizer.js";
 import { openWeights } from "./weights.js";
 
@@ -39,7 +41,7 @@ export async function openHuggingFace(
     );
   }
   const notes: string[] = [];
-  const config = readHuggingFaceConfig(configJson, folder.name.split(/[/\\]/).pop() ?? folder.name);
+  const { config, architecture } = readHuggingFaceConfig(configJson, folder.name.split(/[/\\]/).pop() ?? folder.name);
   let quantisation = readQuantisation(configJson);
   const tokenizer = readTokenizer(files, config.vocab, notes);
   const sources: ByteSource[] = [];
@@ -49,12 +51,13 @@ export async function openHuggingFace(
   try {
     const weights = await openWeights(folder, sources, single, signal);
     const catalogue = new Catalogue(folder.name, weights.tensors);
-    if (!quantisation && config.architecture === "bitnet") {
+    if (!quantisation && architecture.ternary) {
       quantisation = { scaleIs: "factor", mode: "online", excluded: [] };
       notes.push("config.json has no quantization_config: the weights are taken as masters and made ternary at load");
     }
-    const tied = isTied(configJson, catalogue, notes);
-    const tensors = await readHuggingFaceTensors(catalogue, config, quantisation, tied, signal);
+    setHeadDim(config, configJson, catalogue);
+    const tied = isTied(configJson, architecture.huggingFace.tied, catalogue, notes);
+    const tensors = await readHuggingFaceTensors(catalogue, architecture, config, quantisation, tied, signal);
     const unused = [...catalogue.leftOver(), ...weights.skipped].map((tensor) => tensor.name);
     if (unused.length) notes.push(`${unused.length} tensors are not used: ${unused.slice(0, 20).join(", ")}`);
     const metadata = new Map<string, unknown>([["config.json", configJson.json]]);
@@ -115,12 +118,24 @@ async function readText(folder: ModelFolder, file: string, signal?: AbortSignal)
   }
 }
 
-/** Both classes say untied when the key is absent; a file without a head cannot mean it. */
-function isTied(config: JsonFields, catalogue: Catalogue, notes: string[]): boolean {
-  const stated = config.boolean("tie_word_embeddings");
-  if (stated !== undefined) return stated;
-  if (catalogue.has("lm_head.weight")) return false;
-  notes.push("config.json does not say whether the head is the embedding; the file has no head, so it is");
+/** Where config.json is silent about the width of heads, their norm tells it. */
+function setHeadDim(config: ModelConfig, json: JsonFields, catalogue: Catalogue): void {
+  if ((json.object("text_config") ?? json).number("head_dim") !== undefined) return;
+  const norm = catalogue.peek(`${textPrefix(catalogue)}layers.0.self_attn.q_norm.weight`);
+  const headDim = norm?.shape[0];
+  if (headDim !== undefined) checkConfig(Object.assign(config, { headDim }), json.file);
+}
+
+/** Classes that say untied when the key is absent may be wrong: a file without a head cannot mean it. */
+function isTied(json: JsonFields, byClass: boolean | undefined, catalogue: Catalogue, notes: string[]): boolean {
+  const stated =
+    json.boolean("tie_word_embeddings") ?? json.object("text_config")?.boolean("tie_word_embeddings") ?? byClass;
+  const hasHead = catalogue.has(headName(textPrefix(catalogue)));
+  // Saved without its head, as models for embeddings are.
+  const bare = catalogue.has("embed_tokens.weight") && !hasHead;
+  if (stated !== undefined && !bare) return stated;
+  if (hasHead) return false;
+  if (!bare) notes.push("config.json does not say whether the head is the embedding; the file has no head, so it is");
   return true;
 }
 

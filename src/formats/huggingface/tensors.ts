@@ -1,66 +1,62 @@
 import { FormatError, UnsupportedError } from "../../errors.js";
+import type { Architecture } from "../../model/architectures/index.js";
 import type { ModelConfig } from "../../model/config.js";
 import { type Catalogue, isPlain } from "../catalogue.js";
-import type { LayerTensors, LinearTensor, ModelTensors } from "../model-file.js";
+import { checkLookUp, findTensors } from "../find-tensors.js";
+import type { LinearTensor, ModelTensors } from "../model-file.js";
 import { readPlainValues } from "../plain-values.js";
 import type { BitNetQuantisation } from "./quantisation.js";
 
 /** Scales read at a time: they lie far apart, and over HTTP each is a request of its own. */
 const SCALE_READS_AT_ONCE = 8;
 
+/** What stands before the names of the text model: whole models, bare ones, and the text part of one that takes images. */
+const prefixes = ["model.", "", "language_model.model.", "model.language_model."] as const;
+
+/** What the names of the text model's tensors begin with in this folder. */
+export function textPrefix(catalogue: Catalogue): string {
+  return prefixes.find((prefix) => catalogue.has(`${prefix}embed_tokens.weight`)) ?? "model.";
+}
+
 /**
- * Finds every tensor the configuration demands, checks its shape, and reads the scales of packed ternary matrices.
+ * Finds every tensor the architecture demands, checks its shape, and reads the scales of packed ternary matrices.
  * @param tied Whether the head is the embedding.
  */
 export async function readHuggingFaceTensors(
   catalogue: Catalogue,
+  architecture: Architecture,
   config: ModelConfig,
   quantisation: BitNetQuantisation | undefined,
   tied: boolean,
   signal: AbortSignal | undefined,
 ): Promise<ModelTensors> {
-  const { hidden, ffn, heads, kvHeads, headDim, vocab } = config;
-  const bitnet = config.architecture === "bitnet";
+  const prefix = textPrefix(catalogue);
   const packed: { linear: LinearTensor; scale: string }[] = [];
-  const plainMatrix = (name: string) => {
-    const tensor = catalogue.take(name, [vocab, hidden]);
-    if (isPlain(tensor.type)) return tensor;
-    throw new UnsupportedError("A packed embedding or head is not run", catalogue.place(tensor));
-  };
-  const layers: LayerTensors[] = [];
-  for (let l = 0; l < config.layers; l++) {
-    const layer = `model.layers.${l}`;
-    const norm = (name: string, length: number) => catalogue.takeVector(`${layer}.${name}.weight`, length);
-    const linear = (name: string, rows: number, columns: number): LinearTensor => {
-      const module = `${layer}.${name}`;
-      const tensor: LinearTensor = { ...catalogue.take(`${module}.weight`, [rows, columns]), rowOrder: "halves" };
+  const tensors = findTensors(catalogue, architecture, config, {
+    nameOf({ role, huggingFace }, layer) {
+      if (huggingFace === undefined || (role === "head" && tied)) return undefined;
+      if (layer !== undefined) return `${prefix}layers.${layer}.${huggingFace}`;
+      return role === "head" ? headName(prefix) : prefix + huggingFace;
+    },
+    adapt(tensor, spec, name) {
+      if (spec.lessBy) tensor.add = spec.lessBy;
+      if (spec.role === "embedding" || spec.role === "head" || spec.shape.length !== 2) return;
+      const module = name.replace(/\.weight$/, "");
+      tensor.rowOrder = "halves";
       if (!isPlain(tensor.type)) packed.push({ linear: tensor, scale: `${module}.weight_scale` });
       else if (quantisation?.mode === "online" && !isExcluded(module, quantisation.excluded)) {
         tensor.quantise = "absmean";
         tensor.masterScaleBf16 = tensor.type === "BF16";
       }
-      return tensor;
-    };
-    layers.push({
-      attentionNorm: norm("input_layernorm", hidden),
-      query: linear("self_attn.q_proj", heads * headDim, hidden),
-      key: linear("self_attn.k_proj", kvHeads * headDim, hidden),
-      value: linear("self_attn.v_proj", kvHeads * headDim, hidden),
-      attentionSubNorm: bitnet ? norm("self_attn.attn_sub_norm", heads * headDim) : undefined,
-      output: linear("self_attn.o_proj", hidden, heads * headDim),
-      ffnNorm: norm("post_attention_layernorm", hidden),
-      gate: linear("mlp.gate_proj", ffn, hidden),
-      up: linear("mlp.up_proj", ffn, hidden),
-      ffnSubNorm: bitnet ? norm("mlp.ffn_sub_norm", ffn) : undefined,
-      down: linear("mlp.down_proj", hidden, ffn),
+    },
+  });
+  checkLookUp(tensors.embedding, "An embedding");
+  checkLookUp(tensors.head, "A head");
+  if (!tied && !tensors.head)
+    throw new FormatError("The file lacks the head that its configuration demands", {
+      file: catalogue.file,
+      tensor: headName(prefix),
     });
-  }
-  const model: ModelTensors = {
-    embedding: plainMatrix("model.embed_tokens.weight"),
-    layers,
-    outputNorm: catalogue.takeVector("model.norm.weight", hidden),
-    head: tied ? undefined : plainMatrix("lm_head.weight"),
-  };
   const scaleIs = quantisation?.scaleIs;
   const [first] = packed;
   if (first && !scaleIs) {
@@ -77,7 +73,12 @@ export async function readHuggingFaceTensors(
       }),
     );
   }
-  return model;
+  return tensors;
+}
+
+/** The head stands outside of the model that is inside. */
+export function headName(prefix: string): string {
+  return prefix === "language_model.model." ? "language_model.lm_head.weight" : "lm_head.weight";
 }
 
 async function readScale(catalogue: Catalogue, name: string, signal: AbortSignal | undefined): Promise<number> {
