@@ -50,7 +50,12 @@ export const checks = {
     equal((await model.complete(prompt, { contextOverflow: "stop" })).finishReason, "context", "reason");
     const shifts = [];
     const onContextShift = (shift) => shifts.push(shift.droppedTokens);
-    const shifted = await model.complete(prompt, { contextOverflow: "shift", maxTokens: 2, onContextShift });
+    const shifted = await model.complete(prompt, {
+      contextOverflow: "shift",
+      maxTokens: 2,
+      temperature: 0,
+      onContextShift,
+    });
     equal(shifted.tokens.length, 2, "tokens");
     equal(shifts.length, 1, "told");
   },

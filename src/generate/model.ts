@@ -27,6 +27,7 @@ import { type GenerationSetting, generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
 import { checkFits, type Prompt, promptTokens } from "./prompt.js";
 import type { Completion, Piece } from "./results.js";
+import { Scheduler } from "./scheduler.js";
 import { scoreContinuations, scoreWindow } from "./score.js";
 import { EngineSession, type SessionHost } from "./session.js";
 import { SpeedMeter } from "./speed.js";
@@ -46,6 +47,7 @@ export class EngineModel implements Model, SessionHost {
   readonly engine: Engine;
   readonly tokenizer: TemplateTokenizer;
   readonly speed = new SpeedMeter();
+  readonly scheduler: Scheduler;
   readonly attentionMeter = new AttentionMeter();
   readonly open = new Set<EngineSession>();
   readonly #settings: ModelSettings;
@@ -55,6 +57,7 @@ export class EngineModel implements Model, SessionHost {
   constructor(file: ModelFile, engine: Engine, tokenizer: ModelTokenizer, settings: ModelSettings) {
     this.file = file;
     this.engine = engine;
+    this.scheduler = new Scheduler(engine, this.speed);
     this.tokenizer = withTemplate(tokenizer, file.tokenizer);
     this.#settings = settings;
   }

@@ -1,6 +1,7 @@
-import { KernelError, OptionError } from "../errors.js";
+import { OptionError } from "../errors.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { Memory } from "../memory/memory.js";
+import { noNumbers } from "./logits.js";
 import { type ResolvedSampling, resolveSampling, type SamplingOptions } from "./options.js";
 
 /** A chosen token. */
@@ -95,12 +96,7 @@ export function createSampler(
     sample(logits, history) {
       if (disposed) throw new OptionError("The sampler was disposed");
       const id = draw(penalised ? penalise(logits, history) : logits);
-      if (id < 0)
-        throw new KernelError(
-          "No token can be chosen: none of the logits is a number",
-          {},
-          "The weights are damaged or the model's numbers overflowed; compare with `deltallm verify`",
-        );
+      if (id < 0) throw noNumbers();
       return { id, logprob: kernels.logprob_f32(logits, vocab, id) };
     },
     get state() {
@@ -121,6 +117,7 @@ export function createSampler(
 /**
  * Logarithms of the probabilities of `targets`, one per row of logits (f32 `[targets.length, vocab]`), and whether
  * every target is the likeliest token of its row.
+ * @throws KernelError when no logit of a row is a number above −∞
  */
 export function readTokenLogprobs(
   kernels: Kernels,
@@ -136,6 +133,7 @@ export function readTokenLogprobs(
     memory.i32(block, rows).set(targets);
     kernels.token_logprobs(block + rows * 4, block + rows * 8, logits, block, rows, vocab);
     const best = memory.i32(block + rows * 8, rows);
+    if (best.some((id) => id < 0)) throw noNumbers();
     return { logprobs: memory.f32(block + rows * 4, rows).slice(), greedy: best.every((id, i) => id === targets[i]) };
   } finally {
     memory.free(block);

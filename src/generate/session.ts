@@ -2,19 +2,18 @@ import { OptionError, SessionError } from "../errors.js";
 import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import type { Engine } from "../model/engine.js";
-import { nextSlice } from "../model/slice.js";
-import { yieldToEventLoop } from "../platform/yield.js";
 import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
 import type { AttentionMeter } from "./attention-meter.js";
+import { checkLogits } from "./logits.js";
 import type { GenerateOptions } from "./options.js";
 import type { Piece } from "./results.js";
+import type { Scheduler, Sequence } from "./scheduler.js";
 import { readSessionNote, sessionNote } from "./session-note.js";
-import type { SpeedMeter } from "./speed.js";
 
 /** What sessions of one model share. */
 export interface SessionHost {
   readonly engine: Engine;
-  readonly speed: SpeedMeter;
+  readonly scheduler: Scheduler;
   readonly attentionMeter: AttentionMeter;
   readonly open: Set<EngineSession>;
   /** Most tokens of a session. */
@@ -29,7 +28,7 @@ export interface SessionHost {
 }
 
 /** A sequence of tokens with its keys and values, on an engine in this thread. */
-export class EngineSession implements Session {
+export class EngineSession implements Session, Sequence {
   readonly #host: SessionHost;
   #cache: KeyValueCache | undefined;
   #ids: number[] = [];
@@ -58,16 +57,24 @@ export class EngineSession implements Session {
 
   /** What attention did in this session. */
   attentionStats(): AttentionStats {
-    return this.#live().stats();
+    return this.cache.stats();
+  }
+
+  /** @throws SessionError when it has been disposed of */
+  get cache(): KeyValueCache {
+    if (!this.#cache) throw new SessionError("This session has been disposed of", {}, "Create a new one");
+    return this.#cache;
   }
 
   prefill(ids: TokenIds, options: PrefillOptions = {}): Promise<Float32Array> {
     const { vocab } = this.#host.engine.config;
     if (!options.allLogits) return this.advance(ids, options, (address) => this.#copy(address, vocab));
-    const all = new Float32Array(ids.length * vocab);
+    let all: Float32Array | undefined;
     return this.advanceAll(ids, options, (address, tokens, done) => {
+      all ??= new Float32Array(ids.length * vocab);
+      checkLogits(this.#host.engine, address, tokens);
       all.set(this.#view(address, tokens * vocab), done * vocab);
-    }).then(() => all);
+    }).then(() => all as Float32Array);
   }
 
   step(id: number): Promise<Float32Array> {
@@ -75,32 +82,25 @@ export class EngineSession implements Session {
   }
 
   /**
-   * Appends tokens and hands the address of the last one's logits to `read`, before anything else can run.
-   * @throws SessionError, OptionError, or the signal's reason; the tokens of finished chunks stay in the session
+   * Appends tokens and hands the address of the last one's logits to `read`, before anything else can run. Other
+   * sessions of the model may share the passes.
+   * @throws SessionError, OptionError, or the signal's reason; the tokens of finished passes stay in the session
    */
   async advance<Result>(ids: TokenIds, options: PrefillOptions, read: (logits: number) => Result): Promise<Result> {
     let result: Result | undefined;
-    await this.#chunks(ids, options, (chunk, done) => {
-      const last = done + chunk.length === ids.length;
-      const slice = nextSlice(this.#live(), chunk.length, last ? "last" : "none");
-      const [logits = 0] = this.#host.engine.forward(chunk, [slice]);
-      this.#ids.push(...chunk);
-      if (last) result = read(logits);
+    await this.#compute(ids, options, "last", (piece, logits, done) => {
+      if (done + piece.length === ids.length) result = read(logits);
     });
     return result as Result;
   }
 
-  /** The same with the logits of every token: `read` is called once per chunk. */
+  /** The same with the logits of every token: `read` is called once per pass. */
   advanceAll(
     ids: TokenIds,
     options: PrefillOptions,
     read: (logits: number, tokens: number, done: number) => void,
   ): Promise<void> {
-    return this.#chunks(ids, options, (chunk, done) => {
-      const [logits = 0] = this.#host.engine.forward(chunk, [nextSlice(this.#live(), chunk.length, "all")]);
-      this.#ids.push(...chunk);
-      read(logits, chunk.length, done);
-    });
+    return this.#compute(ids, options, "all", (piece, logits, done) => read(logits, piece.length, done));
   }
 
   generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncIterable<Piece> {
@@ -116,7 +116,7 @@ export class EngineSession implements Session {
   /** Forgets what follows the first `length` tokens; may forget a little more. Returns the new length. */
   cut(length: number): number {
     this.#idle();
-    const kept = this.#live().truncate(Math.min(length, this.length));
+    const kept = this.cache.truncate(Math.min(length, this.length));
     this.#ids.length = kept;
     return kept;
   }
@@ -135,7 +135,7 @@ export class EngineSession implements Session {
 
   async fork(): Promise<EngineSession> {
     this.#idle();
-    return new EngineSession(this.#host, this.#live().fork(), [...this.#ids]);
+    return new EngineSession(this.#host, this.cache.fork(), [...this.#ids]);
   }
 
   async save(): Promise<Uint8Array> {
@@ -143,7 +143,7 @@ export class EngineSession implements Session {
     this.#busy = true;
     try {
       const model = await this.#host.modelId();
-      return this.#live().save(sessionNote(model, this.#ids));
+      return this.cache.save(sessionNote(model, this.#ids));
     } finally {
       this.#busy = false;
     }
@@ -155,7 +155,7 @@ export class EngineSession implements Session {
       throw new SessionError("A saved session is a Uint8Array", {}, "Give what `session.save()` returned");
     const model = await this.#host.modelId();
     let ids: number[] = [];
-    this.#live().restore(bytes, (note, length) => {
+    this.cache.restore(bytes, (note, length) => {
       ids = readSessionNote(note, model, length, this.#host.engine.config.vocab);
     });
     this.#ids = ids;
@@ -166,30 +166,34 @@ export class EngineSession implements Session {
     if (!cache) return;
     this.#host.attentionMeter.add(this.length, cache.stats());
     this.#cache = undefined;
+    this.#host.scheduler.cancel(this, new SessionError("This session has been disposed of", {}, "Create a new one"));
     this.#ids = [];
     this.#host.open.delete(this);
     this.#host.engine.close(cache);
     cache.dispose();
   }
 
-  async #chunks(ids: TokenIds, options: PrefillOptions, run: (chunk: number[], done: number) => void): Promise<void> {
+  async #compute(
+    ids: TokenIds,
+    options: PrefillOptions,
+    want: "last" | "all",
+    computed: (piece: readonly number[], logits: number, done: number) => void,
+  ): Promise<void> {
     this.#check(ids);
     this.#busy = true;
+    const { signal, onProgress } = options;
     try {
-      const { engine, speed } = this.#host;
-      for (let done = 0; done < ids.length; ) {
-        options.signal?.throwIfAborted();
-        const chunk = Array.from(
-          { length: Math.min(engine.prefillChunk, ids.length - done) },
-          (_, i) => ids[done + i] as number,
-        );
-        const start = performance.now();
-        run(chunk, done);
-        speed.add(ids.length === 1 ? "decode" : "prefill", chunk.length, performance.now() - start);
-        done += chunk.length;
-        options.onProgress?.({ phase: "prefill", fraction: done / ids.length, bytes: 0 });
-        await yieldToEventLoop();
-      }
+      await this.#host.scheduler.run({
+        sequence: this,
+        ids,
+        want,
+        signal,
+        computed: (piece, logits, done) => {
+          for (const id of piece) this.#ids.push(id);
+          computed(piece, logits, done);
+          onProgress?.({ phase: "prefill", fraction: (done + piece.length) / ids.length, bytes: 0 });
+        },
+      });
     } finally {
       this.#busy = false;
     }
@@ -208,7 +212,7 @@ export class EngineSession implements Session {
           `Ids go from 0 to ${config.vocab - 1}`,
         );
     }
-    const { contextLength } = this.#live().descriptor;
+    const { contextLength } = this.cache.descriptor;
     if (this.length + ids.length > contextLength)
       throw new SessionError(
         `${this.length} + ${ids.length} tokens do not fit the context of ${contextLength}`,
@@ -217,14 +221,8 @@ export class EngineSession implements Session {
       );
   }
 
-  #live(): KeyValueCache {
-    if (!this.#cache) throw new SessionError("This session has been disposed of", {}, "Create a new one");
-    return this.#cache;
-  }
-
   #idle(): void {
-    this.#live();
-    if (this.#busy)
+    if (this.cache && this.#busy)
       throw new SessionError(
         "This session is busy",
         {},
@@ -237,6 +235,7 @@ export class EngineSession implements Session {
   }
 
   #copy(address: number, length: number): Float32Array {
+    checkLogits(this.#host.engine, address, 1);
     return new Float32Array(this.#view(address, length));
   }
 }

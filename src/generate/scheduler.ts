@@ -1,0 +1,177 @@
+import { MemoryError } from "../errors.js";
+import type { KeyValueCache } from "../kv/cache.js";
+import type { Engine } from "../model/engine.js";
+import type { Slice } from "../model/slice.js";
+import { yieldToEventLoop } from "../platform/yield.js";
+import type { TokenIds } from "../types.js";
+import type { SpeedMeter } from "./speed.js";
+
+/** A sequence that tokens are appended to. */
+export interface Sequence {
+  /** @throws SessionError when it has been disposed of */
+  readonly cache: KeyValueCache;
+}
+
+/** Tokens to be appended to a sequence. */
+export interface Request {
+  sequence: Sequence;
+  ids: TokenIds;
+  /** Logits of which of the tokens. */
+  want: "last" | "all";
+  signal?: AbortSignal | undefined;
+  /**
+   * Told after each pass, before anything else can run.
+   * @param piece the tokens just appended, `done` of `ids` were before them
+   * @param logits address of the last one's logits, or of those of all; 0 when none of these are wanted
+   */
+  computed(piece: readonly number[], logits: number, done: number): void;
+}
+
+interface Job extends Request {
+  done: number;
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
+interface Piece {
+  job: Job;
+  slice: Slice<KeyValueCache>;
+  ids: number[];
+}
+
+/** Requests with no more tokens left than this are not made to wait for longer ones. */
+const SHORT = 8;
+/** Rows of a pass while somebody waits for the next token: fewer make prefill slow, more make decode stutter. */
+const SHARED_ROWS = 16;
+/** Least tokens of a long request in a pass, so that several that are read side by side do not crumble. */
+const LEAST_PIECE = 4;
+
+/**
+ * Computes what the sequences of one engine ask for, together: every pass takes the next token of all that decode and a
+ * piece of what is to be prefilled. Nobody waits for more than one pass, as long as there are no more sequences than a
+ * pass has room for; then they take turns. What a sequence gets never depends on the others.
+ */
+export class Scheduler {
+  readonly #engine: Engine;
+  readonly #speed: SpeedMeter;
+  #waiting: Job[] = [];
+  #running = false;
+
+  constructor(engine: Engine, speed: SpeedMeter) {
+    this.#engine = engine;
+    this.#speed = speed;
+  }
+
+  /**
+   * Resolves when all tokens are appended.
+   * @throws MemoryError, SessionError, KernelError, the signal's reason, or what `computed` threw; the tokens of
+   * finished passes stay in the sequence
+   */
+  run(request: Request): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ...request, done: 0, resolve, reject });
+      if (!this.#running) void this.#work();
+    });
+  }
+
+  /** Fails what a sequence still waits for. */
+  cancel(sequence: Sequence, reason: unknown): void {
+    for (const job of this.#waiting) if (job.sequence === sequence) this.#end(job, () => job.reject(reason));
+  }
+
+  async #work(): Promise<void> {
+    this.#running = true;
+    // Those who ask at the same time share the first pass already.
+    await yieldToEventLoop();
+    while (this.#waiting.length > 0) {
+      for (const job of this.#waiting) if (job.signal?.aborted) this.#end(job, () => job.reject(job.signal?.reason));
+      this.#pass(this.#nextPieces());
+      await yieldToEventLoop();
+    }
+    this.#running = false;
+  }
+
+  /** What the next pass computes: short requests first, then an equal piece of each long one, the longest waiting first. */
+  #nextPieces(): Piece[] {
+    const { batch, prefillChunk } = this.#engine;
+    const short = this.#waiting.filter((job) => left(job) <= SHORT);
+    const long = this.#waiting.filter((job) => left(job) > SHORT);
+    const pieces: Piece[] = [];
+    let room = batch;
+    const take = (job: Job, most: number) => {
+      const tokens = Math.min(left(job), most, prefillChunk, room);
+      const piece = tokens > 0 ? this.#piece(job, tokens) : undefined;
+      if (!piece) return;
+      room -= tokens;
+      pieces.push(piece);
+    };
+    for (const job of short) take(job, SHORT);
+    if (pieces.length > 0) room = Math.min(room, Math.max(SHARED_ROWS - (batch - room), LEAST_PIECE));
+    const each = Math.max(Math.floor(room / Math.max(long.length, 1)), LEAST_PIECE);
+    for (const job of long) take(job, each);
+    return pieces;
+  }
+
+  #piece(job: Job, tokens: number): Piece | undefined {
+    try {
+      const { cache } = job.sequence;
+      const ids = Array.from({ length: tokens }, (_, i) => job.ids[job.done + i] as number);
+      const want = job.want === "all" || left(job) === tokens ? job.want : "none";
+      const work = job.ids.length === 1 ? "decode" : "prefill";
+      return { job, ids, slice: { cache, position: cache.length, tokens, work, want } };
+    } catch (error) {
+      this.#end(job, () => job.reject(error));
+      return undefined;
+    }
+  }
+
+  #pass(pieces: readonly Piece[]): void {
+    if (pieces.length === 0) return;
+    const start = performance.now();
+    let logits: number[];
+    try {
+      logits = this.#engine.forward(
+        pieces.flatMap(({ ids }) => ids),
+        pieces.map(({ slice }) => slice),
+      );
+    } catch (error) {
+      // Who does not find room must not take the others down.
+      if (error instanceof MemoryError && pieces.length > 1) for (const piece of pieces) this.#pass([piece]);
+      else for (const { job } of pieces) this.#end(job, () => job.reject(error));
+      return;
+    }
+    this.#book(pieces, performance.now() - start);
+    pieces.forEach(({ job, ids }, i) => {
+      const { done } = job;
+      job.done += ids.length;
+      try {
+        job.computed(ids, logits[i] as number, done);
+        if (left(job) === 0) this.#end(job, job.resolve);
+      } catch (error) {
+        this.#end(job, () => job.reject(error));
+      }
+    });
+    const served = new Set(pieces.map(({ job }) => job));
+    this.#waiting = [
+      ...this.#waiting.filter((job) => !served.has(job)),
+      ...this.#waiting.filter((job) => served.has(job)),
+    ];
+  }
+
+  /** A pass takes as long for a row of one kind as of the other. */
+  #book(pieces: readonly Piece[], ms: number): void {
+    const rows = pieces.reduce((sum, { ids }) => sum + ids.length, 0);
+    for (const { slice } of pieces) this.#speed.add(slice.work, slice.tokens, (ms * slice.tokens) / rows);
+  }
+
+  /** Takes a request out, unless it is out already. */
+  #end(job: Job, settle: () => void): void {
+    if (!this.#waiting.includes(job)) return;
+    this.#waiting = this.#waiting.filter((other) => other !== job);
+    settle();
+  }
+}
+
+function left(job: Job): number {
+  return job.ids.length - job.done;
+}
