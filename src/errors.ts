@@ -44,6 +44,11 @@ export class SourceError extends DeltaLLMError {
   override readonly name = "SourceError";
 }
 
+/** A download failed for reasons outside the program and its input: network, server, disk, or bytes that are not the right ones. */
+export class DownloadError extends DeltaLLMError {
+  override readonly name = "DownloadError";
+}
+
 /** An option or argument has a value that cannot be used. */
 export class OptionError extends DeltaLLMError {
   override readonly name = "OptionError";

@@ -66,6 +66,18 @@ function addressOf(text: string): URL {
   }
 }
 
+/**
+ * Opens one file of a folder; its siblings (other parts, config.json) are found there too.
+ * @throws as `openModel`
+ */
+export async function openBeside(folder: ModelFolder, file: string, options: OpenOptions = {}): Promise<ModelFile> {
+  const source = await folder.open(file, options.signal);
+  if (!source) throw new SourceError("There is no such file", { file: `${folder.name}/${file}` });
+  const model = await openFile(source, { folder, file }, options);
+  correctKnownModel(model);
+  return model;
+}
+
 async function pathOf(url: string | URL): Promise<string> {
   const { fileURLToPath } = await nodeModules.url();
   return fileURLToPath(url);

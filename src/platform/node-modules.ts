@@ -3,6 +3,7 @@
  * when they are needed, so that bundlers for browsers do not look for them.
  */
 export const nodeModules = {
+  crypto: () => load<typeof import("node:crypto")>("crypto"),
   fs: () => load<typeof import("node:fs/promises")>("fs/promises"),
   module: () => load<typeof import("node:module")>("module"),
   os: () => load<typeof import("node:os")>("os"),
