@@ -2,7 +2,7 @@ import type { AttentionOptions } from "./attention/options.js";
 import { embeddedCalibration, openEmbedded } from "./embedded.js";
 import { OptionError, UnsupportedError } from "./errors.js";
 import { fingerprint } from "./formats/fingerprint.js";
-import type { I2SLayout, ModelFile } from "./formats/model-file.js";
+import type { ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
 import { EngineModel } from "./generate/model.js";
 import { provideKernels } from "./kernels/instantiate.js";
@@ -23,10 +23,15 @@ const DEFAULT_CONTEXT = 8192;
 /** Tokens of one prefill step: enough to use each weight many times, few enough to stop soon. */
 const DEFAULT_PREFILL_CHUNK = 64;
 
+/** Sources that are worth a look at the names: a scheme, a single word without the ending of a file, `owner/name`. */
+const MAY_BE_NAME =
+  /^(?:[\w+.-]{2,}:|(?!.*\.(?:gguf|safetensors)$)(?:[\w.-]+\/)?[\w-][\w.-]*(?:[:@].*)?$|hf\.co\/|huggingface\.co\/)/i;
+
 /**
  * Reads a model and makes it ready to compute.
- * @param source `"embedded"`, a path, URL, Blob, bytes or ByteSource of a GGUF file or a Hugging Face folder
- * @throws SourceError, FormatError, UnsupportedError, OptionError, MemoryError, KernelError, or the signal's reason
+ * @param source a name (`"hf:owner/repository:Q4_K_M"`), `"embedded"`, a path, URL, Blob, bytes or ByteSource of a GGUF
+ * file or a Hugging Face folder
+ * @throws DownloadError, SourceError, FormatError, UnsupportedError, OptionError, MemoryError, KernelError, or the signal's reason
  */
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   const { signal, onProgress } = options;
@@ -39,7 +44,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   oneOf("i2sLayout", options.i2sLayout, ["block128", "block64", "rows4"]);
   oneOf("head", options.head, ["f16", "q8", "q6", "q4"]);
   onProgress?.({ phase: "open", fraction: 0, bytes: 0 });
-  const file = await openModelSource(source, signal, options.i2sLayout);
+  const file = await openModelSource(source, options);
   try {
     onProgress?.({ phase: "open", fraction: 1, bytes: 0 });
     const longest = file.config.contextLength;
@@ -90,15 +95,32 @@ function forgetMerges(file: ModelFile, tokenizer: ModelTokenizer): void {
   file.metadata.delete("tokenizer.ggml.merges");
 }
 
-/** Opens a source, without reading its weights. */
+/**
+ * Opens a source, without reading its weights. A model that is named and not in the cache is downloaded first.
+ * @param missing `stream`: such a model is read where it is instead, which suits those who want its header only
+ */
 export async function openModelSource(
   source: ModelSource,
-  signal?: AbortSignal,
-  i2sLayout?: I2SLayout,
+  options: Pick<LoadOptions, "signal" | "i2sLayout" | "hub" | "onProgress"> = {},
+  missing?: "stream",
 ): Promise<ModelFile> {
+  const { signal, i2sLayout, hub, onProgress } = options;
+  if (source === "embedded") return openEmbedded(signal);
   if (typeof source === "string" && source.startsWith("random:"))
     return (await import("./formats/random-model.js")).openRandomModel(source.slice(7));
-  if (source === "embedded") return openEmbedded(signal);
+  const text = typeof source === "string" ? source : source instanceof URL ? source.href : "";
+  if (MAY_BE_NAME.test(text)) {
+    const { openNamed } = await import("./hub/source.js");
+    const named = await openNamed(text, {
+      signal,
+      i2sLayout,
+      hub,
+      missing,
+      onProgress: ({ bytes, totalBytes }) =>
+        onProgress?.({ phase: "download", fraction: totalBytes ? bytes / totalBytes : 1, bytes, totalBytes }),
+    });
+    if (named) return named;
+  }
   return openModel(source, { signal, i2sLayout });
 }
 

@@ -6,6 +6,7 @@ import type { ByteSource } from "./formats/source.js";
 import type { ChatMessage, TemplateOptions } from "./generate/messages.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { Completion, Piece } from "./generate/results.js";
+import type { HubOptions } from "./hub/settings.js";
 import type { KernelSources } from "./kernels/instantiate.js";
 import type { AttentionStats } from "./kv/counters.js";
 import type { ModelConfig } from "./model/config.js";
@@ -15,14 +16,16 @@ export type { Calibration } from "./calibration/calibration.js";
 export type { ChatMessage, JsonSchema, TemplateOptions, ToolCall, ToolDefinition } from "./generate/messages.js";
 export type { ContextShift, GenerateOptions, SamplingOptions } from "./generate/options.js";
 export type { Completion, FinishReason, Piece, TokenLogprob, Usage } from "./generate/results.js";
+export type { HubOptions } from "./hub/settings.js";
 export type { AttentionStats } from "./kv/counters.js";
 
 /** Token ids, in any array-like form. */
 export type TokenIds = ArrayLike<number>;
 
 /**
- * What a model is loaded from: `"embedded"` (the small story model inside the package), a path, a URL, bytes, or a
- * source of one's own. A path or URL names a GGUF file or a Hugging Face folder (`config.json` + `*.safetensors`).
+ * What a model is loaded from: the name of one on the Hugging Face hub (`"hf:owner/repository"`, with `:Q4_K_M` or
+ * `/file.gguf` to choose among its files and `@revision`; short names such as `"smollm2-135m"`), which is downloaded once;
+ * `"embedded"` (the small story model inside the package), a path, a URL, bytes, or a source of one's own. A path or URL names a GGUF file or a Hugging Face folder (`config.json` + `*.safetensors`).
  * `"random:bitnet-2b"`, `"random:llama-1b"` and `"random:smollm2"` are models of that shape with random weights, for
  * measuring speed. `filesFolder` makes a folder of files at hand, such as those of a directory picker.
  */
@@ -30,12 +33,14 @@ export type ModelSource = string | URL | Blob | Uint8Array | ByteSource | ModelF
 
 /** How far a long step has come. */
 export interface Progress {
-  /** What is being done: `open`, `weights`, `prepare`, `prefill`. */
-  phase: "open" | "weights" | "prepare" | "prefill";
+  /** What is being done. */
+  phase: "open" | "download" | "weights" | "prepare" | "prefill";
   /** Part of this phase that is done, 0 … 1. */
   fraction: number;
   /** Bytes handled in this phase so far; 0 where bytes make no sense. */
   bytes: number;
+  /** Bytes there are in all, for `download`. */
+  totalBytes?: number | undefined;
 }
 
 /** Options of `loadModel`. */
@@ -61,6 +66,8 @@ export interface LoadOptions {
   i2sLayout?: I2SLayout | undefined;
   /** Tokens computed together in prefill. Affects speed and memory, never a result. */
   prefillChunk?: number | undefined;
+  /** Where models come from by name, and where they are kept. */
+  hub?: HubOptions | undefined;
   /** Default: full attention. */
   attention?: AttentionOptions | undefined;
   /** Measure the time of each operation of the forward pass, for `stats().profile`; costs a little speed. Default false. */

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import type { ModelFile, TokenizerData } from "../formats/model-file.js";
-import type { LoadModel, ModelSource, Tokenizer } from "../types.js";
+import type { LoadModel, LoadOptions, ModelSource, Tokenizer } from "../types.js";
 
 /** What the commands need of the world around them; tests bring their own. */
 export interface Host {
@@ -15,8 +15,8 @@ export interface Host {
   /** Resident memory of the process, in bytes, where it can be known. */
   residentBytes(): number | undefined;
   readonly loadModel: LoadModel;
-  /** Opens a model without reading its weights. */
-  openModel(source: ModelSource, signal?: AbortSignal): Promise<ModelFile>;
+  /** Opens a model without reading its weights; one that is named is not downloaded for that. */
+  openModel(source: ModelSource, options?: Pick<LoadOptions, "signal" | "hub" | "onProgress">): Promise<ModelFile>;
   createTokenizer(data: TokenizerData): Promise<Omit<Tokenizer, "applyTemplate">>;
 }
 
@@ -36,7 +36,7 @@ export function processHost(process: NodeJS.Process): Host {
     },
     residentBytes: () => process.memoryUsage?.().rss,
     loadModel: async (source, options) => (await import("../load.js")).loadModel(source, options),
-    openModel: async (source, signal) => (await import("../load.js")).openModelSource(source, signal),
+    openModel: async (source, options) => (await import("../load.js")).openModelSource(source, options, "stream"),
     createTokenizer: async (data) => (await import("../tokenizer/tokenizer.js")).createTokenizer(data),
   };
 }

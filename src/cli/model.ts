@@ -5,11 +5,20 @@ import type { LoadOptions, Model } from "../types.js";
 import { readText } from "./input.js";
 import type { ModelFlags } from "./options.js";
 import { ProgressBar } from "./progress.js";
+import { hubOptions, pullFirst } from "./pull-first.js";
 import type { Terminal } from "./terminal.js";
 
+/** What the flags say about loading. */
+export interface CommandLoadOptions extends LoadOptions {
+  /** Download without a question. */
+  yes?: boolean | undefined;
+}
+
 /** The load options among the flags. Reads the thresholds file. */
-export async function loadOptions(terminal: Terminal, flags: ModelFlags): Promise<LoadOptions> {
+export async function loadOptions(terminal: Terminal, flags: ModelFlags): Promise<CommandLoadOptions> {
   return {
+    yes: flags.yes,
+    hub: hubOptions(flags),
     threads: flags.threads,
     kernel: flags.kernel,
     contextLength: flags.ctx,
@@ -56,18 +65,20 @@ function withDefaults(options: AttentionOptions, calibration: Calibration): Atte
   return { ...filled, kind: options.kind ?? "delta", grain, basis, targetSparsity: sparsity };
 }
 
-/** Loads a model, with a progress bar, hands it over and gives it back afterwards, whatever happens. */
+/** Loads a model, downloaded first if need be, with a progress bar, hands it over and gives it back afterwards, whatever happens. */
 export async function withModel<Result>(
   terminal: Terminal,
   source: string,
-  options: LoadOptions,
+  options: CommandLoadOptions,
   use: (model: Model) => Promise<Result>,
 ): Promise<Result> {
+  const { yes, ...rest } = options;
+  const hub = await pullFirst(terminal, source, { yes, hub: options.hub });
   const bar = new ProgressBar(terminal);
   let model: Model;
   try {
     model = await terminal.interruptible((signal) =>
-      terminal.host.loadModel(source, { ...options, signal, onProgress: (progress) => bar.update(progress) }),
+      terminal.host.loadModel(source, { ...rest, hub, signal, onProgress: (progress) => bar.update(progress) }),
     );
   } finally {
     bar.clear();

@@ -22,6 +22,8 @@ export interface ModelFlags {
   windowShape?: "sliding" | "block";
   sink?: number;
   valueCutoff?: number;
+  yes?: boolean;
+  offline?: boolean;
   json?: boolean;
   stats?: boolean;
   verbose?: boolean;
@@ -61,9 +63,11 @@ export function addModelSource(command: Command): Command {
   return command
     .option(
       "-m, --model <source>",
-      "GGUF file, Hugging Face folder, or URL of one; embedded: the story model in the package",
+      "name (hf:owner/repository[:quant or /file][@revision], smollm2-135m …), GGUF file, Hugging Face folder, or URL; embedded: the story model in the package",
       "embedded",
     )
+    .option("--yes", "download a model that is not in the cache without a question")
+    .option("--offline", "download nothing: use what the cache has")
     .option("--json", "one JSON object on stdout")
     .option("--verbose", "stack traces of errors");
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { addCacheCommands } from "./cache-commands.js";
 import type { BenchFlags } from "./commands/bench.js";
 import type { CalibrateFlags } from "./commands/calibrate.js";
 import type { InspectFlags } from "./commands/inspect.js";
@@ -175,10 +176,12 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     );
   addReportOptions(merge, "where the joined log goes");
 
+  addCacheCommands(program, terminal);
+
   const inspect = program
     .command("inspect")
     .description("what is in a GGUF or safetensors file")
-    .argument("[source]", "file, folder or URL; the same as --model")
+    .argument("[source]", "name, file, folder or URL; the same as --model")
     .action(async (source: string | undefined, flags: InspectFlags) =>
       (await import("./commands/inspect.js")).inspect(terminal, source, flags),
     );

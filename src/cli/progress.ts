@@ -6,6 +6,7 @@ const REDRAW_MS = 100;
 const WIDTH = 30;
 const labels: Record<Progress["phase"], string> = {
   open: "Opening",
+  download: "Downloading",
   weights: "Loading",
   prepare: "Preparing",
   prefill: "Reading",

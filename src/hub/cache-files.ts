@@ -2,7 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { SourceError } from "../errors.js";
 import type { ByteSource } from "../formats/source.js";
 import { fileSource } from "../formats/sources/file.js";
-import { nodeModules } from "../runtime/node-modules.js";
+import { nodeModules } from "../platform/node-modules.js";
 import type { CachedFile, CachedRepository, ModelCache, PartialBlob } from "./cache.js";
 import { codeOf, diskError } from "./disk-errors.js";
 import { lockFile } from "./lock-file.js";
@@ -68,7 +68,11 @@ class FileCache implements ModelCache {
   async writeNote(key: string, name: string, text: string | undefined): Promise<void> {
     const path = `${this.name}/${key}/${NOTES}/${name}`;
     if (text === undefined) await this.#fs.rm(path, { force: true });
-    else await this.#write(path, text);
+    else {
+      // Other programs take a repository without this folder for a damaged one.
+      await this.#makeFolder(`${this.name}/${key}/snapshots`);
+      await this.#write(path, text);
+    }
   }
 
   async blobSize(key: string, oid: string): Promise<number | undefined> {
@@ -90,7 +94,9 @@ class FileCache implements ModelCache {
     const fs = this.#fs;
     await this.#makeFolder(`${this.name}/${key}/blobs`);
     // Opened for reading and writing, made when it is not there, never emptied.
-    const handle = await guarded(path, () => fs.open(path, "a+").then((file) => file.close().then(() => fs.open(path, "r+"))));
+    const handle = await guarded(path, () =>
+      fs.open(path, "a+").then((file) => file.close().then(() => fs.open(path, "r+"))),
+    );
     const { size } = await handle.stat();
     return new PartialFile(path, handle, size, async (name) => {
       await guarded(path, () => fs.rename(path, final(name)));
@@ -221,7 +227,11 @@ class FileCache implements ModelCache {
     for (const entry of await this.#entries(folder)) {
       const path = `${folder}/${entry.name}`;
       if (entry.isDirectory()) sum += await this.#bytes(path);
-      else if (entry.isFile()) sum += await this.#fs.stat(path).then((stat) => stat.size, () => 0);
+      else if (entry.isFile())
+        sum += await this.#fs.stat(path).then(
+          (stat) => stat.size,
+          () => 0,
+        );
     }
     return sum;
   }

@@ -70,7 +70,13 @@ class Download {
   #sha256!: StreamingHash;
   #named: StreamingHash | undefined;
 
-  constructor(settings: HubSettings, cache: ModelCache, wanted: Wanted, options: DownloadOptions, partial: PartialBlob) {
+  constructor(
+    settings: HubSettings,
+    cache: ModelCache,
+    wanted: Wanted,
+    options: DownloadOptions,
+    partial: PartialBlob,
+  ) {
     this.#settings = settings;
     this.#cache = cache;
     this.#wanted = wanted;

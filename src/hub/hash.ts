@@ -1,5 +1,5 @@
-import { nodeModules } from "../runtime/node-modules.js";
-import { platform } from "../runtime/platform.js";
+import { nodeModules } from "../platform/node-modules.js";
+import { platform } from "../platform/platform.js";
 
 /** A hash that takes its input in pieces. */
 export interface StreamingHash {

@@ -1,5 +1,5 @@
 import { DownloadError, SourceError } from "../errors.js";
-import { platform } from "../runtime/platform.js";
+import { platform } from "../platform/platform.js";
 import type { HubSettings } from "./settings.js";
 
 /** Tries without any progress before a failure is reported. */
@@ -192,7 +192,8 @@ export async function askPatiently<Result>(
 
 function headersFor(settings: HubSettings, url: string, own: Record<string, string> = {}): Record<string, string> {
   // Compressed answers have lengths of their own. A page may not set these two.
-  const common: Record<string, string> = platform === "browser" ? {} : { "Accept-Encoding": "identity", "User-Agent": "deltallm" };
+  const common: Record<string, string> =
+    platform === "browser" ? {} : { "Accept-Encoding": "identity", "User-Agent": "deltallm" };
   const ours = settings.token !== undefined && new URL(url).origin === new URL(settings.endpoint).origin;
   return { ...common, ...own, ...(ours ? { Authorization: `Bearer ${settings.token}` } : {}) };
 }
@@ -203,7 +204,8 @@ function redirectTarget(response: Response, from: string, hop: number): string {
   if (hop >= MOST_REDIRECTS) throw wrong(`More than ${MOST_REDIRECTS} redirects`);
   if (!location || !URL.canParse(location, from)) throw wrong("The server redirects to nowhere");
   const target = new URL(location, from);
-  if (target.protocol !== "https:" && target.protocol !== "http:") throw wrong("The server redirects to no web address");
+  if (target.protocol !== "https:" && target.protocol !== "http:")
+    throw wrong("The server redirects to no web address");
   if (target.protocol === "http:" && from.startsWith("https:"))
     throw wrong("The server redirects from https to http, which is not followed");
   return target.href;

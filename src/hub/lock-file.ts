@@ -1,4 +1,4 @@
-import { nodeModules } from "../runtime/node-modules.js";
+import { nodeModules } from "../platform/node-modules.js";
 import { codeOf, diskError } from "./disk-errors.js";
 import { pause } from "./http.js";
 

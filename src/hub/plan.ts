@@ -84,6 +84,8 @@ export async function treeOf(
   if (kept) return kept;
   const tree = await fetchTree(settings, kind, repository, commit, signal);
   await cache.writeNote(key, `${commit}.tree.json`, JSON.stringify(tree));
+  const commits = new Set((await cache.readNote(key, "commits"))?.split("\n"));
+  await cache.writeNote(key, "commits", [...commits.add(commit)].join("\n"));
   return tree;
 }
 
@@ -209,7 +211,14 @@ async function planUrl(
     const note = await readUrlNote(cache, place.key, file);
     const same = note?.version === found.version && note?.size === found.size;
     const cached = same && there.get(file) === found.size;
-    files.push({ path: file, size: found.size, oid: cached ? note?.oid : undefined, cached, url, version: found.version });
+    files.push({
+      path: file,
+      size: found.size,
+      oid: cached ? note?.oid : undefined,
+      cached,
+      url,
+      version: found.version,
+    });
   }
   return urlPlan(name, place, files);
 }

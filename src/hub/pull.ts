@@ -104,6 +104,7 @@ async function pullFile(
       file.url ?? fileAddress(settings, plan.kind as "models", plan.repository, plan.commit as string, file.path);
     if (settings.offline) throw new SourceError("The file is not in the cache", { file: address });
     const hash = file.oid === undefined ? undefined : { ...hashKind(file.oid, file.size), digest: file.oid };
+    if (plan.kind === "url") await cache.writeNote(plan.key, `${blob}.url`, address);
     const wanted = { address, key: plan.key, blob, size: file.size, hash, name: address };
     const downloaded = await download(settings, cache, wanted, { signal, onBytes: report("download") });
     const oid = file.oid ?? downloaded.sha256;

@@ -45,8 +45,7 @@ export function selectFiles<File extends FileLike>(
     const exact = all.find(({ path }) => path === name.file) ?? all.find(({ path }) => same(path, name.file as string));
     if (exact) return selectFile(all, exact, where);
     const below = all.filter(({ path }) => path.startsWith(`${name.file}/`));
-    if (below.length === 0)
-      throw new OptionError(`${where} has no file ${name.file}`, {}, `It has ${listFiles(all)}`);
+    if (below.length === 0) throw new OptionError(`${where} has no file ${name.file}`, {}, `It has ${listFiles(all)}`);
     return selectFiles(below, {}, `${where}/${name.file}`);
   }
   const candidates = groupParts(all.filter(({ path }) => isModel(path)));
@@ -59,7 +58,11 @@ export function selectFiles<File extends FileLike>(
     const folder = folders.includes("") ? "" : folders.length === 1 ? folders[0] : undefined;
     if (folder !== undefined) return safetensors(all, folder, undefined, where);
     if (folders.length)
-      throw new OptionError(`${where} has several models`, {}, `Name one of the folders ${folders.slice(0, MOST_SHOWN).join(", ")}`);
+      throw new OptionError(
+        `${where} has several models`,
+        {},
+        `Name one of the folders ${folders.slice(0, MOST_SHOWN).join(", ")}`,
+      );
     throw new OptionError(`${where} has neither GGUF nor safetensors files`, {}, `It has ${listFiles(all)}`);
   }
   const usable = candidates.filter(({ stem, bytes }) => !FOREIGN.test(stem) && bytes <= MOST_BYTES);
@@ -69,7 +72,9 @@ export function selectFiles<File extends FileLike>(
     if (fitting.length) return gguf(one(fitting, candidates, "", where, tag), where);
   }
   // Files that differ in their quantisation only are one model in several sizes: the first is taken, as llama.cpp does.
-  const stems = new Set(pool.map(({ stem }) => stem.replace(/[-._](?:UD-)?(?:[IT]?Q\d\w*|[BF]{0,2}(?:16|32)|I2_S)$/i, "")));
+  const stems = new Set(
+    pool.map(({ stem }) => stem.replace(/[-._](?:UD-)?(?:[IT]?Q\d\w*|[BF]{0,2}(?:16|32)|I2_S)$/i, "")),
+  );
   return gguf(stems.size === 1 ? (pool[0] as Candidate<File>) : one(pool, candidates, "", where), where);
 }
 
@@ -104,13 +109,8 @@ function safetensors<File extends FileLike>(
   const whole = named(/^model\.safetensors$/);
   const shards = named(/^model-\d{5}-of-\d{5}\.safetensors$/);
   const chosen =
-    weights !== undefined && !shard
-      ? here.filter(({ path }) => path === weights)
-      : whole.length
-        ? whole
-        : shards;
-  if (chosen.length === 0)
-    throw new OptionError(`${where} has no model.safetensors`, {}, `It has ${listFiles(all)}`);
+    weights !== undefined && !shard ? here.filter(({ path }) => path === weights) : whole.length ? whole : shards;
+  if (chosen.length === 0) throw new OptionError(`${where} has no model.safetensors`, {}, `It has ${listFiles(all)}`);
   return {
     container: "safetensors",
     main: weights !== undefined && !shard ? weights : folder,
@@ -134,7 +134,8 @@ function one<File extends FileLike>(
   if (fitting.length === 0)
     throw new OptionError(`${where} has ${missing}`, {}, all.length ? `It has ${show(all)}` : "It has no GGUF files");
   // `UD-Q4_K_M` has the tag Q4_K_M too; who does not name it means the plain one.
-  const plain = tag === undefined ? [] : fitting.filter(({ stem }) => !new RegExp(`UD-${escaped(tag)}`, "i").test(stem));
+  const plain =
+    tag === undefined ? [] : fitting.filter(({ stem }) => !new RegExp(`UD-${escaped(tag)}`, "i").test(stem));
   if (plain.length === 1) return plain[0] as Candidate<File>;
   throw new OptionError(
     `${where} has ${fitting.length} models that fit`,
@@ -196,5 +197,9 @@ function listFiles(all: readonly FileLike[]): string {
 
 /** Bytes as people read them. */
 export function megabytes(bytes: number): string {
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+  return bytes < 1e6
+    ? `${Math.ceil(bytes / 1e3)} kB`
+    : bytes < 1e9
+      ? `${(bytes / 1e6).toFixed(0)} MB`
+      : `${(bytes / 1e9).toFixed(2)} GB`;
 }

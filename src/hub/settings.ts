@@ -1,6 +1,6 @@
 import { OptionError } from "../errors.js";
-import { nodeModules } from "../runtime/node-modules.js";
-import { platform } from "../runtime/platform.js";
+import { nodeModules } from "../platform/node-modules.js";
+import { platform } from "../platform/platform.js";
 
 /** How the hub and the cache are reached. Everything has a default; on Node, Deno and Bun from the environment. */
 export interface HubOptions {

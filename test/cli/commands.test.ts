@@ -46,6 +46,7 @@ test("generate passes its options on", async () => {
     kvCache: "f32",
     head: "q8",
     prefillChunk: undefined,
+    hub: undefined,
   });
   assert.equal(JSON.parse(JSON.stringify(attention)), {
     kind: "delta",

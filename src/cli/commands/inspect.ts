@@ -1,15 +1,19 @@
 import { describeModel, type ModelDescription, type NamedToken } from "../../formats/describe.js";
 import { formatBytes, formatTable, printable } from "../format.js";
+import { hubOptions } from "../pull-first.js";
 import type { Terminal } from "../terminal.js";
 
 export interface InspectFlags {
   model: string;
+  offline?: boolean;
   json?: boolean;
 }
 
 /** `inspect`: what is in a file. Reads no weights. */
 export async function inspect(terminal: Terminal, source: string | undefined, flags: InspectFlags): Promise<void> {
-  const file = await terminal.interruptible((signal) => terminal.host.openModel(source ?? flags.model, signal));
+  const file = await terminal.interruptible((signal) =>
+    terminal.host.openModel(source ?? flags.model, { signal, hub: hubOptions(flags) }),
+  );
   try {
     const description = describeModel(file);
     await terminal.line(flags.json ? JSON.stringify(description) : asText(terminal, description));

@@ -1,5 +1,6 @@
 import { OptionError } from "../../errors.js";
 import { readStdin, readText } from "../input.js";
+import { hubOptions } from "../pull-first.js";
 import type { Terminal } from "../terminal.js";
 
 export interface TokenizeFlags {
@@ -7,6 +8,7 @@ export interface TokenizeFlags {
   text?: string;
   file?: string;
   special: boolean;
+  offline?: boolean;
   json?: boolean;
 }
 
@@ -14,7 +16,7 @@ export interface TokenizeFlags {
 export async function tokenize(terminal: Terminal, flags: TokenizeFlags): Promise<void> {
   const text = await inputText(terminal, flags);
   const ids = await terminal.interruptible(async (signal) => {
-    const file = await terminal.host.openModel(flags.model, signal);
+    const file = await terminal.host.openModel(flags.model, { signal, hub: hubOptions(flags) });
     try {
       const tokenizer = await terminal.host.createTokenizer(file.tokenizer);
       return Array.from(tokenizer.encode(text, { special: flags.special }));

@@ -1,0 +1,107 @@
+import { SourceError } from "../errors.js";
+import type { ModelFolder } from "../formats/folder.js";
+import type { ModelFile } from "../formats/model-file.js";
+import { openBeside, openModel } from "../formats/open.js";
+import type { OpenOptions } from "../formats/options.js";
+import { nodeModules } from "../platform/node-modules.js";
+import { platform } from "../platform/platform.js";
+import { fileAddress } from "./api.js";
+import type { ModelCache } from "./cache.js";
+import { type ModelName, parseName } from "./names.js";
+import { findCached, type PullPlan, planPull } from "./plan.js";
+import { type PullProgress, pull } from "./pull.js";
+import { remoteFile } from "./remote-file.js";
+import { type HubOptions, type HubSettings, hubSettings } from "./settings.js";
+
+/** How to open a model by its name. */
+export interface OpenNameOptions extends OpenOptions {
+  hub?: HubOptions | undefined;
+  onProgress?: ((progress: PullProgress) => void) | undefined;
+  /** `stream`: read it where it is, when the cache does not have it. Default `pull`. */
+  missing?: "pull" | "stream" | undefined;
+}
+
+/** The name in a source, or undefined for a path. What is there under that very path is a path. */
+export async function nameOf(source: string, settings: HubSettings): Promise<ModelName | undefined> {
+  const name = parseName(source, settings.endpoint);
+  if (!name || name.kind === "url" || /^(?:hf|huggingface|https?):/i.test(source)) return name;
+  if (platform === "browser") return /[:@]/.test(source) || !source.includes("/") ? name : undefined;
+  const { stat } = await nodeModules.fs();
+  const there = await stat(source).then(
+    () => true,
+    () => false,
+  );
+  return there ? undefined : name;
+}
+
+/** The cache of this runtime; undefined in browsers that keep nothing. */
+export async function openCache(settings: HubSettings): Promise<ModelCache | undefined> {
+  if (settings.cacheFolder === undefined) return undefined;
+  return (await import("./cache-files.js")).fileCache(settings.cacheFolder);
+}
+
+/**
+ * Opens a model by its name, from the cache if that has it; otherwise it is downloaded first. Weights are not read yet.
+ * @returns undefined when the source is no name, or a URL of something that is not one GGUF file
+ * @throws OptionError, SourceError, DownloadError, FormatError, UnsupportedError, or the signal's reason
+ */
+export async function openNamed(source: string, options: OpenNameOptions = {}): Promise<ModelFile | undefined> {
+  const { signal, onProgress } = options;
+  const settings = await hubSettings(options.hub);
+  const name = await nameOf(source, settings);
+  if (!name || (name.kind === "url" && options.hub?.cacheUrls === false)) return undefined;
+  const cache = await openCache(settings);
+  if (!cache) return undefined;
+  const found = await findCached(settings, cache, name, signal);
+  if (found) return openPlan(cache, found, options);
+  const plan = await planUnlessFolder(settings, cache, name, signal);
+  if (!plan) return undefined;
+  if (options.missing === "stream") return streamPlan(settings, plan, options);
+  await pull(settings, cache, plan, { signal, onProgress });
+  return openPlan(cache, plan, options);
+}
+
+/** The plan of a name; undefined for a URL that may be the one of a folder. */
+export async function planUnlessFolder(
+  settings: HubSettings,
+  cache: ModelCache,
+  name: ModelName,
+  signal: AbortSignal | undefined,
+): Promise<PullPlan | undefined> {
+  if (name.kind === "hub" || settings.offline) return planPull(settings, cache, name, signal);
+  if (new URL(name.url).pathname.endsWith("/")) return undefined;
+  return planPull(settings, cache, name, signal).catch((error) => {
+    // Folders are asked for file by file, and missing files have messages of their own there.
+    if (error instanceof SourceError) return undefined;
+    throw error;
+  });
+}
+
+/** Opens a model that the cache has. */
+export function openPlan(cache: ModelCache, plan: PullPlan, options: OpenOptions): Promise<ModelFile> {
+  return openIn(plan, options, (base) => ({
+    name: cache.location(plan.key, plan.snapshot, base.replace(/\/$/, "")),
+    open: (file) => cache.open(plan.key, plan.snapshot, base + file),
+  }));
+}
+
+/** Opens a model where it is, without the cache. */
+function streamPlan(settings: HubSettings, plan: PullPlan, options: OpenOptions): Promise<ModelFile> {
+  return openIn(plan, options, (base) => ({
+    name: `${plan.repository}${base && `/${base.replace(/\/$/, "")}`}`,
+    async open(file) {
+      const found = plan.files.find(({ path }) => path === base + file);
+      if (!found) return undefined;
+      const address = () => fileAddress(settings, "models", plan.repository, plan.commit as string, found.path);
+      return remoteFile(settings, found.url ?? address(), found.size);
+    },
+  }));
+}
+
+function openIn(plan: PullPlan, options: OpenOptions, folderAt: (base: string) => ModelFolder): Promise<ModelFile> {
+  const { signal, i2sLayout } = options;
+  const slash = plan.main.lastIndexOf("/") + 1;
+  const file = plan.main.slice(slash);
+  const folder = folderAt(plan.main.slice(0, slash));
+  return file === "" ? openModel(folder, { signal, i2sLayout }) : openBeside(folder, file, { signal, i2sLayout });
+}
