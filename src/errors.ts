@@ -73,3 +73,8 @@ export class SessionError extends DeltaLLMError {
 export class KernelError extends DeltaLLMError {
   override readonly name = "KernelError";
 }
+
+/** A text asked to fit a schema, expression or grammar cannot go on as it should. */
+export class ConstraintError extends DeltaLLMError {
+  override readonly name = "ConstraintError";
+}

@@ -1,0 +1,75 @@
+import { OptionError } from "../errors.js";
+import { TooLarge } from "./automaton.js";
+import { parseGrammar } from "./gbnf.js";
+import { limits } from "./limits.js";
+import { Masks } from "./masks.js";
+import { type Node, NodeFactory } from "./nodes.js";
+import { regexAutomaton } from "./regex-automaton.js";
+import { parseRegex } from "./regex-parser.js";
+import { schemaNode } from "./schema/schema.js";
+import { GrammarConstraint } from "./state.js";
+import { TokenTrie } from "./token-trie.js";
+import type { Constraint, ConstraintSpec, TokenBytes } from "./types.js";
+
+const tries = new WeakMap<TokenBytes, TokenTrie>();
+
+/**
+ * Makes a constraint for a vocabulary. The tree of the vocabulary's bytes is made once; give the same object again.
+ * @throws OptionError naming what is wrong or not supported, and where: a JSON pointer into the schema, the line of the
+ *   grammar; also when no text at all would fit
+ */
+export function compileConstraint(vocabulary: TokenBytes, spec: ConstraintSpec): Constraint {
+  const given = (["schema", "regex", "grammar"] as const).filter((name) => spec[name] !== undefined);
+  if (given.length !== 1)
+    throw new OptionError(
+      given.length ? `${given.join(" and ")} cannot be used together` : "There is no schema, regex or grammar",
+      { key: given[1] ?? "schema" },
+      "Give one of schema, regex and grammar",
+    );
+  let trie = tries.get(vocabulary);
+  if (!trie) {
+    trie = new TokenTrie(vocabulary);
+    tries.set(vocabulary, trie);
+  }
+  const nodes = new NodeFactory(trie.usable);
+  const root = rootNode(nodes, vocabulary, spec);
+  const stopIds = new Set(vocabulary.stopIds);
+  return new GrammarConstraint({
+    nodes,
+    masks: new Masks(nodes, trie, vocabulary.stopIds),
+    trie,
+    vocabulary,
+    stopIds,
+    root,
+  });
+}
+
+function rootNode(nodes: NodeFactory, vocabulary: TokenBytes, spec: ConstraintSpec): Node {
+  if (spec.schema !== undefined) return schemaNode(spec.schema, nodes);
+  if (spec.grammar !== undefined) {
+    if (typeof spec.grammar !== "string") throw new OptionError("The grammar is not a text", { key: "grammar" });
+    return parseGrammar(spec.grammar, nodes, vocabulary);
+  }
+  return regexNode(spec.regex!, nodes);
+}
+
+function regexNode(regex: string | RegExp, nodes: NodeFactory): Node {
+  if (typeof regex !== "string" && !(regex instanceof RegExp))
+    throw new OptionError("It is neither a text nor a RegExp", { key: "regex" });
+  const [source, flags] = typeof regex === "string" ? [regex, ""] : [regex.source, regex.flags];
+  const parsed = parseRegex(source, flags, "regex");
+  try {
+    const automaton = regexAutomaton(parsed, "whole");
+    const node = nodes.automaton(automaton);
+    nodes.finish();
+    if (node.dead) throw new OptionError("No text matches the regular expression", { key: "regex" });
+    return node;
+  } catch (error) {
+    if (!(error instanceof TooLarge)) throw error;
+    throw new OptionError(
+      `The regular expression needs more than ${limits.automatonStates} states`,
+      { key: "regex" },
+      "Use smaller repetitions",
+    );
+  }
+}
