@@ -14,8 +14,9 @@ import type { ModelConfig } from "./model/config.js";
 export type { AttentionOptions } from "./attention/options.js";
 export type { Calibration } from "./calibration/calibration.js";
 export type { ChatMessage, JsonSchema, TemplateOptions, ToolCall, ToolDefinition } from "./generate/messages.js";
-export type { ContextShift, GenerateOptions, SamplingOptions } from "./generate/options.js";
+export type { ContextShift, GenerateOptions } from "./generate/options.js";
 export type { Completion, FinishReason, Piece, TokenLogprob, Usage } from "./generate/results.js";
+export type { SamplingOptions } from "./generate/sampling-options.js";
 export type { HubOptions } from "./hub/settings.js";
 export type { AttentionStats } from "./kv/counters.js";
 

@@ -1,7 +1,7 @@
 import { expF32, expF32x4 } from "../ops/exp";
 import { logF64 } from "../ops/log";
 import { canonical, clean, cleanX4 } from "./number";
-import { argmax_f32 } from "./select";
+import { argmax_f32, top_n_f32 } from "./select";
 
 /** e^(d / temperature) for d ≤ 0, and 0 where that is below e^−87. */
 // @ts-ignore: decorator
@@ -51,8 +51,25 @@ export function logsumexp_f32(x: usize, count: i32): f64 {
 
 /** ln of the softmax of x[0 … count) at `id`, rounded to f32; −∞ where x[id] is −∞, NaN where it is NaN. */
 export function logprob_f32(x: usize, count: i32, id: i32): f32 {
-  const value = load<f32>(x + (<usize>id << 2));
-  return canonical(<f32>(<f64>min<f32>(value, f32.MAX_VALUE) - logsumexp_f32(x, count)));
+  return logprob_given_f32(x, id, logsumexp_f32(x, count));
+}
+
+/** The same where ln Σ e^x is known: `logprob_f32(x, count, id)` = `logprob_given_f32(x, id, logsumexp_f32(x, count))`. */
+export function logprob_given_f32(x: usize, id: i32, logsumexp: f64): f32 {
+  return canonical(<f32>(<f64>min<f32>(load<f32>(x + (<usize>id << 2)), f32.MAX_VALUE) - logsumexp));
+}
+
+/**
+ * The n likeliest of x[0 … count) as `top_n_f32` orders them: logprobs (f32 [n]) and ids (i32 [n]). Returns how many.
+ * @param logsumexp `logsumexp_f32(x, count)`
+ */
+export function top_logprobs_f32(logprobs: usize, ids: usize, x: usize, count: i32, n: i32, logsumexp: f64): i32 {
+  const found = top_n_f32(logprobs, ids, x, count, n);
+  for (let i = 0; i < found; i++) {
+    const at = logprobs + (<usize>i << 2);
+    store<f32>(at, <f32>(<f64>load<f32>(at) - logsumexp));
+  }
+  return found;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { GenerateOptions } from "../generate/options.js";
-import { samplingDefaults } from "../generate/options.js";
+import { samplingDefaults } from "../generate/sampling-options.js";
 
 /** Options of every command that runs a model, as commander gives them. */
 export interface ModelFlags {

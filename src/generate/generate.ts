@@ -1,10 +1,13 @@
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { TokenIds } from "../types.js";
+import type { AnswerConstraint } from "./constraint.js";
 import type { GenerateOptions } from "./options.js";
-import { resolveLimits, resolveSampling } from "./options.js";
+import { resolveLimits } from "./options.js";
 import { shiftTokens } from "./prompt.js";
-import type { FinishReason, Piece } from "./results.js";
-import { createSampler } from "./sampler.js";
+import type { FinishReason, Piece, TokenLogprob } from "./results.js";
+import { createSampler, type Sampled } from "./sampler.js";
+import { resolveSampling } from "./sampling-options.js";
+import { sequenceBreakers } from "./sequence-breakers.js";
 import type { EngineSession, SessionHost } from "./session.js";
 import { createStopMatcher } from "./stop.js";
 
@@ -29,6 +32,8 @@ export interface GenerationSetting {
    * `contextOverflow`.
    */
   makeRoom?: ((tokens: readonly number[]) => Promise<TokenIds | undefined>) | undefined;
+  /** What the answer has to follow, at its beginning. */
+  constraint?: AnswerConstraint | undefined;
   /** Compute the last token too, so that the session holds all that was given out. Default false. */
   completeSession?: boolean | undefined;
 }
@@ -49,13 +54,12 @@ export async function* generate(
 ): AsyncGenerator<Piece, void, undefined> {
   const limits = resolveLimits(options);
   const { engine, contextLength } = host;
-  const { end = noEnd(), cachedTokens = session.length } = setting;
-  const sampler = createSampler(
-    engine.kernels,
-    engine.memory,
-    engine.config.vocab,
-    resolveSampling(options, host.sampling),
-  );
+  const { vocab } = engine.config;
+  const { end = noEnd(), cachedTokens = session.length, constraint } = setting;
+  const sampling = resolveSampling(options, host.sampling);
+  const breakers =
+    sampling.dryMultiplier > 0 ? sequenceBreakers(tokenizer, vocab, sampling.drySequenceBreakers) : undefined;
+  const sampler = createSampler(engine.kernels, engine.memory, vocab, sampling, breakers);
   const decoder = tokenizer.createDecoder();
   const stops = createStopMatcher(limits.stop);
   const stopIds = new Set(tokenizer.stopIds);
@@ -81,12 +85,15 @@ export async function* generate(
         }
         next = session.replace(kept);
       }
-      const choice = await session.advance(next, { signal, onProgress }, (logits) => sampler.sample(logits, history));
+      const choice = await session.advance(next, { signal, onProgress }, (logits) =>
+        sampler.sample(logits, history, { mask: constraint?.mask(), top: limits.topLogprobs }),
+      );
       onProgress = undefined;
       end.tokens.push(choice.id);
+      constraint?.advance(choice.id);
       if (stopIds.has(choice.id)) {
         end.ended = true;
-        end.reason = "stop";
+        end.reason = constraint ? "schema" : "stop";
         break;
       }
       written++;
@@ -94,10 +101,11 @@ export async function* generate(
       next = [choice.id];
       const { emit, stopped } = stops.push(decoder.push(choice.id));
       if (stopped) end.reason = "stop";
+      else if (constraint?.ended) end.reason = "schema";
       else if (written === limits.maxTokens) end.reason = "length";
       const { reason } = end;
       end.reason = undefined; // Not over while the reader can still break off.
-      yield { text: emit, token: choice.id, logprob: choice.logprob };
+      yield asPiece(tokenizer, emit, choice);
       end.reason = reason;
     }
     if (setting.completeSession && written > 0 && !end.ended && session.length < contextLength)
@@ -110,4 +118,12 @@ export async function* generate(
   } finally {
     sampler.dispose();
   }
+}
+
+function asPiece(tokenizer: ModelTokenizer, text: string, { id, logprob, top }: Sampled): Piece {
+  if (!top) return { text, token: id, logprob };
+  // A vocabulary may be shorter than the rows of logits.
+  const tokenText = (token: number) => (token < tokenizer.vocabularySize ? tokenizer.tokenText(token) : "");
+  const topLogprobs = top.map(({ id: token, logprob }): TokenLogprob => ({ token, text: tokenText(token), logprob }));
+  return { text, token: id, logprob, topLogprobs };
 }

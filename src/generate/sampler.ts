@@ -1,14 +1,28 @@
 import { OptionError } from "../errors.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { Memory } from "../memory/memory.js";
+import { createAdjustments } from "./adjust.js";
 import { noNumbers } from "./logits.js";
-import { type ResolvedSampling, resolveSampling, type SamplingOptions } from "./options.js";
+import type { ResolvedSampling } from "./sampling-options.js";
 
 /** A chosen token. */
 export interface Sampled {
   id: number;
-  /** ln of its probability in the model's own distribution: before penalty, temperature and cuts. */
+  /**
+   * ln of its probability in the model's own distribution, before biases, penalties, temperature and cuts; with a mask:
+   * among the tokens it allows.
+   */
   logprob: number;
+  /** The likeliest tokens in that distribution, likeliest first, when they were asked for. */
+  top?: { id: number; logprob: number }[];
+}
+
+/** What `Sampler.sample` may be told besides the logits. */
+export interface SampleOptions {
+  /** Bitset over the vocabulary, bit i % 32 of word i / 32 for token i: only those tokens can be chosen. */
+  mask?: Uint32Array | undefined;
+  /** How many of the likeliest tokens to name. Default: none. */
+  top?: number | undefined;
 }
 
 /** Chooses one token after another. The same options, seed and logits give the same tokens on every engine. */
@@ -16,11 +30,12 @@ export interface Sampler {
   /** The options in force, defaults filled in. */
   readonly options: ResolvedSampling;
   /**
-   * Chooses from the logits (f32 `[vocab]`, left as they are).
-   * @param history all tokens so far; only the newest `repetitionWindow` matter, and only with a penalty
-   * @throws KernelError when no logit is a number above −∞
+   * Chooses from the logits (f32 `[vocab]`, left as they are). Takes one number of the random sequence, at temperature 0
+   * none.
+   * @param history all tokens so far; only penalties look at them
+   * @throws KernelError when no logit that may be chosen is a number above −∞
    */
-  sample(logitsAddress: number, history: ArrayLike<number>): Sampled;
+  sample(logitsAddress: number, history: ArrayLike<number>, options?: SampleOptions): Sampled;
   /** Where the random sequence stands, for `restore` of this or another sampler. */
   readonly state: Uint8Array;
   restore(state: Uint8Array): void;
@@ -36,68 +51,105 @@ const STATE_BYTES = 16;
 const FIRST_CANDIDATES = 128;
 
 /**
- * Steps, in this order: repetition penalty, temperature, top-k, top-p (of what top-k left), min-p, draw. All of them
- * are kernels in f32 with sums in f64, in a fixed order.
- * @throws OptionError for a sampling option out of range; MemoryError
+ * Steps in the order that `SamplingOptions` states. All of them are kernels in f32 with sums in f64, in a fixed order.
+ * @param breakers sequence breakers of DRY, a bitset over the vocabulary
+ * @throws OptionError for a bias of a token the model does not have; MemoryError
  */
 export function createSampler(
   kernels: Kernels,
   memory: SamplingMemory,
   vocab: number,
-  samplingOptions: SamplingOptions = {},
+  options: ResolvedSampling,
+  breakers?: Uint32Array,
 ): Sampler {
-  const options = resolveSampling(samplingOptions);
-  const { topP, minP, seed, repetitionWindow } = options;
+  const { topP, minP, typicalP, seed } = options;
   const temperature = Math.fround(options.temperature);
-  const penalised = options.repetitionPenalty !== 1 && repetitionWindow > 0;
   const limit = options.topK > 0 ? Math.min(options.topK, vocab) : vocab;
+  const maskWords = Math.ceil(vocab / 32);
 
-  // One block: random state | penalised copy | penalised ids | candidate values | candidate ids
-  const copyBytes = penalised ? vocab * 4 : 0;
-  const idsBytes = penalised ? repetitionWindow * 4 : 0;
-  const block = memory.alloc(STATE_BYTES + copyBytes + idsBytes + limit * 8, "sampling");
-  const copyAt = block + STATE_BYTES;
-  const penaltyIdsAt = copyAt + copyBytes;
-  const valuesAt = penaltyIdsAt + idsBytes;
+  const adjustments = createAdjustments(kernels, memory, vocab, options, breakers);
+  // One block: random state and a range | candidate values | candidate ids
+  const block = memory.alloc(STATE_BYTES + 16 + limit * 8, "sampling");
+  const rangeAt = block + STATE_BYTES;
+  const valuesAt = rangeAt + 16;
   const idsAt = valuesAt + limit * 4;
+  // Made when first needed: a changed copy of the logits, followed by the mask; and the list of the likeliest.
+  let copy = 0;
+  let list = { at: 0, room: 0 };
   let disposed = false;
   kernels.random_seed(block, (seed % 2 ** 32) | 0, Math.floor(seed / 2 ** 32));
 
-  function penalise(logits: number, history: ArrayLike<number>): number {
-    const ids = new Set<number>();
-    for (let i = Math.max(0, history.length - repetitionWindow); i < history.length; i++) {
-      const id = history[i] as number;
-      if (id >= 0 && id < vocab) ids.add(id);
+  function copyAt(): number {
+    copy ||= memory.alloc((vocab + maskWords) * 4, "sampling");
+    return copy;
+  }
+
+  function masked(logits: number, mask: Uint32Array): number {
+    const at = copyAt() + vocab * 4;
+    // A vocabulary may be shorter than the rows of logits: what is beyond it cannot be chosen.
+    const words = memory.i32(at, maskWords);
+    words.fill(0);
+    words.set(mask.length <= maskWords ? mask : mask.subarray(0, maskWords));
+    kernels.mask_f32(copyAt(), logits, at, vocab);
+    return copyAt();
+  }
+
+  function likeliest(logits: number, logsumexp: number, count: number): { id: number; logprob: number }[] {
+    const wanted = Math.min(count, vocab);
+    if (wanted === 0) return [];
+    if (wanted > list.room) {
+      if (list.at) memory.free(list.at);
+      list = { at: 0, room: 0 }; // Should the next line fail, nothing is freed twice.
+      list = { at: memory.alloc(wanted * 8, "the likeliest tokens"), room: wanted };
     }
-    memory.u8(copyAt, copyBytes).set(memory.u8(logits, copyBytes));
-    memory.i32(penaltyIdsAt, ids.size).set([...ids]);
-    kernels.repetition_penalty_f32(copyAt, penaltyIdsAt, ids.size, options.repetitionPenalty);
-    return copyAt;
+    const found = kernels.top_logprobs_f32(list.at, list.at + list.room * 4, logits, vocab, wanted, logsumexp);
+    const logprobs = memory.f32(list.at, found);
+    return Array.from(memory.i32(list.at + list.room * 4, found), (id, i) => ({ id, logprob: logprobs[i] as number }));
   }
 
   function draw(logits: number): number {
     if (temperature === 0) return kernels.argmax_f32(logits, vocab);
     const u = kernels.random_f64(block);
-    const topK = limit < vocab;
+    // All candidates are sorted where all of them are looked at.
+    const limited = limit < vocab || typicalP < 1;
     let total = -1;
-    for (let count = topK ? limit : Math.min(FIRST_CANDIDATES, vocab); ; count = Math.min(count * 8, limit)) {
+    for (let count = limited ? limit : Math.min(FIRST_CANDIDATES, vocab); ; count = Math.min(count * 8, limit)) {
       const found = kernels.top_n_f32(valuesAt, idsAt, logits, vocab, count);
       if (found === 0) return -1;
-      const more = !topK && found === count && count < vocab;
+      const more = !limited && found === count && count < vocab;
       if (more && total < 0)
         total = kernels.sum_exp_f32(logits, vocab, memory.f32(valuesAt, 1)[0] as number, temperature);
-      const index = kernels.draw_candidate(valuesAt, found, total, more, temperature, topP, minP, u);
-      if (index >= 0) return memory.i32(idsAt, found)[index] as number;
+      const [first, kept] = typicalP < 1 ? typical(found) : [0, found];
+      const index = kernels.draw_candidate(valuesAt + first * 4, kept, total, more, temperature, topP, minP, u);
+      if (index >= 0) return memory.i32(idsAt, found)[first + index] as number;
     }
+  }
+
+  function typical(found: number): [first: number, kept: number] {
+    kernels.typical_f32(rangeAt, valuesAt, found, temperature, typicalP);
+    const range = memory.i32(rangeAt, 2);
+    return [range[0] as number, range[1] as number];
   }
 
   return {
     options,
-    sample(logits, history) {
+    sample(logits, history, { mask, top } = {}) {
       if (disposed) throw new OptionError("The sampler was disposed");
-      const id = draw(penalised ? penalise(logits, history) : logits);
+      const allowed = mask ? masked(logits, mask) : logits;
+      // Taken now where the copy is still to be changed.
+      const early = mask !== undefined || top !== undefined;
+      const logsumexp = early ? kernels.logsumexp_f32(allowed, vocab) : 0;
+      const listed = top === undefined ? undefined : likeliest(allowed, logsumexp, top);
+      let adjusted = allowed;
+      if (adjustments.any) {
+        adjusted = copyAt();
+        if (!mask) memory.u8(adjusted, vocab * 4).set(memory.u8(logits, vocab * 4));
+        adjustments.apply(adjusted, history);
+      }
+      const id = draw(adjusted);
       if (id < 0) throw noNumbers();
-      return { id, logprob: kernels.logprob_f32(logits, vocab, id) };
+      const logprob = early ? kernels.logprob_given_f32(logits, id, logsumexp) : kernels.logprob_f32(logits, vocab, id);
+      return listed ? { id, logprob, top: listed } : { id, logprob };
     },
     get state() {
       return memory.u8(block, STATE_BYTES).slice();
@@ -108,8 +160,10 @@ export function createSampler(
       memory.u8(block, STATE_BYTES).set(state);
     },
     dispose() {
-      if (!disposed) memory.free(block);
+      if (disposed) return;
       disposed = true;
+      adjustments.dispose();
+      for (const at of [block, copy, list.at]) if (at) memory.free(at);
     },
   };
 }

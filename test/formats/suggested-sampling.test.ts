@@ -2,7 +2,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { describeModel } from "#src/formats/describe.js";
 import { openModel } from "#src/formats/open.js";
-import { resolveSampling, samplingDefaults } from "#src/generate/options.js";
+import { resolveSampling, samplingDefaults } from "#src/generate/sampling-options.js";
 import { loadModel } from "#src/index.js";
 import { type Entry, Kind, writeGguf } from "../helpers/gguf-writer.js";
 import { tinyLlama } from "../helpers/tiny-gguf.js";
@@ -29,10 +29,10 @@ test("files suggest how to choose tokens: GGUF metadata, and generation_config.j
 
 test("what is given comes first, then what the file suggests; temperature 0 is the likeliest token and nothing else", () => {
   const suggested = { temperature: 0.5, minP: 0.1, repetitionPenalty: 1.1 };
-  const { seed: _, ...resolved } = resolveSampling({ minP: 0.2 }, suggested);
+  const { seed: _, logitBias, drySequenceBreakers, ...resolved } = resolveSampling({ minP: 0.2 }, suggested);
   assert.equal(resolved, { ...samplingDefaults, ...suggested, minP: 0.2 });
   const { seed: __, ...greedy } = resolveSampling({ temperature: 0 }, suggested);
-  assert.equal(greedy, { ...samplingDefaults, temperature: 0 });
+  assert.equal(greedy, { ...samplingDefaults, temperature: 0, logitBias, drySequenceBreakers });
 });
 
 test("the embedded model suggests its own sampling, and generation follows it", async () => {

@@ -101,6 +101,147 @@ for (const build of runnableBuilds) {
     );
   });
 
+  test(`mask_f32 (${build}) leaves what is allowed and nothing else, in place too`, () => {
+    fc.assert(
+      fc.property(
+        logits,
+        fc.array(fc.oneof(fc.integer(), fc.constantFrom(0, -1)), { minLength: 3, maxLength: 3 }),
+        (x, words) => {
+          bench.reset();
+          const at = bench.put(x);
+          const out = bench.alloc(x.byteLength);
+          const mask = bench.put(Int32Array.from(words));
+          const expected = [...twin.mask(x, (id) => ((words[id >> 5]! >>> (id & 31)) & 1) === 1)];
+          kernels.mask_f32(out, at, mask, x.length);
+          assert.equal([...bench.f32(out, x.length)], expected);
+          assert.equal([...bench.f32(at, x.length)], [...x]);
+          kernels.mask_f32(at, at, mask, x.length);
+          assert.equal([...bench.f32(at, x.length)], expected);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test(`add_at_f32 and presence_frequency_f32 (${build}) change the named logits`, () => {
+    fc.assert(
+      fc.property(
+        logits,
+        fc.array(fc.nat(), { maxLength: 20 }),
+        fc.float({ min: -2, max: 2, noNaN: true }),
+        fc.float({ min: -2, max: 2, noNaN: true }),
+        (x, picks, presence, frequency) => {
+          bench.reset();
+          const history = picks.map((pick) => pick % x.length);
+          const ids = [...new Set(history)];
+          const idsAt = bench.put(Int32Array.from(ids));
+          const counts = ids.map((id) => history.filter((other) => other === id).length);
+          const at = bench.put(x);
+          kernels.presence_frequency_f32(
+            at,
+            idsAt,
+            bench.put(Int32Array.from(counts)),
+            ids.length,
+            presence,
+            frequency,
+          );
+          assert.equal([...bench.f32(at, x.length)], [...twin.presenceFrequency(x, history, presence, frequency)]);
+          const biases = Float32Array.from(ids, (_, i) => (i === 0 ? Number.NEGATIVE_INFINITY : i * 0.3));
+          const other = bench.put(x);
+          kernels.add_at_f32(other, idsAt, bench.put(biases), ids.length);
+          const expected = Float32Array.from(x);
+          ids.forEach((id, i) => {
+            expected[id] = expected[id]! + biases[i]!;
+          });
+          assert.equal([...bench.f32(other, x.length)], [...expected]);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test(`dry_f32 (${build}) is the comparison of every place with the end`, () => {
+    const token = fc.integer({ min: 0, max: 6 });
+    fc.assert(
+      fc.property(
+        fc.array(token, { maxLength: 60 }),
+        fc.uniqueArray(fc.integer({ min: 0, max: 4 }), { maxLength: 2 }),
+        fc.record({
+          allowed: fc.integer({ min: 1, max: 4 }),
+          multiplier: fc.constantFrom(0.5, 0.8, 1e30),
+          base: fc.constantFrom(1, 1.75, 1e20),
+        }),
+        (history, breakers, options) => {
+          bench.reset();
+          const x = Float32Array.of(1, 2, 3, 4, 5); // Tokens 5 and 6 are beyond the vocabulary.
+          const at = bench.put(x);
+          const scratch = bench.alloc((history.length + x.length) * 4);
+          const mask = breakers.reduce((bits, id) => bits | (1 << id), 0);
+          kernels.dry_f32(
+            at,
+            x.length,
+            bench.put(Int32Array.from(history)),
+            history.length,
+            breakers.length ? bench.put(Int32Array.of(mask)) : 0,
+            options.allowed,
+            options.multiplier,
+            options.base,
+            scratch,
+          );
+          assert.equal([...bench.f32(at, x.length)], [...twin.dry(x, history, (id) => breakers.includes(id), options)]);
+          assert.equal([...bench.i32(scratch + history.length * 4, x.length)], [0, 0, 0, 0, 0]);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+
+  test(`typical_f32 (${build}) keeps what is nearest to the entropy`, () => {
+    fc.assert(
+      fc.property(
+        logits,
+        fc.double({ min: 0.05, max: 5, noNaN: true }),
+        fc.double({ min: 0.001, max: 0.999, noNaN: true }),
+        (x, temperature, typicalP) => {
+          bench.reset();
+          const candidates = twin.topN(x, x.length);
+          if (candidates.length === 0) return;
+          const values = bench.put(Float32Array.from(candidates, ({ value }) => value));
+          const range = bench.alloc(8);
+          kernels.typical_f32(range, values, candidates.length, temperature, typicalP);
+          const [first, count] = bench.i32(range, 2) as unknown as [number, number];
+          assert.equal(
+            candidates.slice(first, first + count).map(({ id }) => id),
+            twin.typical(candidates, temperature, typicalP).map(({ id }) => id),
+          );
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test(`top_logprobs_f32 and logprob_given_f32 (${build}) are logprob_f32 of the likeliest`, () => {
+    fc.assert(
+      fc.property(logits, fc.integer({ min: 1, max: 9 }), (x, n) => {
+        bench.reset();
+        const at = bench.put(x);
+        const sum = kernels.logsumexp_f32(at, x.length);
+        const logprobs = bench.alloc(n * 4);
+        const ids = bench.alloc(n * 4);
+        const found = kernels.top_logprobs_f32(logprobs, ids, at, x.length, n, sum);
+        assert.equal(
+          [...bench.i32(ids, found)],
+          twin.topN(x, n).map(({ id }) => id),
+        );
+        bench.i32(ids, found).forEach((id, i) => {
+          assert.is(bench.f32(logprobs, found)[i], kernels.logprob_f32(at, x.length, id));
+          assert.is(kernels.logprob_given_f32(at, id, sum), kernels.logprob_f32(at, x.length, id));
+        });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test(`random_f64 (${build}) is PCG32`, () => {
     bench.reset();
     const state = bench.alloc(16);

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { KernelError, OptionError } from "#src/errors.js";
-import type { SamplingOptions } from "#src/generate/options.js";
 import { createSampler, readTokenLogprobs, type Sampler } from "#src/generate/sampler.js";
+import { resolveSampling, type SamplingOptions } from "#src/generate/sampling-options.js";
 import type { Kernels } from "#src/kernels/generated.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { Memory } from "#src/memory/memory.js";
@@ -23,7 +23,7 @@ class Desk {
     return at;
   }
   sampler(vocab: number, options: SamplingOptions): Sampler {
-    return createSampler(this.kernels, this.memory, vocab, options);
+    return createSampler(this.kernels, this.memory, vocab, resolveSampling(options));
   }
 }
 
@@ -71,6 +71,87 @@ for (const build of runnableBuilds) {
     );
   });
 }
+
+test("all steps together are the twin's, in the stated order", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 300 }),
+      fc.nat(),
+      fc.record({
+        temperature: fc.constantFrom(0, 0.8, 2),
+        topK: fc.constantFrom(0, 5, 40),
+        topP: fc.constantFrom(1, 0.9, 0.3),
+        minP: fc.constantFrom(0, 0.1),
+        typicalP: fc.constantFrom(1, 0.9, 0.3),
+        repetitionPenalty: fc.constantFrom(1, 1.3),
+        presencePenalty: fc.constantFrom(0, 0.7, -0.5),
+        frequencyPenalty: fc.constantFrom(0, 0.4),
+        repetitionWindow: fc.constantFrom(0, 3, 64),
+        dryMultiplier: fc.constantFrom(0, 0.8),
+        dryAllowedLength: fc.constantFrom(1, 2),
+        dryWindow: fc.constantFrom(0, 5),
+        logitBias: fc.constantFrom<Record<number, number>>({}, { 0: 5 }, { 0: Number.NEGATIVE_INFINITY }),
+        seed: fc.nat(),
+      }),
+      fc.boolean(),
+      (vocab, dataSeed, options, masks) => {
+        const desk = new Desk();
+        const x = wide(vocab, dataSeed);
+        const at = desk.put(x);
+        const sampler = desk.sampler(vocab, options);
+        const random = new twin.Random(options.seed);
+        const words = Uint32Array.from({ length: Math.ceil(vocab / 32) }, () => 0x5bd1e995 ^ (dataSeed >>> 3));
+        words[0]! |= 3; // Something can be chosen even where 0 is banned.
+        const allowed = (id: number) => !masks || ((words[id >>> 5]! >>> (id & 31)) & 1) === 1;
+        const history: number[] = [];
+        for (let i = 0; i < 8; i++) {
+          const base = twin.mask(x, allowed);
+          const newest = options.repetitionWindow ? history.slice(-options.repetitionWindow) : [];
+          let adjusted = Float32Array.from(base);
+          for (const [id, bias] of Object.entries(options.logitBias)) adjusted[Number(id)]! += bias;
+          adjusted = twin.penalise(adjusted, newest, options.repetitionPenalty) as Float32Array<ArrayBuffer>;
+          adjusted = twin.presenceFrequency(
+            adjusted,
+            newest,
+            options.presencePenalty,
+            options.frequencyPenalty,
+          ) as Float32Array<ArrayBuffer>;
+          if (options.dryMultiplier > 0) {
+            const dryHistory = options.dryWindow ? history.slice(-options.dryWindow) : history;
+            const dry = { allowed: options.dryAllowedLength, multiplier: options.dryMultiplier, base: 1.75 };
+            adjusted = twin.dry(adjusted, dryHistory, () => false, dry) as Float32Array<ArrayBuffer>;
+          }
+          const expected = twin.choose(adjusted, options, () => random.uniform());
+          if (expected < 0) {
+            assert.throws(() => sampler.sample(at, history, { mask: masks ? words : undefined }), /No token/);
+            return;
+          }
+          const { id, logprob, top } = sampler.sample(at, history, { mask: masks ? words : undefined, top: 3 });
+          assert.is(id, expected);
+          assert.ok(Math.abs(logprob - twin.logprob(base, id)) < 1e-5);
+          assert.equal(
+            top!.map(({ id }) => id),
+            twin.topN(base, 3).map(({ id }) => id),
+          );
+          history.push(id);
+        }
+        assert.equal(desk.memory.f32(at, vocab), x, "the logits are left as they are");
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("a mask shorter than the logits forbids what is beyond it", () => {
+  const desk = new Desk();
+  const at = desk.put(Float32Array.from({ length: 100 }, (_, i) => i));
+  const sampler = desk.sampler(100, { temperature: 0 });
+  assert.is(sampler.sample(at, [], { mask: Uint32Array.of(0xffffffff, 0x10) }).id, 36);
+  assert.is(sampler.sample(at, [], { mask: new Uint32Array(4).fill(0xffffffff) }).id, 99);
+  const { logprob } = sampler.sample(at, [], { mask: Uint32Array.of(1) });
+  assert.is(logprob, 0, "the only token allowed is certain");
+  assert.throws(() => sampler.sample(at, [], { mask: new Uint32Array(4) }), /No token can be chosen/);
+});
 
 test("all builds give the same ids and probabilities from the same seed", () => {
   const x = wide(5000, 7);
@@ -167,6 +248,16 @@ test("options out of range are refused by name", () => {
     ["repetitionWindow", 0.5],
     ["seed", -1],
     ["seed", "7"],
+    ["typicalP", 0],
+    ["presencePenalty", 101],
+    ["frequencyPenalty", Number.NaN],
+    ["dryMultiplier", -1],
+    ["dryBase", 0.5],
+    ["dryAllowedLength", 0],
+    ["dryWindow", -1],
+    ["drySequenceBreakers", [""]],
+    ["logitBias", [1]],
+    ["logitBias", { 10: 1 }],
   ];
   for (const [name, value] of wrong)
     assert.throws(

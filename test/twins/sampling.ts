@@ -87,23 +87,115 @@ export class Random {
   }
 }
 
+export function mask(x: ArrayLike<number>, allowed: (id: number) => boolean): Float32Array {
+  return Float32Array.from(x, (value, id) => (allowed(id) ? value : Number.NEGATIVE_INFINITY));
+}
+
+export function presenceFrequency(
+  x: ArrayLike<number>,
+  ids: readonly number[],
+  presence: number,
+  frequency: number,
+): Float32Array {
+  const out = Float32Array.from(x);
+  for (const id of new Set(ids)) {
+    const count = ids.filter((other) => other === id).length;
+    out[id] = f(out[id]! - f(f(presence) + f(f(frequency) * count)));
+  }
+  return out;
+}
+
+export interface DryOptions {
+  allowed: number;
+  multiplier: number;
+  base: number;
+}
+
+/** Every earlier place is compared with the end, token by token. */
+export function dry(
+  x: ArrayLike<number>,
+  history: readonly number[],
+  breaks: (id: number) => boolean,
+  { allowed, multiplier, base }: DryOptions,
+): Float32Array {
+  const out = Float32Array.from(x);
+  const longest = new Map<number, number>();
+  for (let next = 1; next < history.length; next++) {
+    let length = 0;
+    while (length < next) {
+      const id = history[history.length - 1 - length]!;
+      if (id !== history[next - 1 - length] || breaks(id) || id >= x.length) break;
+      length++;
+    }
+    const id = history[next]!;
+    if (length >= allowed && id < x.length && !breaks(id)) longest.set(id, Math.max(length, longest.get(id) ?? 0));
+  }
+  for (const [id, length] of longest) {
+    let penalty = f(multiplier);
+    for (let k = allowed; k < length && penalty < F32_MAX; k++) penalty = f(penalty * f(base));
+    out[id] = f(out[id]! - Math.min(penalty, F32_MAX));
+  }
+  return out;
+}
+
+/** Candidates by their distance from the entropy, until they reach `typicalP`; then in their own order again. */
+export function typical<Candidate extends { value: number }>(
+  candidates: readonly Candidate[],
+  temperature: number,
+  typicalP: number,
+): Candidate[] {
+  const scaled = candidates.map(({ value }) => f(f(value - candidates[0]!.value) / f(temperature)));
+  const weights = candidates.map(({ value }) => weight(value - candidates[0]!.value, temperature));
+  let total = 0;
+  let mean = 0;
+  weights.forEach((w, i) => {
+    if (w === 0) return;
+    total += w;
+    mean += w * scaled[i]!;
+  });
+  mean /= total;
+  /** From where the entropy lies, the likelier side first. */
+  const outward = (a: number, b: number) => {
+    const [left, right] = [mean - scaled[a]! < 0, mean - scaled[b]! < 0];
+    return left === right ? (left ? b - a : a - b) : left ? -1 : 1;
+  };
+  const order = weights
+    .map((_, i) => i)
+    .filter((i) => weights[i]! > 0)
+    .sort((a, b) => Math.abs(mean - scaled[a]!) - Math.abs(mean - scaled[b]!) || outward(a, b));
+  const kept = new Set<number>();
+  let sum = 0;
+  for (const i of order) {
+    if (sum >= typicalP * total) break;
+    sum += weights[i]!;
+    kept.add(i);
+  }
+  return candidates.filter((_, i) => kept.has(i));
+}
+
 export interface DrawOptions {
   temperature: number;
   topK: number;
   topP: number;
   minP: number;
+  typicalP?: number;
 }
 
 /** The whole choice over the full sorted list. */
-export function choose(x: ArrayLike<number>, { temperature, topK, topP, minP }: DrawOptions, u: () => number): number {
+export function choose(
+  x: ArrayLike<number>,
+  { temperature, topK, topP, minP, typicalP = 1 }: DrawOptions,
+  u: () => number,
+): number {
   if (f(temperature) === 0) return argmax(x);
   const uniform = u();
   const all = topN(x, x.length);
-  const candidates = topK > 0 ? all.slice(0, topK) : all;
-  if (!candidates.length) return -1;
+  const best = topK > 0 ? all.slice(0, topK) : all;
+  if (!best.length) return -1;
+  const candidates = typicalP < 1 ? typical(best, temperature, typicalP) : best;
   const weights = candidates.map(({ value }) => weight(value - candidates[0]!.value, temperature));
   // The kernel sums in id order when it has not sorted everything.
-  const limited = topK > 0 && topK < x.length;
+  const limited = (topK > 0 && topK < x.length) || typicalP < 1;
   const total =
     limited || all.length <= 128 ? weights.reduce((a, b) => a + b, 0) : sumExp(x, candidates[0]!.value, temperature);
   let kept = total;

@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline/promises";
-import { resolveLimits, resolveSampling } from "../../generate/options.js";
+import { resolveLimits } from "../../generate/options.js";
+import { resolveSampling } from "../../generate/sampling-options.js";
 import type { Chat, GenerateOptions, Model } from "../../types.js";
 import { formatStats } from "../format.js";
 import { loadOptions, withModel } from "../model.js";

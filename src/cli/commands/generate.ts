@@ -1,5 +1,6 @@
 import { OptionError } from "../../errors.js";
-import { resolveLimits, resolveSampling } from "../../generate/options.js";
+import { resolveLimits } from "../../generate/options.js";
+import { resolveSampling } from "../../generate/sampling-options.js";
 import { attentionJson, formatStats } from "../format.js";
 import { readStdin } from "../input.js";
 import { loadOptions, withModel } from "../model.js";

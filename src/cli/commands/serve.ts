@@ -1,5 +1,6 @@
 import { OptionError } from "../../errors.js";
-import { resolveLimits, resolveSampling } from "../../generate/options.js";
+import { resolveLimits } from "../../generate/options.js";
+import { resolveSampling } from "../../generate/sampling-options.js";
 import type { RequestRecord, ServedModel } from "../../server/options.js";
 import type { LoadOptions } from "../../types.js";
 import { readText } from "../input.js";

@@ -1,4 +1,4 @@
-import { samplingDefaults } from "../../generate/options.js";
+import { samplingDefaults } from "../../generate/sampling-options.js";
 import type { Model } from "../../types.js";
 import { json } from "../body.js";
 import { ApiError } from "../errors.js";
