@@ -126,7 +126,7 @@ class Download {
   async #fetchAll(onRestart: () => void): Promise<void> {
     const { size } = this.#wanted;
     const { signal } = this.#options;
-    const patience = new Patience();
+    const patience = new Patience(this.#settings);
     while (this.#partial.size < size) {
       signal?.throwIfAborted();
       const before = this.#partial.size;

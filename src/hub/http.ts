@@ -4,7 +4,6 @@ import type { HubSettings } from "./settings.js";
 
 /** Tries without any progress before a failure is reported. */
 const TRIES = 5;
-const FIRST_WAIT_MS = 500;
 /** A server that asks for a longer pause is reported instead of waited for. */
 const LONGEST_WAIT_MS = 60_000;
 const MOST_REDIRECTS = 10;
@@ -22,7 +21,12 @@ export class PassingFailure extends DownloadError {
 
 /** Counts failures in a row and waits longer after each. */
 export class Patience {
+  readonly #retryMs: number;
   #failures = 0;
+
+  constructor(settings: HubSettings) {
+    this.#retryMs = settings.retryMs;
+  }
 
   /** Something went well: counting starts anew. */
   progress(): void {
@@ -33,7 +37,7 @@ export class Patience {
   async failed(error: unknown, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     if (!(error instanceof PassingFailure) || ++this.#failures >= TRIES) throw error;
-    const wait = error.waitMs ?? FIRST_WAIT_MS * 2 ** (this.#failures - 1);
+    const wait = error.waitMs ?? this.#retryMs * 2 ** (this.#failures - 1);
     if (wait > LONGEST_WAIT_MS) throw error;
     await pause(wait, signal);
   }
@@ -180,7 +184,7 @@ export async function askPatiently<Result>(
   options: AskOptions,
   read: (answer: Answer) => Promise<Result>,
 ): Promise<Result> {
-  const patience = new Patience();
+  const patience = new Patience(settings);
   for (;;) {
     try {
       return await read(await ask(settings, address, options));

@@ -49,7 +49,7 @@ export function remoteFile(settings: HubSettings, address: string, size: number)
     length: number,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const patience = new Patience();
+    const patience = new Patience(settings);
     for (;;) {
       try {
         const headers = { Range: `bytes=${at}-${at + length - 1}` };

@@ -28,6 +28,8 @@ export interface HubSettings {
   cacheFolder: string | undefined;
   /** Milliseconds without a byte after which a connection counts as broken. */
   idleMs: number;
+  /** Milliseconds before the second try; doubles each time. */
+  retryMs: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -46,6 +48,7 @@ export async function hubSettings(options: HubOptions = {}, environment?: Enviro
     offline: options.offline ?? truth(env.HF_HUB_OFFLINE),
     cacheFolder,
     idleMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 30_000,
+    retryMs: 500,
   };
 }
 
