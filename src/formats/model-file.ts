@@ -93,7 +93,10 @@ export interface TokenizerData {
   tokens: string[];
   /** `TokenType` per id; empty when unknown. */
   types: number[] | Int32Array;
-  /** SentencePiece scores per id. */
+  /** Tokens that take the white space before them, or after them, along when they are found in a text. */
+  stripLeft?: number[] | undefined;
+  stripRight?: number[] | undefined;
+  /** SentencePiece scores per id; absent where merges tell the order. */
   scores?: number[] | Float32Array | undefined;
   /** `"left right"` in merge order. */
   merges: Strings;

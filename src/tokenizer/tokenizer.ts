@@ -139,7 +139,7 @@ class VocabularyTokenizer implements ModelTokenizer {
 
   encode(text: string, { special = false, addBos = false }: EncodeOptions = {}): Uint32Array {
     if (text && this.vocabularySize === 0) throw new TokenizerError("This model has no vocabulary: give it token ids");
-    const parts = special ? this.#splitSpecial(text) : text ? [text] : [];
+    const parts = this.#split(text, special);
     const encoding = this.#live();
     const pieces = parts.map((part, i) => {
       if (typeof part === "number") return [part];
@@ -211,8 +211,7 @@ class VocabularyTokenizer implements ModelTokenizer {
   }
 
   get needsMerges(): boolean {
-    const encoding = this.#live();
-    return encoding instanceof ByteBpeEncoding && encoding.needsMerges;
+    return this.#live().needsMerges;
   }
 
   dispose(): void {
@@ -220,11 +219,14 @@ class VocabularyTokenizer implements ModelTokenizer {
     this.#encoding = undefined;
   }
 
-  /** Special tokens as ids, the rest as text, with the marks of `renderChat` taken out of it. */
-  #splitSpecial(text: string): (string | number)[] {
-    const parts = this.#special.split(text);
-    if (!text.includes(protectionMark)) return parts;
-    return parts.map((part) => (typeof part === "string" ? part.replaceAll(protectionMark, "") : part));
+  /** Tokens as ids, the rest as text, normalised and with the marks of `renderChat` taken out of it. */
+  #split(text: string, special: boolean): (string | number)[] {
+    const { normalization } = this.#data;
+    return this.#special.split(text, special).map((part) => {
+      if (typeof part !== "string") return part;
+      const plain = special ? part.replaceAll(protectionMark, "") : part;
+      return normalization ? plain.normalize(normalization) : plain;
+    });
   }
 
   #live(): Encoding {

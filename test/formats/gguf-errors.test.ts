@@ -324,7 +324,7 @@ const cases: Case[] = [
     what: "another tokenizer",
     entries: withEntry(entries, "tokenizer.ggml.model", Kind.string, "bert"),
     error: UnsupportedError,
-    message: /"bert" is not run/,
+    message: /"bert" is not supported/,
   },
 ];
 

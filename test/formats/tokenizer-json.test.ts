@@ -32,7 +32,7 @@ for (const [what, changes] of [
     sequence({ type: "Split", pattern: { String: " " }, behavior: "Isolated" }, byteLevel(false)),
   ],
   ["matches removed", sequence({ ...split("a"), behavior: "Removed" }, byteLevel(false))],
-  ["a normalizer", { normalizer: { type: "NFKC" } }],
+  ["a normalizer", { normalizer: { type: "Lowercase" } }],
   ["Unigram", model({ type: "Unigram" })],
 ] as [string, Json][]) {
   test(`not run: ${what}`, async () => {
@@ -78,16 +78,28 @@ test("whether texts begin with BOS: the template, else tokenizer_config.json", a
   assert.equal([after.addBos, after.addEos], [false, true]);
 });
 
-test("SentencePiece-like BPE: byte tokens, scores that follow the merges", async () => {
+test("SentencePiece-like BPE: byte tokens, merges in place of scores, a space in front where the file says so", async () => {
   const vocab = { "<unk>": 0, "<0x0A>": 1, "▁": 2, a: 3, "▁a": 4 };
-  const data = await tokenizer({
-    ...model({ byte_fallback: true, unk_token: "<unk>", vocab, merges: ["▁ a"] }),
-    normalizer: { type: "Sequence", normalizers: [] },
-    pre_tokenizer: null,
-  });
+  const normalized = (...normalizers: Json[]) =>
+    tokenizer({
+      ...model({ byte_fallback: true, unk_token: "<unk>", vocab, merges: ["▁ a"] }),
+      normalizer: { type: "Sequence", normalizers },
+      pre_tokenizer: null,
+    });
+  const replace = { type: "Replace", pattern: { String: " " }, content: "▁" };
+  const data = await normalized({ type: "Prepend", prepend: "▁" }, replace);
+  assert.is((await normalized(replace)).addSpacePrefix, false);
   assert.equal([data.kind, data.addSpacePrefix, data.unknownId], ["sentencepiece", true, 0]);
   assert.equal([...data.types].slice(0, 5), [2, 6, 1, 1, 1]);
-  assert.is(data.scores?.[4], -1);
+  assert.equal([data.scores, [...data.merges]], [undefined, ["▁ a"]]);
+});
+
+test("a Unicode normalisation, and tokens that take white space along", async () => {
+  const data = await tokenizer({
+    normalizer: { type: "NFC" },
+    added_tokens: [{ id: 7, content: "<|end|>", special: true, rstrip: true }],
+  });
+  assert.equal([data.normalization, data.stripLeft, data.stripRight], ["NFC", undefined, [7]]);
 });
 
 test("ids nobody names are unused", async () => {

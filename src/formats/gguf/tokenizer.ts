@@ -21,9 +21,9 @@ export function readGgufTokenizer(fields: Fields, vocab: number): TokenizerData 
   const kind = model === undefined && tokens.length === 0 ? "bpe" : kinds.get(model ?? "");
   if (!kind) {
     throw new UnsupportedError(
-      `The tokenizer model ${show(model)} is not run`,
+      `The tokenizer model ${show(model)} is not supported`,
       { file, key: "tokenizer.ggml.model" },
-      `These are: ${[...kinds.keys()].join(", ")}`,
+      `Supported are: ${[...kinds.keys()].join(", ")}`,
     );
   }
   if (tokens.length > vocab) {
@@ -49,16 +49,11 @@ export function readGgufTokenizer(fields: Fields, vocab: number): TokenizerData 
     eosIds: [...new Set([...named, ...endTokens(tokens, isControl)])],
     padId: id("padding"),
     unknownId: id("unknown"),
-    addBos: fields.boolean("tokenizer.ggml.add_bos_token") ?? addsBos(kind, pre),
+    addBos: fields.boolean("tokenizer.ggml.add_bos_token") ?? (kind === "sentencepiece" ? true : undefined),
     addEos: fields.boolean("tokenizer.ggml.add_eos_token"),
     addSpacePrefix: fields.boolean("tokenizer.ggml.add_space_prefix"),
     chatTemplate: fields.string("tokenizer.chat_template"),
   };
-}
-
-/** Whether texts begin with BOS when the file does not say (llama.cpp src/llama-vocab.cpp). */
-function addsBos(kind: TokenizerData["kind"], pre: string | undefined): boolean {
-  return kind === "sentencepiece" || pre === "llama-bpe" || pre === "llama3" || pre === "llama-v3";
 }
 
 function perToken(fields: Fields, key: string, length: number): ReturnType<Fields["numbers"]> {

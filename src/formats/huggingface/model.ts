@@ -3,16 +3,15 @@ import type { ModelConfig } from "../../model/config.js";
 import { Catalogue } from "../catalogue.js";
 import { checkConfig } from "../check-config.js";
 import type { ModelFolder } from "../folder.js";
-import { isObject, type JsonFields, readJsonObject } from "../json.js";
-import { type ModelFile, type TokenizerData, TokenType } from "../model-file.js";
+import { type JsonFields, readJsonObject } from "../json.js";
+import type { ModelFile } from "../model-file.js";
 import type { OpenOptions } from "../options.js";
 import type { ByteSource } from "../source.js";
-import { endTokens } from "../special-tokens.js";
 import { suggestedSampling } from "../suggested-sampling.js";
 import { readHuggingFaceConfig } from "./config.js";
 import { readQuantisation } from "./quantisation.js";
 import { headName, readHuggingFaceTensors, textPrefix } from "./tensors.js";
-import { readTokenizerJson } from "./tokenizer.js";
+import { type FolderFiles, readHuggingFaceTokenizer } from "./tokenizer-files.js";
 import { openWeights } from "./weights.js";
 
 /** Bytes of config.json and other small JSON files. */
@@ -43,7 +42,7 @@ export async function openHuggingFace(
   const notes: string[] = [];
   const { config, architecture } = readHuggingFaceConfig(configJson, folder.name.split(/[/\\]/).pop() ?? folder.name);
   let quantisation = readQuantisation(configJson);
-  const tokenizer = readTokenizer(files, config.vocab, notes);
+  const tokenizer = readHuggingFaceTokenizer(files, config.vocab, notes);
   const sources: ByteSource[] = [];
   const close = async () => {
     await Promise.all(sources.map((source) => source.close?.()));
@@ -80,14 +79,6 @@ export async function openHuggingFace(
     await close();
     throw error;
   }
-}
-
-interface FolderFiles {
-  config?: JsonFields | undefined;
-  generation?: JsonFields | undefined;
-  tokenizer?: JsonFields | undefined;
-  tokenizerConfig?: JsonFields | undefined;
-  chatTemplate?: string | undefined;
 }
 
 async function readFiles(folder: ModelFolder, signal: AbortSignal | undefined): Promise<FolderFiles> {
@@ -137,54 +128,4 @@ function isTied(json: JsonFields, byClass: boolean | undefined, catalogue: Catal
   if (hasHead) return false;
   if (!bare) notes.push("config.json does not say whether the head is the embedding; the file has no head, so it is");
   return true;
-}
-
-function readTokenizer(files: FolderFiles, vocab: number, notes: string[]): TokenizerData {
-  const { config, generation, tokenizer, tokenizerConfig } = files;
-  const id = (key: string) => generation?.numbers(key)?.[0] ?? config?.numbers(key)?.[0];
-  const bosId = id("bos_token_id");
-  const eosStated = generation?.numbers("eos_token_id") ?? config?.numbers("eos_token_id") ?? [];
-  for (const each of [bosId, ...eosStated]) {
-    if (each !== undefined && !(Number.isInteger(each) && each >= 0 && each < vocab)) {
-      throw new FormatError(`The token id ${each} is outside the vocabulary of ${vocab}`, {
-        file: generation?.file ?? config?.file,
-      });
-    }
-  }
-  const pad = id("pad_token_id");
-  // Padding is never used here; some files have −1 or an id beyond the vocabulary.
-  const padId = pad !== undefined && Number.isInteger(pad) && pad >= 0 && pad < vocab ? pad : undefined;
-  const ids = { bosId, padId };
-  if (!tokenizer) {
-    notes.push("There is no tokenizer.json: the model can be run on token ids only");
-    return { kind: "bpe", tokens: [], types: [], merges: [], eosIds: eosStated, ...ids };
-  }
-  const data = readTokenizerJson(tokenizer, vocab, tokenText(tokenizerConfig, "bos_token"));
-  const isControl = (token: number) => data.types[token] === TokenType.control;
-  // generation_config.json lists every end token; config.json often only one.
-  const found = generation?.get("eos_token_id") === undefined ? endTokens(data.tokens, isControl) : [];
-  return {
-    ...data,
-    ...ids,
-    addBos: data.addBos ?? tokenizerConfig?.boolean("add_bos_token") ?? false,
-    addEos: data.addEos ?? tokenizerConfig?.boolean("add_eos_token") ?? false,
-    eosIds: [...new Set([...eosStated, ...found])],
-    chatTemplate: files.chatTemplate ?? templateOf(tokenizerConfig),
-  };
-}
-
-/** `"bos_token": "<s>"` or `{ "content": "<s>" }`. */
-function tokenText(json: JsonFields | undefined, key: string): string | undefined {
-  const value = json?.get(key);
-  const text = isObject(value) ? value.content : value;
-  return typeof text === "string" ? text : undefined;
-}
-
-/** `chat_template` is one template, or a list of named ones of which `default` is the chat's. */
-function templateOf(json: JsonFields | undefined): string | undefined {
-  const value = json?.get("chat_template");
-  if (!Array.isArray(value)) return typeof value === "string" ? value : undefined;
-  const named = value.filter(isObject);
-  const chosen = named.find((each) => each.name === "default") ?? named[0];
-  return typeof chosen?.template === "string" ? chosen.template : undefined;
 }

@@ -10,6 +10,10 @@ export type TokenizerJson = Pick<
   | "kind"
   | "pre"
   | "pattern"
+  | "ignoreMerges"
+  | "normalization"
+  | "stripLeft"
+  | "stripRight"
   | "tokens"
   | "types"
   | "scores"
@@ -32,7 +36,7 @@ export function readTokenizerJson(json: JsonFields, vocab: number, bosText: stri
   if (!model) throw new FormatError("The tokenizer has no model", { file, key: "model" });
   const modelType = model.string("type") ?? (model.get("merges") ? "BPE" : "unknown");
   if (modelType !== "BPE") {
-    throw new UnsupportedError(`Tokenizers of the type ${modelType} are not run`, { file, key: "model.type" });
+    throw new UnsupportedError(`Tokenizers of the type ${modelType} are not supported`, { file, key: "model.type" });
   }
   const sentencepiece = model.boolean("byte_fallback") ?? false;
   const { tokens, types, ids } = readVocabulary(json, model, vocab);
@@ -40,22 +44,57 @@ export function readTokenizerJson(json: JsonFields, vocab: number, bosText: stri
   const unknown = model.string("unk_token");
   const unknownId = unknown === undefined ? undefined : ids.get(unknown);
   if (unknownId !== undefined) types[unknownId] = TokenType.unknown;
-  const common = { tokens, types, merges, unknownId, ...readTemplate(json, bosText) };
-  if (sentencepiece) {
-    return { kind: "sentencepiece", ...common, scores: mergeScores(merges, ids, tokens.length), addSpacePrefix: true };
+  const { normalization, spaces, addSpacePrefix } = readNormalizer(json);
+  const strips = readStrips(json);
+  const common = { tokens, types, merges, unknownId, normalization, ...strips, ...readTemplate(json, bosText) };
+  if (sentencepiece) return { kind: "sentencepiece", ...common, addSpacePrefix };
+  if (spaces)
+    throw new UnsupportedError("A tokenizer of bytes with a normalizer of spaces is not supported", {
+      file,
+      key: "normalizer",
+    });
+  return { kind: "bpe", ...common, ignoreMerges: model.boolean("ignore_merges") ?? false, ...readPreTokenizer(json) };
+}
+
+/** What is done to a text first: a Unicode normalisation, spaces to U+2581, and one more in front. */
+function readNormalizer(
+  json: JsonFields,
+): Pick<TokenizerJson, "normalization" | "addSpacePrefix"> & { spaces: boolean } {
+  const steps = flatten(json.get("normalizer"), "normalizers");
+  const result: ReturnType<typeof readNormalizer> = { normalization: undefined, spaces: false, addSpacePrefix: false };
+  for (const step of steps) {
+    if (step.type === "NFC" || step.type === "NFKC") result.normalization = step.type;
+    else if (step.type === "Replace" && isObject(step.pattern) && step.pattern.String === " " && step.content === "▁")
+      result.spaces = true;
+    else if (step.type === "Prepend" && step.prepend === "▁") result.spaces = result.addSpacePrefix = true;
+    else
+      throw new UnsupportedError(`The normalizer ${typesOf(steps)} is not supported`, {
+        file: json.file,
+        key: "normalizer",
+      });
   }
-  const normalizers = flatten(json.get("normalizer"), "normalizers");
-  if (normalizers.length) {
-    throw new UnsupportedError(`The normalizer ${typesOf(normalizers)} is not run`, { file, key: "normalizer" });
-  }
-  return { kind: "bpe", ...common, ...readPreTokenizer(json) };
+  const metaspace = flatten(json.get("pre_tokenizer"), "pretokenizers").find((step) => step.type === "Metaspace");
+  if (metaspace)
+    result.addSpacePrefix =
+      (metaspace.prepend_scheme ?? (metaspace.add_prefix_space === false ? "never" : "always")) !== "never";
+  return result;
+}
+
+/** Added tokens that take the white space before or after them along. */
+function readStrips(json: JsonFields): Pick<TokenizerJson, "stripLeft" | "stripRight"> {
+  const added = (json.array("added_tokens") ?? []).filter(isObject);
+  const ids = (side: "lstrip" | "rstrip") =>
+    added.filter((token) => token[side] === true).map(({ id }) => id as number);
+  const [stripLeft, stripRight] = [ids("lstrip"), ids("rstrip")];
+  return { ...(stripLeft.length > 0 && { stripLeft }), ...(stripRight.length > 0 && { stripRight }) };
 }
 
 /** Which pre-tokenizer: its name, or the regular expression when it has one of its own. */
 function readPreTokenizer(json: JsonFields): { pre?: string; pattern?: string; addSpacePrefix?: boolean } {
   const steps = flatten(json.get("pre_tokenizer"), "pretokenizers");
   const place = { file: json.file, key: "pre_tokenizer" };
-  const unsupported = () => new UnsupportedError(`The pre-tokenizer ${typesOf(steps) || "(none)"} is not run`, place);
+  const unsupported = () =>
+    new UnsupportedError(`The pre-tokenizer ${typesOf(steps) || "(none)"} is not supported`, place);
   const [first, second] = steps;
   const byteLevel = steps.at(-1);
   if (!first || byteLevel?.type !== "ByteLevel" || steps.length > 2) throw unsupported();
@@ -87,18 +126,6 @@ function readTemplate(json: JsonFields, bosText: string | undefined): { addBos?:
   const before = parts.slice(0, Math.max(text, 0));
   const addBos = bosText === undefined ? before.length > 0 : before.includes(bosText);
   return { addBos, addEos: parts.length > text + 1 };
-}
-
-/** Scores that make score-driven merging follow the merge list: a token is worth more the earlier it is merged. */
-function mergeScores(merges: string[], ids: Map<string, number>, count: number): Float32Array {
-  const scores = new Float32Array(count);
-  for (let rank = merges.length - 1; rank >= 0; rank--) {
-    const merge = merges[rank] as string;
-    const space = merge.indexOf(" ", 1);
-    const id = ids.get(merge.slice(0, space) + merge.slice(space + 1));
-    if (id !== undefined) scores[id] = -rank - 1;
-  }
-  return scores;
 }
 
 type Step = Record<string, unknown>;
