@@ -1,32 +1,26 @@
 export * from "./activations";
-export { gemm_codes, gemv_codes } from "./codes";
-export { gemm_bf16, gemm_f16, gemm_f32, gemv_bf16, gemv_f16, gemv_f32 } from "./floats";
-export { gemm_q4, gemm_q4k, gemm_q4min, gemv_q4, gemv_q4k, gemv_q4min } from "./q4";
+export { matmul_scratch_bytes } from "./scratch";
 export { hidden_zero } from "./opaque";
-export { gemm_q6, gemv_q6 } from "./q6";
-export { gemm_q8, gemv_q8 } from "./q8";
-export { arrange_ternary_lut, rows_ternary_lut } from "./lut-layout";
-export { gemv_ternary } from "./ternary";
-export { gemm_ternary_lut } from "./ternary-lut-gemm";
-export { gemv_ternary_lut } from "./ternary-lut";
-export { gemm_ternary } from "./ternary-gemm";
-export { gemm_ternary_blocks } from "./ternary-blocks";
-export { rows_codes, rows_float, rows_q4, rows_q6, rows_q8, rows_ternary } from "./rows";
-export { repack_q4_0, repack_q4_1, repack_q5_0, repack_q5_1, repack_q8_0 } from "./repack-blocks";
+export { gemm_codes, gemv_codes, rows_codes } from "./layouts/codes";
 export {
-  repack_float,
-  repack_float_q4,
-  repack_float_q6,
-  repack_float_q8,
-  repack_float_ternary,
-  sum_magnitudes,
-} from "./repack-floats";
-export { repack_q2_k, repack_q3_k, repack_q4_k, repack_q5_k, repack_q6_k } from "./repack-k";
+  gemm_bf16, gemm_f16, gemm_f32, gemv_bf16, gemv_f16, gemv_f32, rows_bf16, rows_f16, rows_f32,
+} from "./layouts/floats";
 export {
-  repack_hf_bitnet,
-  repack_i2s,
-  repack_i2s_rows4,
-  repack_tq1_0,
-  repack_tq2_0,
-  same_scales,
-} from "./repack-ternary";
+  gemm_q4, gemm_q4k, gemm_q4min, gemv_q4, gemv_q4k, gemv_q4min, rows_q4, rows_q4k, rows_q4min,
+} from "./layouts/q4";
+export { gemm_q6, gemv_q6, rows_q6 } from "./layouts/q6";
+export { gemm_q8, gemv_q8, rows_q8 } from "./layouts/q8";
+export { gemv_ternary, rows_ternary } from "./layouts/ternary";
+export { gemm_ternary } from "./layouts/ternary-gemm";
+export { gemm_ternary_blocks } from "./layouts/ternary-blocks";
+export { gemv_ternary_lut } from "./layouts/ternary-lut";
+export { gemm_ternary_lut } from "./layouts/ternary-lut-gemm";
+export { arrange_ternary_lut, rows_ternary_lut } from "./layouts/ternary-lut-order";
+export { repack_q4_0, repack_q4_1, repack_q5_0, repack_q5_1, repack_q8_0 } from "./repack/blocks";
+export {
+  repack_float, repack_float_q4, repack_float_q6, repack_float_q8, repack_float_ternary, sum_magnitudes,
+} from "./repack/floats";
+export { repack_q2_k, repack_q3_k, repack_q4_k, repack_q5_k, repack_q6_k } from "./repack/k-blocks";
+export {
+  repack_hf_bitnet, repack_i2s, repack_i2s_rows4, repack_tq1_0, repack_tq2_0, same_scales,
+} from "./repack/ternary";

@@ -1,3 +1,10 @@
+/** The row of an id outside the matrix. */
+// @ts-ignore: decorator
+@inline
+export function zeroRow(out: usize, columns: i32): void {
+  memory.fill(out, 0, (<usize>columns) << 2);
+}
+
 /** Writes four neighbouring outputs, of which `count` exist. */
 // @ts-ignore: decorator
 @inline

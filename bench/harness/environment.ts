@@ -2,7 +2,7 @@ import { attentionScratchBytes } from "#src/attention/scratch.js";
 import { chooseKernelBuild, type KernelFamily } from "#src/kernels/choose.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { chooseDots } from "#src/matmul/dots.js";
-import { matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
+import { matmul } from "#src/matmul/matmul.js";
 import type { Weight } from "#src/matmul/weight.js";
 import { Memory } from "#src/memory/memory.js";
 import { availableCores, noThreadsReason } from "#src/platform/platform.js";
@@ -31,7 +31,10 @@ export function pickedKernel(): Run["kernel"] {
   const build = chooseKernelBuild(false);
   const memory = new Memory({ shared: false });
   const kernels = instantiateKernels(kernelModule(build), memory.wasm);
-  const scratch = memory.alloc(matmulScratchBytes(2560) + attentionScratchBytes({ heads: 4, headDim: 64 }, 64, 1), "");
+  const scratch = memory.alloc(
+    kernels.matmul_scratch_bytes(2560) + attentionScratchBytes({ heads: 4, headDim: 64 }, 64, 1),
+    "",
+  );
   const start = performance.now();
   const thread = makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
   const weight: Weight = { layout: "ternary", rows: 32, columns: 512, address: scratch, bytes: 4096, scale: 1 };

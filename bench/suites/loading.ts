@@ -1,7 +1,8 @@
 import type { TensorType } from "#src/formats/model-file.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
-import { blockShapes } from "#src/matmul/dequantise.js";
-import { loadWeight, planWeight, type WeightTarget } from "#src/matmul/weight.js";
+import { planWeight, type WeightTarget } from "#src/matmul/plan.js";
+import { storedTypes } from "#src/matmul/stored-types.js";
+import { loadWeight } from "#src/matmul/weight.js";
 import { Memory } from "#src/memory/memory.js";
 import type { Group, Suite } from "../harness/suite.js";
 
@@ -37,7 +38,7 @@ export const loading: Suite = {
         return {
           name,
           prepare() {
-            const shape = blockShapes[type] ?? { values: 4, bytes: 1 };
+            const shape = storedTypes[type].block ?? { values: 4, bytes: 1 };
             const length = (rows * columns * shape.bytes) / shape.values + (type === "I2_S" ? 32 : 0);
             // Valid ternary codes, and floats of ordinary size.
             const ternary = type.startsWith("T") || type === "I2_S" || type === "HF_BITNET_U8";

@@ -1,9 +1,10 @@
 import type { KernelFamily } from "#src/kernels/choose.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
-import { activationBytes, activationKind } from "#src/matmul/activations.js";
+import { activationBytes } from "#src/matmul/activations.js";
 import type { DotChoice } from "#src/matmul/dots.js";
-import { groupBytes, type WeightLayout } from "#src/matmul/layout.js";
-import { matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
+import { layouts } from "#src/matmul/layouts/index.js";
+import type { LayoutName } from "#src/matmul/layouts/layout.js";
+import { matmul } from "#src/matmul/matmul.js";
 import type { Weight } from "#src/matmul/weight.js";
 import { Memory } from "#src/memory/memory.js";
 import { makeThread, RECORD_BYTES, type Thread } from "#src/threads/thread.js";
@@ -38,7 +39,7 @@ const zeros: Record<Environment["size"], readonly number[]> = {
   full: [0, 0.33, 0.5, 0.65, 0.8, 0.95],
 };
 
-const otherShapes: readonly (readonly [layout: WeightLayout, rows: number, columns: number])[] = [
+const otherShapes: readonly (readonly [layout: LayoutName, rows: number, columns: number])[] = [
   ["q8", 8192, 2048],
   ["q6", 8192, 2048],
   ["q4", 8192, 2048],
@@ -54,7 +55,7 @@ interface Variant {
   name: string;
   family: KernelFamily;
   dots: DotChoice;
-  layout?: WeightLayout;
+  layout?: LayoutName;
 }
 
 /** Ternary kernels that run here: the relaxed build has two, chosen by a race at start-up; the simd build one per layout. */
@@ -69,18 +70,21 @@ function variants(families: readonly KernelFamily[]): Variant[] {
 }
 
 /** Copies of a matrix, and what a product needs, in one memory for all kernel families. */
-function rig(layout: WeightLayout, rows: number, columns: number, tokens: number, streamed: number) {
+function rig(layout: LayoutName, rows: number, columns: number, tokens: number, streamed: number) {
   const memory = new Memory({ shared: false });
-  const bytes = Math.ceil(rows / 8) * groupBytes(layout, columns);
+  const bytes = Math.ceil(rows / 8) * layouts[layout].groupBytes(columns);
   const copies = Math.max(1, Math.ceil(streamed / bytes));
   const weights = () =>
     Array.from({ length: copies }, (): Weight => {
       return { layout, rows, columns, address: memory.alloc(bytes, "weights"), bytes, scale: 1 };
     });
-  const kind = activationKind(layout);
+  const kind = layouts[layout].activations;
   const activations = memory.alloc(activationBytes(kind, tokens, columns) || tokens * columns * 4, "activations");
   const out = memory.alloc(tokens * rows * 4, "out");
-  const scratch = memory.alloc(matmulScratchBytes(columns), "scratch");
+  const scratch = memory.alloc(
+    instantiateKernels(kernelModule("simd"), memory.wasm).matmul_scratch_bytes(columns),
+    "scratch",
+  );
   const thread = (family: KernelFamily): Thread => {
     const kernels = instantiateKernels(kernelModule(family), memory.wasm);
     return makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));

@@ -1,17 +1,7 @@
 import type { Thread } from "../threads/thread.js";
-import { BLOCK, paddedColumns, type WeightLayout } from "./layout.js";
+import { type ActivationKind, BLOCK, paddedColumns } from "./layouts/layout.js";
 
-/**
- * What a matrix product reads: `int8-token`, 8-bit codes with one scale per token (BitNet); `int8-block`, one scale
- * per 32 columns; `f32`, the activations themselves.
- */
-export type ActivationKind = "int8-token" | "int8-block" | "f32";
-
-/** The activations a layout is multiplied with. */
-export function activationKind(layout: WeightLayout): ActivationKind {
-  if (layout === "ternary" || layout === "ternary-lut") return "int8-token";
-  return layout === "f16" || layout === "bf16" || layout === "f32" ? "f32" : "int8-block";
-}
+export type { ActivationKind } from "./layouts/layout.js";
 
 /**
  * Bytes of one token's quantised activations; tokens follow each other at this distance. 0 for `f32`.
@@ -31,23 +21,21 @@ export function activationBytes(kind: ActivationKind, tokens: number, columns: n
 }
 
 /**
- * Quantises rows `tokenStart … tokenEnd − 1` of `x` (f32 `[tokens][columns]`) into the buffer at `address` (a multiple
- * of 16). `int8-token`: scale = 127 / max(max|x|, 1e-5), code = x · scale rounded half to even. `int8-block`: the same
- * per 32 columns with scale max|x| / 127. Nothing to do for `f32`: give the product `x` itself.
+ * Quantises the rows `[start, end)` of `x` (f32 `[tokens][columns]`) into the buffer at `address` (a multiple of 16).
+ * `int8-token`: scale = 127 / max(max|x|, 1e-5), code = x · scale rounded half to even. `int8-block`: the same per 32
+ * columns with scale max|x| / 127. Nothing to do for `f32`: give the product `x` itself.
  */
 export function quantiseActivations(
   thread: Thread,
   kind: ActivationKind,
   address: number,
   x: number,
-  _tokens: number,
   columns: number,
-  tokenStart: number,
-  tokenEnd: number,
+  [start, end]: readonly [start: number, end: number],
 ): void {
-  if (kind === "f32" || tokenEnd <= tokenStart) return;
-  const to = address + tokenStart * activationStride(kind, columns);
-  const from = x + tokenStart * columns * 4;
-  if (kind === "int8-token") thread.kernels.quantise_per_token(to, from, tokenEnd - tokenStart, columns);
-  else thread.kernels.quantise_per_block(to, from, tokenEnd - tokenStart, columns);
+  if (kind === "f32" || end <= start) return;
+  const to = address + start * activationStride(kind, columns);
+  const from = x + start * columns * 4;
+  if (kind === "int8-token") thread.kernels.quantise_per_token(to, from, end - start, columns);
+  else thread.kernels.quantise_per_block(to, from, end - start, columns);
 }

@@ -35,7 +35,7 @@ const ROUNDS = 4;
 
 /**
  * The faster choice on this processor, found once per thread by a race of some three milliseconds. The kernels run on
- * whatever lies in `scratch` (`matmulScratchBytes`): only the time counts.
+ * whatever lies in `scratch` (`matmul_scratch_bytes`): only the time counts.
  */
 export function chooseDots(thread: Thread, scratch: number): DotChoice {
   const { kernels } = thread;
@@ -66,8 +66,10 @@ export function chooseDots(thread: Thread, scratch: number): DotChoice {
     Product.write(thread.view(), thread.records, { ...product, dot32 });
     kernels.gemv_ternary(thread.records, 0, ROWS);
   };
-  const gemm = (dot32: number) =>
-    kernels.gemm_ternary(out, weights, records, TOKENS, ROWS, COLUMNS, 0, ROWS, 1, 0, scratch, dot32);
+  const gemm = (dot32: number) => {
+    Product.write(thread.view(), thread.records, { ...product, dot32 });
+    kernels.gemm_ternary(thread.records, 0, ROWS);
+  };
   race.winner = { gemv: faster(gemv, GEMV_REPEATS), gemm: faster(gemm, GEMM_REPEATS) };
   return race.winner;
 }

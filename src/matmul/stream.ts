@@ -21,19 +21,18 @@ export function readBuffers(): [Uint8Array, Uint8Array] {
 }
 
 /**
- * Reads the `rows` lines of `lineBytes` bytes of a tensor in chunks of a multiple of `unit` lines into memory at
- * `options.source`, and calls `handle` for each. The next chunk is read while one is handled.
+ * Reads the lines of a tensor in portions of a multiple of `unit` (1) lines into memory at `options.source`, and calls
+ * `handle` for each. The next portion is read while one is handled.
  * @throws OptionError when `unit` lines do not fit
  */
 export async function eachChunk(
   memory: Memory,
   tensor: TensorInfo,
   options: StreamOptions,
-  rows: number,
-  lineBytes: number,
-  unit: number,
+  lines: { count: number; bytes: number; unit?: number },
   handle: (source: number, firstRow: number, rows: number, fileOffset: number) => void,
 ): Promise<void> {
+  const { count: rows, bytes: lineBytes, unit = 1 } = lines;
   const room = Math.min(CHUNK_BYTES, options.sourceBytes);
   const fit = Math.max(Math.floor(room / (lineBytes * unit)), 1) * unit;
   if (Math.min(fit, rows) * lineBytes > options.sourceBytes)

@@ -4,7 +4,6 @@ import { chooseKernelBuild, type KernelFamily } from "../kernels/choose.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { activationBytes } from "../matmul/activations.js";
-import { matmulScratchBytes } from "../matmul/matmul.js";
 import { Memory } from "../memory/memory.js";
 import { Team } from "../threads/team.js";
 import type { ModelConfig } from "./config.js";
@@ -89,7 +88,7 @@ export class Engine {
       const rope = makeRopeTables(team.kernels, memory, config, options.contextLength, weights.ropeFactors);
       const prefillChunk = Math.max(1, Math.min(options.prefillChunk, options.contextLength));
       const batch = Math.max(prefillChunk, LEAST_ROWS);
-      const buffers = allocateBuffers(memory, config, batch, options.threads, options.contextLength);
+      const buffers = allocateBuffers(team.kernels, memory, config, batch, options.threads, options.contextLength);
       const { embedding, layers, outputNorm, head } = weights;
       const plan: ModelPlan = { config, embedding, layers, outputNorm, head, rope, buffers, batch };
       const family = build.startsWith("relaxed") ? "relaxed" : "simd";
@@ -190,6 +189,7 @@ export class Engine {
 }
 
 function allocateBuffers(
+  kernels: Kernels,
   memory: Memory,
   config: ModelConfig,
   batch: number,
@@ -200,7 +200,7 @@ function allocateBuffers(
   const attended = config.heads * config.headDim;
   const cached = config.kvHeads * config.headDim;
   const widest = Math.max(config.hidden, attended, config.ffn);
-  const scratchBytes = Math.ceil(matmulScratchBytes(widest) / 64) * 64;
+  const scratchBytes = Math.ceil(kernels.matmul_scratch_bytes(widest) / 64) * 64;
   return {
     ids: floats(batch, "token ids"),
     hidden: floats(batch * config.hidden, "the residual stream"),

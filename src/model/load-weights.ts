@@ -1,7 +1,9 @@
 import type { LinearTensor, ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { Kernels } from "../kernels/generated.js";
+import { planWeight } from "../matmul/plan.js";
+import { readBuffers } from "../matmul/stream.js";
 import type { Weight } from "../matmul/weight.js";
-import { loadVector, loadWeight, planWeight, readBuffers } from "../matmul/weight.js";
+import { loadVector, loadWeight } from "../matmul/weight.js";
 import type { Memory } from "../memory/memory.js";
 import { isMatrix, layerRoles, matrixRoles } from "./architectures/roles.js";
 import type { LayerWeights } from "./plan.js";

@@ -5,7 +5,8 @@ import { attentionWork, threadBytes } from "../attention/scratch.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import { storeKeysValues } from "../kv/store.js";
-import { type ActivationKind, activationKind, quantiseActivations } from "../matmul/activations.js";
+import { type ActivationKind, quantiseActivations } from "../matmul/activations.js";
+import { layouts } from "../matmul/layouts/index.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
 import type { Thread } from "../threads/thread.js";
@@ -70,7 +71,7 @@ export class ForwardPass {
   /** hidden = rows of the embedding for the ids in the id buffer, times the factor of the embedding. By row. */
   embed(): void {
     const { buffers, config, embedding } = this.#plan;
-    embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, this.#rows, this.#start, this.#end);
+    embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, this.#start, this.#end);
     if (config.embeddingScale !== undefined) this.#scale(buffers.hidden, config.hidden, config.embeddingScale);
     this.#profile?.mark("embedding");
   }
@@ -106,15 +107,15 @@ export class ForwardPass {
     const columns = (outputs[0] as Output)[1].columns;
     let done: ActivationKind | undefined;
     for (const [, weight] of outputs) {
-      const kind = activationKind(weight.layout);
+      const kind = layouts[weight.layout].activations;
       if (kind !== "f32" && kind !== done)
-        quantiseActivations(thread, kind, activations[kind], x, this.#rows, columns, this.#start, this.#end);
+        quantiseActivations(thread, kind, activations[kind], x, columns, [this.#start, this.#end]);
       done = kind;
     }
     thread.barrier();
     this.#profile?.mark("quantise activations");
     for (const [out, weight] of outputs) {
-      const kind = activationKind(weight.layout);
+      const kind = layouts[weight.layout].activations;
       const input = kind === "f32" ? x : activations[kind];
       matmul(thread, out, weight, input, this.#rows, { accumulate, scratch: this.#scratch });
     }

@@ -5,13 +5,16 @@ import type { LinearTensor, TensorType } from "#src/formats/model-file.js";
 import type { ByteSource } from "#src/formats/source.js";
 import type { Kernels } from "#src/kernels/generated.js";
 import { instantiateKernels, type KernelBuild, kernelModule } from "#src/kernels/instantiate.js";
-import { activationBytes, activationKind, quantiseActivations } from "#src/matmul/activations.js";
-import { blockShapes, dequantise } from "#src/matmul/dequantise.js";
+import { activationBytes, quantiseActivations } from "#src/matmul/activations.js";
 import type { DotChoice } from "#src/matmul/dots.js";
-import { embedRows, matmul, matmulScratchBytes } from "#src/matmul/matmul.js";
-import { loadWeight, planWeight, type Weight, type WeightTarget } from "#src/matmul/weight.js";
+import { layouts } from "#src/matmul/layouts/index.js";
+import { embedRows, matmul } from "#src/matmul/matmul.js";
+import { planWeight, type WeightTarget } from "#src/matmul/plan.js";
+import { storedTypes } from "#src/matmul/stored-types.js";
+import { loadWeight, type Weight } from "#src/matmul/weight.js";
 import { Memory } from "#src/memory/memory.js";
 import { makeThread, RECORD_BYTES, type Thread } from "#src/threads/thread.js";
+import { dequantise } from "../twins/dequantise.js";
 
 /** A small deterministic generator (mulberry32): numbers in [0, 1). */
 export function random(seed: number): () => number {
@@ -69,7 +72,7 @@ export function randomTensor(
   options: { sameScales?: boolean } = {},
 ): { tensor: LinearTensor; values: Float32Array } {
   const next = random(seed);
-  const shape = blockShapes[type] as { values: number; bytes: number };
+  const shape = storedTypes[type].block as { values: number; bytes: number };
   const count = (rows * columns) / shape.values;
   const bytes = new Uint8Array(count * shape.bytes);
   const view = new DataView(bytes.buffer);
@@ -141,7 +144,7 @@ export class Machine {
     options: { threads?: number; onto?: Float32Array; dots?: DotChoice } = {},
   ) {
     const { memory } = this;
-    const kind = activationKind(weight.layout);
+    const kind = layouts[weight.layout].activations;
     const xAddress = memory.alloc(x.byteLength, "x");
     memory.f32(xAddress, x.length).set(x);
     const buffer = memory.alloc(activationBytes(kind, tokens, weight.columns) + 16, "activations");
@@ -152,17 +155,11 @@ export class Machine {
     guard.fill(12345, tokens * weight.rows);
     const threads = options.threads ?? 1;
     for (let index = 0; index < threads; index++)
-      quantiseActivations(
-        this.thread(index, threads),
-        kind,
-        buffer,
-        xAddress,
-        tokens,
-        weight.columns,
+      quantiseActivations(this.thread(index, threads), kind, buffer, xAddress, weight.columns, [
         Math.floor((tokens * index) / threads),
         Math.floor((tokens * (index + 1)) / threads),
-      );
-    const scratch = memory.alloc(matmulScratchBytes(weight.columns), "scratch");
+      ]);
+    const scratch = memory.alloc(this.kernels.matmul_scratch_bytes(weight.columns), "scratch");
     for (let index = 0; index < threads; index++)
       matmul(this.thread(index, threads), out, weight, kind === "f32" ? xAddress : buffer, tokens, {
         accumulate: options.onto !== undefined,
@@ -183,6 +180,6 @@ export function rowsOf(machine: Machine, weight: Weight): Float32Array {
   const ids = memory.alloc(weight.rows * 4, "ids");
   memory.i32(ids, weight.rows).set(Int32Array.from({ length: weight.rows }, (_, i) => i));
   const out = memory.alloc(weight.rows * weight.columns * 4, "rows");
-  embedRows(machine.thread(), out, weight, ids, weight.rows, 0, weight.rows);
+  embedRows(machine.thread(), out, weight, ids, 0, weight.rows);
   return memory.f32(out, weight.rows * weight.columns).slice();
 }

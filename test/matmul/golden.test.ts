@@ -1,10 +1,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { TensorType } from "#src/formats/model-file.js";
-import { blockShapes, dequantise } from "#src/matmul/dequantise.js";
-import { dequantiseI2S, dequantisePackedRows } from "#src/matmul/dequantise-ternary.js";
+import { storedTypes } from "#src/matmul/stored-types.js";
 import { Bench, runnableBuilds } from "../helpers/kernels.js";
 import { fixture } from "../helpers/matmul.js";
+import { dequantise } from "../twins/dequantise.js";
+import { dequantiseI2S, dequantisePackedRows } from "../twins/dequantise-ternary.js";
 
 interface Blocks {
   type: TensorType;
@@ -22,7 +23,7 @@ for (const { type, rows, columns, hex, values } of fixture<Blocks[]>("dequant.js
     if (type === "I2_S") ours = dequantiseI2S(bytes, "block128", rows as number, columns as number);
     else if (type === "HF_BITNET_U8") ours = dequantisePackedRows(bytes, rows as number, columns as number);
     else {
-      assert.ok(blockShapes[type]);
+      assert.ok(storedTypes[type].block);
       ours = dequantise(type, bytes);
     }
     assert.is(ours.length, values.length);

@@ -2,10 +2,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { FormatError } from "#src/errors.js";
 import type { TensorType } from "#src/formats/model-file.js";
-import { dequantise } from "#src/matmul/dequantise.js";
-import { planWeight } from "#src/matmul/weight.js";
+import { planWeight } from "#src/matmul/plan.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { bytesSource, Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
+import { dequantise } from "../twins/dequantise.js";
 
 const types: [TensorType, number[]][] = [
   ["F32", [64, 37]],

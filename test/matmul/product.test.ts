@@ -2,10 +2,9 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { TensorType } from "#src/formats/model-file.js";
-import { activationKind } from "#src/matmul/activations.js";
 import { chooseDots } from "#src/matmul/dots.js";
-import { matmulScratchBytes } from "#src/matmul/matmul.js";
-import type { WeightTarget } from "#src/matmul/weight.js";
+import { layouts } from "#src/matmul/layouts/index.js";
+import type { WeightTarget } from "#src/matmul/plan.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
 import { quantisePerBlock, quantisePerToken } from "../twins/activations.js";
@@ -53,7 +52,7 @@ for (const build of runnableBuilds)
             const next = random(seed);
             const x = Float32Array.from({ length: tokens * columns }, () => next() * 20 - 10);
             const out = machine.multiply(weight, x, tokens, { threads });
-            const kind = activationKind(weight.layout);
+            const kind = layouts[weight.layout].activations;
             for (let t = 0; t < tokens; t++) {
               const own = x.slice(t * columns, (t + 1) * columns);
               const record =
@@ -97,7 +96,7 @@ for (const build of runnableBuilds)
       for (const sign of [1, -1]) {
         const x = new Float32Array(131 * columns).fill(sign * 3);
         const out = machine.multiply(weight, x, 131);
-        const record = (activationKind(weight.layout) === "int8-token" ? quantisePerToken : quantisePerBlock)(
+        const record = (layouts[weight.layout].activations === "int8-token" ? quantisePerToken : quantisePerBlock)(
           x.slice(0, columns),
         );
         const expected = product(weight, new DataView(machine.memory.wasm.buffer), record);
@@ -167,7 +166,7 @@ test("addresses beyond 2 GiB give the same bits", async () => {
 
 test("the choice of the dot product is made once the kernels are warm, and computes nothing", () => {
   const machine = new Machine(runnableBuilds[runnableBuilds.length - 1] ?? "simd");
-  const scratch = machine.memory.alloc(matmulScratchBytes(64), "scratch");
+  const scratch = machine.memory.alloc(machine.kernels.matmul_scratch_bytes(64), "scratch");
   assert.equal(chooseDots(machine.thread(), scratch), { gemv: 0, gemm: 0 });
   const started = performance.now();
   for (let i = 0; i < 50; i++) chooseDots(machine.thread(), scratch);

@@ -2,9 +2,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { FormatError } from "#src/errors.js";
 import type { I2SLayout, LinearTensor } from "#src/formats/model-file.js";
-import { dequantiseI2S, dequantisePackedRows } from "#src/matmul/dequantise-ternary.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import { bytesSource, Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
+import { dequantiseI2S, dequantisePackedRows } from "../twins/dequantise-ternary.js";
 
 const build = runnableBuilds[runnableBuilds.length - 1] ?? "simd";
 

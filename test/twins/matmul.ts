@@ -1,4 +1,5 @@
-import { groupBytes, paddedColumns } from "#src/matmul/layout.js";
+import { layouts } from "#src/matmul/layouts/index.js";
+import { paddedColumns } from "#src/matmul/layouts/layout.js";
 import { bf16ToFloat, f16ToFloat } from "#src/matmul/numbers.js";
 import type { Weight } from "#src/matmul/weight.js";
 
@@ -16,7 +17,7 @@ interface Block {
 /** The blocks of a row as the layouts of layout.ts say; floats and ternary rows are one block. */
 function rowBlocks(weight: Weight, memory: DataView, row: number): Block[] {
   const { layout, columns } = weight;
-  const group = weight.address + Math.floor(row / 8) * groupBytes(layout, columns);
+  const group = weight.address + Math.floor(row / 8) * layouts[layout].groupBytes(columns);
   const lane = row % 8;
   const f16 = (at: number) => f16ToFloat(memory.getUint16(at, true));
   const f32 = (at: number) => memory.getFloat32(at, true);

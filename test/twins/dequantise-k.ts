@@ -1,5 +1,5 @@
-import type { TensorType } from "../formats/model-file.js";
-import { f16ToFloat } from "./numbers.js";
+import type { TensorType } from "#src/formats/model-file.js";
+import { f16ToFloat } from "#src/matmul/numbers.js";
 
 const { fround } = Math;
 

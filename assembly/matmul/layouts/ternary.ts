@@ -1,8 +1,10 @@
 // Ternary matrices × int8 activations with one scale per token.
 // y = (Σ code · x − Σ x) · weightScale / activationScale: the sums are exact integers, the rest one fixed f32 expression.
-import { Product } from "../abi/product";
-import { hiddenBytes, hiddenShorts } from "./opaque";
-import { centred, storeTernary } from "./store";
+import { Lookup } from "../../abi/lookup";
+import { Product } from "../../abi/product";
+import { scaleOf } from "./ternary-blocks";
+import { hiddenBytes, hiddenShorts } from "../opaque";
+import { centred, storeTernary, zeroRow } from "../store";
 
 /** Pair sums of x · (codes under the mask), 16-bit lanes. */
 // @ts-ignore: decorator
@@ -205,5 +207,39 @@ export function gemv_ternary(product: Product, rowStart: i32, rowEnd: i32): void
     const to = out + ((<usize>row) << 2);
     storeTernary(to, centred(sum0, record), record, scale, rowEnd - row, accumulate);
     storeTernary(to + 16, centred(sum1, record), record, scale, rowEnd - row - 4, accumulate);
+  }
+}
+
+/** Code of a ternary matrix, 0 … 2. */
+// @ts-ignore: decorator
+@inline
+export function ternaryCode(weights: usize, padded: i32, row: i32, column: i32): i32 {
+  const unit = weights + <usize>(row >> 3) * (padded << 1) + ((<usize>column >> 4) << 5);
+  return (<i32>load<u8>(unit + ((row & 7) << 2) + (column & 3)) >> ((column & 12) >> 1)) & 3;
+}
+
+/** Layout `ternary`: out f32 [tokens][columns] = scale · (code − 1), or with the scale of each 256 columns if `blockScales` ≠ 0. */
+export function rows_ternary(lookup: Lookup): void {
+  let out = lookup.out;
+  const weights = lookup.weights;
+  const ids = lookup.ids;
+  const tokens = lookup.tokens;
+  const rows = lookup.rows;
+  const columns = lookup.columns;
+  const scale = lookup.scale;
+  const blockScales = lookup.blockScales;
+  const padded = (columns + 31) & ~31;
+  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
+    const row = load<i32>(ids + (t << 2));
+    if (<u32>row >= <u32>rows) {
+      zeroRow(out, columns);
+      continue;
+    }
+    for (let c = 0; c < columns; c++) {
+      const factor = blockScales
+        ? load<f32>(scaleOf(blockScales, row, (columns + 255) >> 8, c >> 8))
+        : scale;
+      store<f32>(out + ((<usize>c) << 2), <f32>(ternaryCode(weights, padded, row, c) - 1) * factor);
+    }
   }
 }

@@ -1,11 +1,13 @@
 // 6-bit codes × int8 activations with one scale per 32 columns: layout `q6`. value = d · sc · (code − 32).
-import { blockShareOffset, recordBytes, widened } from "./blocks";
+import { Product } from "../../abi/product";
+import { Lookup } from "../../abi/lookup";
+import { blockShareOffset, recordBytes, widened } from "../blocks";
 import {
   CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH,
-} from "./gemm-blocks";
-import { F16_FACTOR, F16_MASK, scalesFromF16With } from "./numbers";
-import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
-import { storeOutputs } from "./store";
+} from "../gemm-blocks";
+import { F16_FACTOR, F16_MASK, floatFromF16, scalesFromF16With } from "../numbers";
+import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
+import { storeOutputs, zeroRow } from "../store";
 
 /** Bytes of a block of 32 columns: 8 f16 scales, 2 × 8 i8 factors, 2 × 96 bytes of codes. */
 const BLOCK_BYTES: i32 = 224;
@@ -59,9 +61,12 @@ function dotQuad(x: usize, codes: v128, byte: v128): v128 {
 }
 
 /** One token × layout `q6`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
-export function gemv_q6(
-  out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
+export function gemv_q6(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const record = product.activations;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
   const padded = (columns + 31) & ~31;
   const pairs = record + padded;
   const parameters = record + <usize>padded * 3;
@@ -140,11 +145,16 @@ function unpackHalf(
   unpackQuad(to + 192, fourth(v0, v1, v2, top), fourth(u0, u1, u2, top), byte, zero);
 }
 
-/** `tokens` tokens × layout `q6`; out f32 [tokens][rows]; scratch: `matmulScratchBytes`. */
-export function gemm_q6(
-  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
+/** `tokens` tokens × layout `q6`; out f32 [tokens][rows]; scratch: `matmul_scratch_bytes`. */
+export function gemm_q6(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const records = product.activations;
+  const tokens = product.tokens;
+  const rows = product.rows;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
   const padded = (columns + 31) & ~31;
   const stride = recordBytes(padded);
   const six = hiddenBytes(0x3f);
@@ -177,6 +187,41 @@ export function gemm_q6(
         storeSums(
           out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
         );
+    }
+  }
+}
+
+/** Layout `q6`: out f32 [tokens][columns] = (d · sc) · (code − 32). */
+export function rows_q6(lookup: Lookup): void {
+  let out = lookup.out;
+  const weights = lookup.weights;
+  const ids = lookup.ids;
+  const tokens = lookup.tokens;
+  const rows = lookup.rows;
+  const columns = lookup.columns;
+  const padded = (columns + 31) & ~31;
+  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
+    const row = load<i32>(ids + (t << 2));
+    if (<u32>row >= <u32>rows) {
+      zeroRow(out, columns);
+      continue;
+    }
+    const lane = row & 7;
+    const group = weights + <usize>(row >> 3) * (padded >> 5) * 224;
+    for (let c = 0; c < columns; c++) {
+      const block = group + <usize>(c >> 5) * 224;
+      const half = (c >> 4) & 1;
+      const codes = block + 32 + half * 96 + (lane << 2) + (c & 3);
+      const quad = (c & 12) >> 2;
+      let code: i32;
+      if (quad < 3) code = <i32>load<u8>(codes + (quad << 5)) & 63;
+      else
+        code =
+          (<i32>load<u8>(codes) >> 6) |
+          ((<i32>load<u8>(codes, 32) >> 6) << 2) |
+          ((<i32>load<u8>(codes, 64) >> 6) << 4);
+      const scale: f32 = floatFromF16(load<u16>(block + (lane << 1))) * <f32>load<i8>(block + 16 + (half << 3) + lane);
+      store<f32>(out + ((<usize>c) << 2), scale * <f32>(code - 32));
     }
   }
 }

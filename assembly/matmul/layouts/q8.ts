@@ -1,10 +1,12 @@
 // Signed 8-bit codes × int8 activations with one scale per 32 columns: layout `q8`. Both operands need their sign, so
 // both builds widen to 16 bits.
-import { blockShareNoMin, recordBytes } from "./blocks";
-import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { F16_FACTOR, F16_MASK_UPPER, firstScales, lastScales, scalesFromF16 } from "./numbers";
-import { hiddenShorts, hiddenWords } from "./opaque";
-import { storeOutputs } from "./store";
+import { Product } from "../../abi/product";
+import { Lookup } from "../../abi/lookup";
+import { blockShareNoMin, recordBytes } from "../blocks";
+import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
+import { F16_FACTOR, F16_MASK_UPPER, firstScales, floatFromF16, lastScales, scalesFromF16 } from "../numbers";
+import { hiddenShorts, hiddenWords } from "../opaque";
+import { storeOutputs, zeroRow } from "../store";
 
 /** The first eight bytes as 16-bit numbers, 256 times as large: 32 · (127 · 128 · 256) fits 32 bits. */
 // @ts-ignore: decorator
@@ -21,9 +23,12 @@ function lastHigh(zero: v128, v: v128): v128 {
 }
 
 /** One token × layout `q8`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
-export function gemv_q8(
-  out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
+export function gemv_q8(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const record = product.activations;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
   const padded = (columns + 31) & ~31;
   const pairs = record + padded;
   const parameters = record + <usize>padded * 3;
@@ -72,11 +77,16 @@ export function gemv_q8(
   }
 }
 
-/** `tokens` tokens × layout `q8`; out f32 [tokens][rows]; scratch: `matmulScratchBytes`. */
-export function gemm_q8(
-  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
+/** `tokens` tokens × layout `q8`; out f32 [tokens][rows]; scratch: `matmul_scratch_bytes`. */
+export function gemm_q8(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const records = product.activations;
+  const tokens = product.tokens;
+  const rows = product.rows;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
   const padded = (columns + 31) & ~31;
   const stride = recordBytes(padded);
   const groupBytes = <usize>(padded >> 5) * 272;
@@ -106,6 +116,32 @@ export function gemm_q8(
         storeSums(
           out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
         );
+    }
+  }
+}
+
+/** Layout `q8`: out f32 [tokens][columns]. */
+export function rows_q8(lookup: Lookup): void {
+  let out = lookup.out;
+  const weights = lookup.weights;
+  const ids = lookup.ids;
+  const tokens = lookup.tokens;
+  const rows = lookup.rows;
+  const columns = lookup.columns;
+  const padded = (columns + 31) & ~31;
+  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
+    const row = load<i32>(ids + (t << 2));
+    if (<u32>row >= <u32>rows) {
+      zeroRow(out, columns);
+      continue;
+    }
+    const lane = row & 7;
+    const group = weights + <usize>(row >> 3) * (padded >> 5) * 272;
+    for (let c = 0; c < columns; c++) {
+      const block = group + <usize>(c >> 5) * 272;
+      const pair = (((c & 31) >> 2) << 1) + (c & 1);
+      const code = load<i8>(block + 16 + (pair << 4) + (lane << 1) + ((c & 2) >> 1));
+      store<f32>(out + ((<usize>c) << 2), floatFromF16(load<u16>(block + (lane << 1))) * <f32>code);
     }
   }
 }

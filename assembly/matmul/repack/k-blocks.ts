@@ -1,7 +1,8 @@
 // GGUF K blocks of 256 into `q4k`, `q6` and `codes`. Results as in repack-blocks.ts.
-import { floatFromF16 } from "./numbers";
+import { Repack } from "../../abi/repack";
+import { floatFromF16 } from "../numbers";
 import { packCodes, packNibbles, packQ6Block, placeOfRow } from "./pack";
-import { isFinite16 } from "./repack-blocks";
+import { isFinite16 } from "./blocks";
 
 /** The 6-bit scale of sub-block `i` of a Q4_K or Q5_K block. */
 // @ts-ignore: decorator
@@ -22,9 +23,14 @@ function minimum6(scales: usize, i: i32): i32 {
 }
 
 /** Q4_K to `q4k`: scale d · sc, minimum −(dmin · mn). */
-export function repack_q4_k(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q4_k(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const start = source;
   const blocks = columns >> 8;
   for (let i = 0; i < rows; i++) {
@@ -52,9 +58,14 @@ export function repack_q4_k(
 }
 
 /** Q5_K to `codes`. */
-export function repack_q5_k(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q5_k(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const start = source;
   const blocks = columns >> 8;
   for (let i = 0; i < rows; i++) {
@@ -82,9 +93,14 @@ export function repack_q5_k(
 }
 
 /** Q6_K to `q6`. */
-export function repack_q6_k(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q6_k(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const start = source;
   const blocks = columns >> 8;
   for (let i = 0; i < rows; i++) {
@@ -113,9 +129,14 @@ export function repack_q6_k(
 }
 
 /** Q2_K to `codes`: 4-bit scale and minimum per 16 columns. */
-export function repack_q2_k(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q2_k(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const start = source;
   const blocks = columns >> 8;
   for (let i = 0; i < rows; i++) {
@@ -137,9 +158,14 @@ export function repack_q2_k(
 }
 
 /** Q3_K to `q6`: 6-bit signed scale per 16 columns, value = d · sc · (code − 4), so the codes are 28 larger. */
-export function repack_q3_k(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q3_k(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const start = source;
   const blocks = columns >> 8;
   for (let i = 0; i < rows; i++) {

@@ -1,8 +1,10 @@
 // Float matrices × f32 activations: layouts `f16`, `bf16`, `f32`. A row's result is (Σ even columns) + (Σ odd columns),
 // each in column order.
-import { BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, loadFloats } from "./numbers";
-import { hiddenWords } from "./opaque";
-import { storeOutputs } from "./store";
+import { Product } from "../../abi/product";
+import { Lookup } from "../../abi/lookup";
+import { BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, loadFloat, loadFloats } from "../numbers";
+import { hiddenWords } from "../opaque";
+import { storeOutputs, zeroRow } from "../store";
 
 /** Four weights; the constants are those of `floatsFromF16With`. */
 // @ts-ignore: decorator
@@ -13,9 +15,12 @@ function four(type: i32, from: usize, mask: v128, factor: v128, top: v128, infin
 
 // @ts-ignore: decorator
 @inline
-function gemv(
-  type: i32, out: usize, weights: usize, x: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
+function gemv(type: i32, product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const x = product.activations;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
   const half: usize = 4 * floatBytes(type);
   let w = weights + <usize>rowStart * columns * floatBytes(type);
   const mask = hiddenWords(F16_MASK);
@@ -50,10 +55,15 @@ function gemv(
 
 // @ts-ignore: decorator
 @inline
-function gemm(
-  type: i32, out: usize, weights: usize, x: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
+function gemm(type: i32, product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const x = product.activations;
+  const tokens = product.tokens;
+  const rows = product.rows;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
   let w = weights + <usize>rowStart * columns * floatBytes(type);
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
@@ -124,46 +134,68 @@ function gemm(
 }
 
 /** One token × layout `f16`: x f32 [columns], out f32 [rows]; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
-export function gemv_f16(
-  out: usize, weights: usize, x: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
-  gemv(F16, out, weights, x, columns, rowStart, rowEnd, accumulate);
+export function gemv_f16(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemv(F16, product, rowStart, rowEnd);
 }
 
 /** One token × layout `bf16`. */
-export function gemv_bf16(
-  out: usize, weights: usize, x: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
-  gemv(BF16, out, weights, x, columns, rowStart, rowEnd, accumulate);
+export function gemv_bf16(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemv(BF16, product, rowStart, rowEnd);
 }
 
 /** One token × layout `f32`. */
-export function gemv_f32(
-  out: usize, weights: usize, x: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
-  gemv(F32, out, weights, x, columns, rowStart, rowEnd, accumulate);
+export function gemv_f32(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemv(F32, product, rowStart, rowEnd);
 }
 
 /** `tokens` tokens × layout `f16`: x f32 [tokens][columns], out f32 [tokens][rows]; scratch: 32 · columns bytes. */
-export function gemm_f16(
-  out: usize, weights: usize, x: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
-  gemm(F16, out, weights, x, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+export function gemm_f16(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemm(F16, product, rowStart, rowEnd);
 }
 
 /** `tokens` tokens × layout `bf16`; scratch: 32 · columns bytes. */
-export function gemm_bf16(
-  out: usize, weights: usize, x: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
-  gemm(BF16, out, weights, x, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+export function gemm_bf16(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemm(BF16, product, rowStart, rowEnd);
 }
 
 /** `tokens` tokens × layout `f32`; scratch is not used. */
-export function gemm_f32(
-  out: usize, weights: usize, x: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
-  gemm(F32, out, weights, x, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+export function gemm_f32(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemm(F32, product, rowStart, rowEnd);
+}
+
+function look(type: i32, lookup: Lookup): void {
+  let out = lookup.out;
+  const weights = lookup.weights;
+  const ids = lookup.ids;
+  const tokens = lookup.tokens;
+  const rows = lookup.rows;
+  const columns = lookup.columns;
+  const size = floatBytes(type);
+  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
+    const row = load<i32>(ids + (t << 2));
+    if (<u32>row >= <u32>rows) {
+      zeroRow(out, columns);
+      continue;
+    }
+    let at = weights + (<usize>(row >> 3) * columns * 8 + (row & 7)) * size;
+    for (let c = 0; c < columns; c++, at += 8 * size) {
+      const value = type == F32 ? load<f32>(at) : type == F16 ? loadFloat(F16, at) : loadFloat(BF16, at);
+      store<f32>(out + ((<usize>c) << 2), value);
+    }
+  }
+}
+
+/** Rows of layout `f32`: out f32 [tokens][columns]. */
+export function rows_f32(lookup: Lookup): void {
+  look(F32, lookup);
+}
+
+/** Rows of layout `f16`. */
+export function rows_f16(lookup: Lookup): void {
+  look(F16, lookup);
+}
+
+/** Rows of layout `bf16`. */
+export function rows_bf16(lookup: Lookup): void {
+  look(BF16, lookup);
 }

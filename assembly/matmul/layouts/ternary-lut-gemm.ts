@@ -1,9 +1,10 @@
 // Ternary matrices in layout `ternary-lut` × many tokens. Look-ups do not pay here: the codes of 128 rows × 512 columns are
 // unpacked once for up to 128 tokens, two rows to a 16-bit number, and multiplied with four tokens at a time.
-import { TOKEN_BATCH } from "./gemm-blocks";
-import { BLOCK, TILE, tileOf } from "./lut-layout";
-import { hiddenShorts } from "./opaque";
-import { storeTernary } from "./store";
+import { Product } from "../../abi/product";
+import { TOKEN_BATCH } from "../gemm-blocks";
+import { BLOCK, TILE, tileOf } from "./ternary-lut-order";
+import { hiddenShorts } from "../opaque";
+import { storeTernary } from "../store";
 
 /** Half tiles (16 rows) that share one packing of the activations. */
 const PASS: i32 = 8;
@@ -11,6 +12,8 @@ const PASS: i32 = 8;
 const SUMS: usize = 64 * TOKEN_BATCH;
 /** Bytes of a half tile's unpacked codes. */
 const UNPACKED: usize = 16 * BLOCK;
+/** Bytes of scratch of `gemm_ternary_lut`: sums and codes of a pass, the activations of four tokens. */
+export const LUT_SCRATCH: usize = PASS * (SUMS + UNPACKED) + 8 * BLOCK;
 
 /** Field `field` of each byte: even byte + 2^14 · odd byte, minus 1 each. */
 // @ts-ignore: decorator
@@ -146,12 +149,18 @@ function multiply(to: usize, w: usize, x: usize, columns: i32): void {
 
 /**
  * `tokens` tokens, records at the stride of `quantise_per_token`; out f32 [tokens][rows]; rows `rowStart … rowEnd − 1`,
- * multiples of 32; scratch: `matmulScratchBytes`. The bits of `gemm_ternary`.
+ * multiples of 32; scratch: `matmul_scratch_bytes`. The bits of `gemm_ternary`.
  */
-export function gemm_ternary_lut(
-  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  scale: f32, accumulate: bool, scratch: usize,
-): void {
+export function gemm_ternary_lut(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const records = product.activations;
+  const tokens = product.tokens;
+  const rows = product.rows;
+  const columns = product.columns;
+  const scale = product.scale;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
   const padded = (columns + 31) & ~31;
   const stride = <usize>(16 + 3 * padded);
   const unpacked = scratch + PASS * SUMS;

@@ -1,8 +1,9 @@
 // Ternary matrices × many tokens. 32 rows share one pass over the activations of up to 128 tokens; 1024 columns of them
 // are unpacked at once and multiplied with four tokens at a time. The sums are integers, so the order does not matter.
-import { CHUNK, GROUP_BYTES, PASS_GROUPS, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { hiddenShorts } from "./opaque";
-import { centred, storeTernary } from "./store";
+import { Product } from "../../abi/product";
+import { CHUNK, GROUP_BYTES, PASS_GROUPS, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
+import { hiddenShorts } from "../opaque";
+import { centred, storeTernary } from "../store";
 import { multiplyBytes, multiplyBytes32, putStarts, startBytes, unpackBytes } from "./ternary-bytes";
 
 /**
@@ -90,22 +91,19 @@ function multiplyRowPairs(
 
 /**
  * `tokens` tokens, records at the stride of `quantise_per_token`; out f32 [tokens][rows]; rows `rowStart` (a multiple of
- * 8) to `rowEnd` − 1; scratch: `matmulScratchBytes`. `dot32`: which instruction the relaxed build uses; same bits.
+ * 8) to `rowEnd` − 1; scratch: `matmul_scratch_bytes`. `dot32`: which instruction the relaxed build uses; same bits.
  */
-export function gemm_ternary(
-  out: usize,
-  weights: usize,
-  records: usize,
-  tokens: i32,
-  rows: i32,
-  columns: i32,
-  rowStart: i32,
-  rowEnd: i32,
-  scale: f32,
-  accumulate: bool,
-  scratch: usize,
-  dot32: bool,
-): void {
+export function gemm_ternary(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const records = product.activations;
+  const tokens = product.tokens;
+  const rows = product.rows;
+  const columns = product.columns;
+  const scale = product.scale;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
+  const dot32 = product.dot32 != 0;
   const padded = (columns + 31) & ~31;
   const stride = <usize>(16 + 3 * padded);
   const unpacked = scratch + PASS_GROUPS * SUM_BYTES;

@@ -1,5 +1,5 @@
-import type { I2SLayout, TensorType } from "../formats/model-file.js";
-import { f16ToFloat } from "./numbers.js";
+import type { I2SLayout, TensorType } from "#src/formats/model-file.js";
+import { f16ToFloat } from "#src/matmul/numbers.js";
 
 /** One TQ1_0 or TQ2_0 block of 256 values. */
 export function dequantiseTernary(type: TensorType, block: DataView, out: Float32Array): void {

@@ -1,7 +1,8 @@
 // GGUF blocks of 32 into their layouts. `source`: rows `firstRow …` of the file. The f16 scales must be finite: the
 // result is −1, or the offset from `source` of the first block whose scale is not.
+import { Repack } from "../../abi/repack";
 import { packCodes, packNibbles, packQ8Block, placeOfRow } from "./pack";
-import { floatFromF16 } from "./numbers";
+import { floatFromF16 } from "../numbers";
 
 // @ts-ignore: decorator
 @inline
@@ -10,9 +11,13 @@ export function isFinite16(bits: u32): bool {
 }
 
 /** Q4_0 to `q4`. */
-export function repack_q4_0(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q4_0(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
   const start = source;
   const blocks = columns >> 5;
   for (let i = 0; i < rows; i++) {
@@ -29,9 +34,13 @@ export function repack_q4_0(
 }
 
 /** Q4_1 to `q4min`. */
-export function repack_q4_1(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q4_1(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
   const start = source;
   const blocks = columns >> 5;
   for (let i = 0; i < rows; i++) {
@@ -50,9 +59,13 @@ export function repack_q4_1(
 }
 
 /** Q8_0 to `q8`. */
-export function repack_q8_0(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q8_0(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
   const start = source;
   const blocks = columns >> 5;
   for (let i = 0; i < rows; i++) {
@@ -79,9 +92,14 @@ function unpack5(to: usize, high: u32, nibbles: usize): void {
 }
 
 /** Q5_0 to `q8`: codes −16 … 15 with the same scale. */
-export function repack_q5_0(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q5_0(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const start = source;
   const blocks = columns >> 5;
   for (let i = 0; i < rows; i++) {
@@ -100,9 +118,14 @@ export function repack_q5_0(
 }
 
 /** Q5_1 to `codes`. */
-export function repack_q5_1(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_q5_1(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const start = source;
   const blocks = columns >> 5;
   for (let i = 0; i < rows; i++) {

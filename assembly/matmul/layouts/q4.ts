@@ -1,9 +1,11 @@
 // 4-bit codes × int8 activations with one scale per 32 columns: layouts `q4`, `q4min`, `q4k`.
-import { blockShare, blockShareOffset, recordBytes, widened } from "./blocks";
-import { CHUNK, EIGHT, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { F16_FACTOR, F16_MASK_UPPER, firstScales, lastScales } from "./numbers";
-import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
-import { storeOutputs } from "./store";
+import { Product } from "../../abi/product";
+import { Lookup } from "../../abi/lookup";
+import { blockShare, blockShareOffset, recordBytes, widened } from "../blocks";
+import { CHUNK, EIGHT, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
+import { F16_FACTOR, F16_MASK_UPPER, firstScales, floatFromF16, lastScales } from "../numbers";
+import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
+import { storeOutputs, zeroRow } from "../store";
 
 /** The three layouts. */
 const Q4: i32 = 0;
@@ -55,16 +57,12 @@ function addMasked(acc: v128, x: v128, v: v128, mask: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function gemv(
-  kind: i32,
-  out: usize,
-  weights: usize,
-  record: usize,
-  columns: i32,
-  rowStart: i32,
-  rowEnd: i32,
-  accumulate: bool,
-): void {
+function gemv(kind: i32, product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const record = product.activations;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
   const padded = (columns + 31) & ~31;
   const pairs = record + padded;
   const parametersStart = record + <usize>padded * 3;
@@ -159,19 +157,15 @@ function gemv(
 
 // @ts-ignore: decorator
 @inline
-function gemm(
-  kind: i32,
-  out: usize,
-  weights: usize,
-  records: usize,
-  tokens: i32,
-  rows: i32,
-  columns: i32,
-  rowStart: i32,
-  rowEnd: i32,
-  accumulate: bool,
-  scratch: usize,
-): void {
+function gemm(kind: i32, product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const records = product.activations;
+  const tokens = product.tokens;
+  const rows = product.rows;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
   const padded = (columns + 31) & ~31;
   const stride = recordBytes(padded);
   const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
@@ -228,46 +222,79 @@ function gemm(
 }
 
 /** One token × layout `q4`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
-export function gemv_q4(
-  out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
-  gemv(Q4, out, weights, record, columns, rowStart, rowEnd, accumulate);
+export function gemv_q4(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemv(Q4, product, rowStart, rowEnd);
 }
 
 /** One token × layout `q4min`. */
-export function gemv_q4min(
-  out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
-  gemv(Q4_MIN, out, weights, record, columns, rowStart, rowEnd, accumulate);
+export function gemv_q4min(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemv(Q4_MIN, product, rowStart, rowEnd);
 }
 
 /** One token × layout `q4k`. */
-export function gemv_q4k(
-  out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
-  gemv(Q4_K, out, weights, record, columns, rowStart, rowEnd, accumulate);
+export function gemv_q4k(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemv(Q4_K, product, rowStart, rowEnd);
 }
 
-/** `tokens` tokens × layout `q4`; out f32 [tokens][rows]; scratch: `matmulScratchBytes`. */
-export function gemm_q4(
-  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
-  gemm(Q4, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+/** `tokens` tokens × layout `q4`; out f32 [tokens][rows]; scratch: `matmul_scratch_bytes`. */
+export function gemm_q4(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemm(Q4, product, rowStart, rowEnd);
 }
 
 /** `tokens` tokens × layout `q4min`. */
-export function gemm_q4min(
-  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
-  gemm(Q4_MIN, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+export function gemm_q4min(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemm(Q4_MIN, product, rowStart, rowEnd);
 }
 
 /** `tokens` tokens × layout `q4k`. */
-export function gemm_q4k(
-  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
-  gemm(Q4_K, out, weights, records, tokens, rows, columns, rowStart, rowEnd, accumulate, scratch);
+export function gemm_q4k(product: Product, rowStart: i32, rowEnd: i32): void {
+  gemm(Q4_K, product, rowStart, rowEnd);
+}
+
+function look(kind: i32, lookup: Lookup): void {
+  let out = lookup.out;
+  const weights = lookup.weights;
+  const ids = lookup.ids;
+  const tokens = lookup.tokens;
+  const rows = lookup.rows;
+  const columns = lookup.columns;
+  const padded = (columns + 31) & ~31;
+  const parameterBytes = 16 << kind;
+  const blockBytes = 128 + parameterBytes;
+  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
+    const row = load<i32>(ids + (t << 2));
+    if (<u32>row >= <u32>rows) {
+      zeroRow(out, columns);
+      continue;
+    }
+    const lane = row & 7;
+    const group = weights + <usize>(row >> 3) * (padded >> 5) * blockBytes;
+    for (let c = 0; c < columns; c++) {
+      const block = group + <usize>(c >> 5) * blockBytes;
+      const byte = <i32>load<u8>(block + parameterBytes + (((c & 15) >> 2) << 5) + (lane << 2) + (c & 3));
+      const code = c & 16 ? byte >> 4 : byte & 15;
+      let value: f32;
+      if (kind == 0) value = floatFromF16(load<u16>(block + (lane << 1))) * <f32>(<i32>code - 8);
+      else if (kind == 1)
+        value =
+          floatFromF16(load<u16>(block + (lane << 1))) * <f32>code + floatFromF16(load<u16>(block + 16 + (lane << 1)));
+      else value = load<f32>(block + (lane << 2)) * <f32>code + load<f32>(block + 32 + (lane << 2));
+      store<f32>(out + ((<usize>c) << 2), value);
+    }
+  }
+}
+
+/** Rows of layout `q4`: out f32 [tokens][columns] = scale · (code − 8). */
+export function rows_q4(lookup: Lookup): void {
+  look(Q4, lookup);
+}
+
+/** Rows of layout `q4min`: scale · code + minimum. */
+export function rows_q4min(lookup: Lookup): void {
+  look(Q4_MIN, lookup);
+}
+
+/** Rows of layout `q4k`: scale · code + minimum. */
+export function rows_q4k(lookup: Lookup): void {
+  look(Q4_K, lookup);
 }

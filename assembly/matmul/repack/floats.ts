@@ -1,16 +1,22 @@
 // F32, F16 and BF16 matrices into their layouts. `source`: rows `firstRow …` of the file, row-major; `temp`: scratch.
 // Kernels that convert return −1, or the offset from `source` of the first block with a number that is not finite.
+import { Repack } from "../../abi/repack";
 import { packNibbles, packQ6Block, packQ8Block, packTernaryRow, placeOfRow, quantiseBlock, ROUNDER } from "./pack";
 import {
   BF16, F16, F16_FACTOR, F16_MASK, F16_TOP, F32, floatBytes, floatsFromF16With, f16FromFloat, loadFloat, loadFloats,
   scalesFromF16With,
-} from "./numbers";
-import { hiddenBytes, hiddenShorts, hiddenWords } from "./opaque";
+} from "../numbers";
+import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
 
 /** Layouts `f32` (size 4) and `f16`, `bf16` (size 2): only the order changes. */
-export function repack_float(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, size: i32,
-): void {
+export function repack_float(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const size = floatBytes(job.type);
   for (let i = 0; i < rows; i++) {
     const row = placeOfRow(firstRow + i, headDim);
     let to = weights + (<usize>(row >> 3) * columns * 8 + (row & 7)) * size;
@@ -20,6 +26,7 @@ export function repack_float(
       for (let c = 0; c < columns; c++, source += 2, to += 16) store<u16>(to, load<u16>(source));
     }
   }
+  return -1;
 }
 
 /** 32 numbers of a row from column `c`, zeros behind its end, as f32 to `to`. */
@@ -144,9 +151,15 @@ function convertRow(type: i32, block: usize, lane: i32, source: usize, columns: 
 
 // @ts-ignore: decorator
 @inline
-function convert(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, bits: i32, temp: usize,
-): i32 {
+function convert(job: Repack, bits: i32): i32 {
+  const weights = job.weights;
+  const source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const type = job.type;
+  const temp = job.temp;
   const groupBytes = <usize>((columns + 31) >> 5) * (bits == 8 ? 272 : bits == 6 ? 224 : 144);
   const rowBytes = columns * floatBytes(type);
   for (let i = 0; i < rows; i++) {
@@ -165,24 +178,18 @@ function convert(
 }
 
 /** To layout `q8`: d = f16(max|x| / 127) per 32 columns. */
-export function repack_float_q8(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, temp: usize,
-): i32 {
-  return convert(weights, source, rows, columns, firstRow, headDim, type, 8, temp);
+export function repack_float_q8(job: Repack): i32 {
+  return convert(job, 8);
 }
 
 /** To layout `q6`: d = f16(max|x| / 31) per 32 columns, codes 1 … 63. */
-export function repack_float_q6(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, temp: usize,
-): i32 {
-  return convert(weights, source, rows, columns, firstRow, headDim, type, 6, temp);
+export function repack_float_q6(job: Repack): i32 {
+  return convert(job, 6);
 }
 
 /** To layout `q4`: d = f16(max|x| / 7) per 32 columns, codes 1 … 15. */
-export function repack_float_q4(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, temp: usize,
-): i32 {
-  return convert(weights, source, rows, columns, firstRow, headDim, type, 4, temp);
+export function repack_float_q4(job: Repack): i32 {
+  return convert(job, 4);
 }
 
 // @ts-ignore: decorator
@@ -239,10 +246,16 @@ function ternaryRow(type: i32, to: usize, source: usize, columns: i32, inverse: 
 }
 
 /** To layout `ternary`: code = clamp(round_half_even(W · inverse), −1, 1) + 1; `temp`: padded bytes. */
-export function repack_float_ternary(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, type: i32, inverse: f32,
-  temp: usize,
-): void {
+export function repack_float_ternary(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const type = job.type;
+  const inverse = job.inverse;
+  const temp = job.temp;
   const padded = (columns + 31) & ~31;
   for (let c = columns; c < padded; c++) store<u8>(temp + c, 1);
   for (let i = 0; i < rows; i++) {
@@ -252,4 +265,5 @@ export function repack_float_ternary(
     packTernaryRow(weights, padded, placeOfRow(firstRow + i, headDim), temp);
     source += <usize>columns * floatBytes(type);
   }
+  return -1;
 }

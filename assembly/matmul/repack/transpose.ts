@@ -1,6 +1,6 @@
 // All ternary file formats hold four codes per byte that go to four different places, while a unit of the layout
 // `ternary` takes four codes of its own row per byte: a transposition of 4 × 4 fields of 2 bits.
-import { hiddenWords } from "./opaque";
+import { hiddenWords } from "../opaque";
 
 /** Masks of `transposeFields`, built once per kernel. */
 // @ts-ignore: decorator

@@ -1,27 +1,9 @@
-import { UnsupportedError } from "../errors.js";
-import type { TensorType } from "../formats/model-file.js";
+import { UnsupportedError } from "#src/errors.js";
+import type { TensorType } from "#src/formats/model-file.js";
+import { bf16ToFloat, f16ToFloat } from "#src/matmul/numbers.js";
+import { storedTypes } from "#src/matmul/stored-types.js";
 import { dequantiseK } from "./dequantise-k.js";
 import { dequantiseTernary } from "./dequantise-ternary.js";
-import { bf16ToFloat, f16ToFloat } from "./numbers.js";
-
-/** Values and bytes of one block of a type; I2_S and HF_BITNET_U8 have none. */
-export const blockShapes: Partial<Record<TensorType, { values: number; bytes: number }>> = {
-  F32: { values: 1, bytes: 4 },
-  F16: { values: 1, bytes: 2 },
-  BF16: { values: 1, bytes: 2 },
-  Q4_0: { values: 32, bytes: 18 },
-  Q4_1: { values: 32, bytes: 20 },
-  Q5_0: { values: 32, bytes: 22 },
-  Q5_1: { values: 32, bytes: 24 },
-  Q8_0: { values: 32, bytes: 34 },
-  Q2_K: { values: 256, bytes: 84 },
-  Q3_K: { values: 256, bytes: 110 },
-  Q4_K: { values: 256, bytes: 144 },
-  Q5_K: { values: 256, bytes: 176 },
-  Q6_K: { values: 256, bytes: 210 },
-  TQ1_0: { values: 256, bytes: 54 },
-  TQ2_0: { values: 256, bytes: 66 },
-};
 
 /**
  * The numbers that stored blocks stand for, by the plain formulas of ggml-quants.c; every step rounded to f32 as there.
@@ -29,7 +11,7 @@ export const blockShapes: Partial<Record<TensorType, { values: number; bytes: nu
  * @throws UnsupportedError for I2_S and HF_BITNET_U8, whose rows and columns are mixed (see `dequantiseI2S`)
  */
 export function dequantise(type: TensorType, bytes: Uint8Array): Float32Array {
-  const shape = blockShapes[type];
+  const shape = storedTypes[type].block;
   if (!shape) throw new UnsupportedError(`${type} has no blocks`);
   const blocks = bytes.byteLength / shape.bytes;
   const out = new Float32Array(blocks * shape.values);

@@ -2,6 +2,8 @@
 // columns four times 2 × 16 bytes. Byte vector c of a half tile holds columns c, 4 + c, 8 + c, 12 + c of its 16 rows, from
 // the low bits up, the rows in the order 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15. The last panel and the last
 // columns are what is left of them. Rows are a multiple of 32, columns padded to 32.
+import { Lookup } from "../../abi/lookup";
+import { zeroRow } from "../store";
 
 /** Rows of a panel. Long pieces of one block of columns follow each other in memory: that keeps the prefetcher going. */
 export const PANEL: i32 = 1024;
@@ -41,13 +43,18 @@ function codeOf(weights: usize, rows: i32, padded: i32, row: i32, column: i32): 
 }
 
 /** Rows of a matrix: out f32 [tokens][columns] = scale · (code − 1); zeros for an id outside it. */
-export function rows_ternary_lut(
-  out: usize, weights: usize, ids: usize, tokens: i32, rows: i32, columns: i32, scale: f32,
-): void {
+export function rows_ternary_lut(lookup: Lookup): void {
+  let out = lookup.out;
+  const weights = lookup.weights;
+  const ids = lookup.ids;
+  const tokens = lookup.tokens;
+  const rows = lookup.rows;
+  const columns = lookup.columns;
+  const scale = lookup.scale;
   const padded = (columns + 31) & ~31;
   for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
     const row = load<i32>(ids + (t << 2));
-    if (<u32>row >= <u32>rows) memory.fill(out, 0, (<usize>columns) << 2);
+    if (<u32>row >= <u32>rows) zeroRow(out, columns);
     else
       for (let c = 0; c < columns; c++)
         store<f32>(out + ((<usize>c) << 2), <f32>(codeOf(weights, rows, padded, row, c) - 1) * scale);

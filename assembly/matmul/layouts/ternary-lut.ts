@@ -1,9 +1,10 @@
 // One token × a ternary matrix in layout `ternary-lut`, by look-up: the two codes of a column pair, 4 bits, select one of
 // the 9 values c0 · x0 + c1 · x1 from a table, for 16 rows in one swizzle. A value needs 9 bits. As 32 · h + l − 256 it is two
 // bytes so small that they add up as bytes: 8 of l (0 … 31), 16 of h (0 … 15), before the sums must be widened.
-import { BLOCK, PANEL, panelRows, TILE, tileOf } from "./lut-layout";
-import { hiddenBytes, hiddenShorts } from "./opaque";
-import { storeTernary } from "./store";
+import { Product } from "../../abi/product";
+import { BLOCK, PANEL, panelRows, TILE, tileOf } from "./ternary-lut-order";
+import { hiddenBytes, hiddenShorts } from "../opaque";
+import { storeTernary } from "../store";
 
 /** 256 of each of the padded / 2 pairs. */
 // @ts-ignore: decorator
@@ -115,31 +116,38 @@ function addTile(to: usize, w: usize, t: usize, columns: i32, nibble: v128): voi
 }
 
 /**
- * `record`: from `quantise_per_token`; `out` f32 [rows]; rows `rowStart … rowEnd − 1`, multiples of 32; `scratch`:
- * `matmulScratchBytes`. The integers and the rest are those of `gemv_ternary`, hence the bits.
+ * `tokens` tokens, one after the other; activations from `quantise_per_token`; rows `rowStart … rowEnd − 1`, multiples of
+ * 32. The integers and the rest are those of `gemv_ternary`, hence the bits.
  */
-export function gemv_ternary_lut(
-  out: usize, weights: usize, record: usize, rows: i32, columns: i32, rowStart: i32, rowEnd: i32, scale: f32,
-  accumulate: bool, scratch: usize,
-): void {
+export function gemv_ternary_lut(product: Product, rowStart: i32, rowEnd: i32): void {
+  const weights = product.weights;
+  const rows = product.rows;
+  const columns = product.columns;
+  const scale = product.scale;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
   const padded = (columns + 31) & ~31;
   const tables = scratch + 4 * PANEL;
   const nibble = hiddenBytes(15);
   const offset = offsetOf(padded);
-  buildTables(tables, record + 16, padded);
-  for (let row = rowStart; row < rowEnd; ) {
-    const panel = row & ~(PANEL - 1);
-    const count = min(rowEnd, panel + panelRows(panel, rows)) - row;
-    memory.fill(scratch, 0, count << 2);
-    for (let column = 0; column < padded; column += BLOCK) {
-      const width = min(padded - column, BLOCK);
-      let w = tileOf(weights, rows, padded, row, column);
-      const t = tables + ((<usize>column) << 4);
-      for (let r = 0; r < count; r += TILE, w += width << 3) addTile(scratch + ((<usize>r) << 2), w, t, width, nibble);
-    }
-    for (let r = 0; r < count; r += 4, row += 4) {
-      const sum = i32x4.sub(v128.load(scratch + ((<usize>r) << 2)), offset);
-      storeTernary(out + ((<usize>row) << 2), sum, record, scale, 4, accumulate);
+  let out = product.out;
+  let record = product.activations;
+  for (let t = 0; t < product.tokens; t++, out += (<usize>rows) << 2, record += <usize>(16 + 3 * padded)) {
+    buildTables(tables, record + 16, padded);
+    for (let row = rowStart; row < rowEnd; ) {
+      const panel = row & ~(PANEL - 1);
+      const count = min(rowEnd, panel + panelRows(panel, rows)) - row;
+      memory.fill(scratch, 0, count << 2);
+      for (let column = 0; column < padded; column += BLOCK) {
+        const width = min(padded - column, BLOCK);
+        let w = tileOf(weights, rows, padded, row, column);
+        const t = tables + ((<usize>column) << 4);
+        for (let r = 0; r < count; r += TILE, w += width << 3) addTile(scratch + ((<usize>r) << 2), w, t, width, nibble);
+      }
+      for (let r = 0; r < count; r += 4, row += 4) {
+        const sum = i32x4.sub(v128.load(scratch + ((<usize>r) << 2)), offset);
+        storeTernary(out + ((<usize>row) << 2), sum, record, scale, 4, accumulate);
+      }
     }
   }
 }

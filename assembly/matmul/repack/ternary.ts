@@ -1,8 +1,9 @@
 // Ternary file formats into layout `ternary`. `temp`: one row of codes, padded to 32.
-import { floatFromF16 } from "./numbers";
-import { hiddenBytes } from "./opaque";
+import { Repack } from "../../abi/repack";
+import { floatFromF16 } from "../numbers";
+import { hiddenBytes } from "../opaque";
 import { packTernaryRow, placeOfRow } from "./pack";
-import { scaleOf } from "./ternary-blocks";
+import { scaleOf } from "../layouts/ternary-blocks";
 import { code3, lanesOf, transposeFields, unitsOfRow } from "./transpose";
 
 // @ts-ignore: decorator
@@ -85,9 +86,15 @@ function repackWholeBlocks(
  * byte j mod (block / 4). The first row begins with a block. Returns −1, or the offset from `source` of the first byte
  * with code 3.
  */
-export function repack_i2s(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, block: i32, temp: usize,
-): i32 {
+export function repack_i2s(job: Repack): i32 {
+  const weights = job.weights;
+  const source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const block = job.block;
+  const temp = job.temp;
   const padded = (columns + 31) & ~31;
   const quarter = block >> 2;
   const quarterShift = block == 128 ? 5 : 4;
@@ -109,9 +116,14 @@ export function repack_i2s(
 }
 
 /** I2_S with four rows per byte: byte g · columns + c holds rows 4g … 4g + 3 from the high bits down. */
-export function repack_i2s_rows4(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, temp: usize,
-): i32 {
+export function repack_i2s_rows4(job: Repack): i32 {
+  const weights = job.weights;
+  const source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const padded = (columns + 31) & ~31;
   padCodes(temp, columns);
   for (let i = 0; i < rows; i++) {
@@ -164,10 +176,16 @@ function repackWholeRows(
  * Hugging Face packed rows: byte (r, c) holds rows r, r + quarter, r + 2 · quarter, r + 3 · quarter of column c from
  * the low bits up. `source`: packed rows `firstRow … firstRow + packedRows − 1`.
  */
-export function repack_hf_bitnet(
-  weights: usize, source: usize, packedRows: i32, columns: i32, firstRow: i32, quarter: i32, rows: i32, headDim: i32,
-  temp: usize,
-): i32 {
+export function repack_hf_bitnet(job: Repack): i32 {
+  const weights = job.weights;
+  const source = job.source;
+  const packedRows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const rows = job.matrixRows;
+  const quarter = (rows + 3) >> 2;
+  const headDim = job.headDim;
+  const temp = job.temp;
   const padded = (columns + 31) & ~31;
   padCodes(temp, columns);
   if (columns % 32 == 0 && quarter * 4 == rows)
@@ -193,9 +211,14 @@ function putScale(blockScales: usize, row: i32, blocks: i32, b: i32, d: f32, cod
 }
 
 /** TQ2_0: codes and, to `blockScales` (ternary-blocks.ts), the scales. Code 3 or an infinite scale is an error. */
-export function repack_tq2_0(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, blockScales: usize, temp: usize,
-): i32 {
+export function repack_tq2_0(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const blockScales = job.blockScales;
   const start = source;
   const blocks = columns >> 8;
   const nibbles = lanesOf(0x0f0f0f0f, 0x0f0f0f0f, 0xf0f0f0f0, 0xf0f0f0f0);
@@ -230,9 +253,15 @@ export function repack_tq2_0(
 }
 
 /** TQ1_0: five trits per byte, the most significant first. Results as `repack_tq2_0`. */
-export function repack_tq1_0(
-  weights: usize, source: usize, rows: i32, columns: i32, firstRow: i32, headDim: i32, blockScales: usize, temp: usize,
-): i32 {
+export function repack_tq1_0(job: Repack): i32 {
+  const weights = job.weights;
+  let source = job.source;
+  const rows = job.rows;
+  const columns = job.columns;
+  const firstRow = job.firstRow;
+  const headDim = job.headDim;
+  const blockScales = job.blockScales;
+  const temp = job.temp;
   const start = source;
   const blocks = columns >> 8;
   for (let i = 0; i < rows; i++) {

@@ -1,13 +1,18 @@
 // Codes 0–63, f32 scale and minimum per 16 columns, × int8 activations with one scale per 32 columns: layout `codes`.
-import { blockShare, recordBytes, widened } from "./blocks";
-import { CHUNK, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "./gemm-blocks";
-import { hiddenShorts } from "./opaque";
-import { storeOutputs } from "./store";
+import { Product } from "../../abi/product";
+import { Lookup } from "../../abi/lookup";
+import { blockShare, recordBytes, widened } from "../blocks";
+import { CHUNK, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
+import { hiddenShorts } from "../opaque";
+import { storeOutputs, zeroRow } from "../store";
 
 /** One token × layout `codes`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
-export function gemv_codes(
-  out: usize, weights: usize, record: usize, columns: i32, rowStart: i32, rowEnd: i32, accumulate: bool,
-): void {
+export function gemv_codes(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const record = product.activations;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
   const padded = (columns + 31) & ~31;
   const pairs = record + padded;
   const parameters = record + <usize>padded * 3;
@@ -60,11 +65,16 @@ export function gemv_codes(
   }
 }
 
-/** `tokens` tokens × layout `codes`; out f32 [tokens][rows]; scratch: `matmulScratchBytes`. */
-export function gemm_codes(
-  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  accumulate: bool, scratch: usize,
-): void {
+/** `tokens` tokens × layout `codes`; out f32 [tokens][rows]; scratch: `matmul_scratch_bytes`. */
+export function gemm_codes(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const records = product.activations;
+  const tokens = product.tokens;
+  const rows = product.rows;
+  const columns = product.columns;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
   const padded = (columns + 31) & ~31;
   const stride = recordBytes(padded);
   const mask = hiddenShorts(0xff);
@@ -101,6 +111,34 @@ export function gemm_codes(
         storeSums(
           out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
         );
+    }
+  }
+}
+
+/** Layout `codes`: out f32 [tokens][columns]. */
+export function rows_codes(lookup: Lookup): void {
+  let out = lookup.out;
+  const weights = lookup.weights;
+  const ids = lookup.ids;
+  const tokens = lookup.tokens;
+  const rows = lookup.rows;
+  const columns = lookup.columns;
+  const padded = (columns + 31) & ~31;
+  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
+    const row = load<i32>(ids + (t << 2));
+    if (<u32>row >= <u32>rows) {
+      zeroRow(out, columns);
+      continue;
+    }
+    const lane = row & 7;
+    const group = weights + <usize>(row >> 3) * (padded >> 4) * 192;
+    for (let c = 0; c < columns; c++) {
+      const half = group + <usize>(c >> 4) * 192;
+      const code = <i32>load<u8>(half + 64 + (((c & 15) >> 2) << 5) + (lane << 2) + (c & 3));
+      store<f32>(
+        out + ((<usize>c) << 2),
+        load<f32>(half + (lane << 2)) * <f32>code + load<f32>(half + 32 + (lane << 2)),
+      );
     }
   }
 }

@@ -1,5 +1,5 @@
 // Ternary matrices × many tokens in the relaxed build: codes unpacked to bytes, for a group of 8 rows, × four tokens.
-import { hiddenBytes } from "./opaque";
+import { hiddenBytes } from "../opaque";
 
 /** Columns for which a 16-bit sum of two products each, of values −1, 0, 1, cannot overflow: 128 · (2 · 127) = 32512. */
 const SPAN: i32 = 512;

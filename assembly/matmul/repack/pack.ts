@@ -1,5 +1,5 @@
 // Writing one row of a layout. `row` is the row's number in the matrix; a row is written independently of its group.
-import { f16FromFloat, floatFromF16 } from "./numbers";
+import { f16FromFloat, floatFromF16 } from "../numbers";
 
 /**
  * Place of source row `row`: with `headDim` ≠ 0, rows 2j and 2j + 1 of each head go to j and j + headDim / 2 (RoPE pairs

@@ -1,7 +1,8 @@
 // Ternary matrices whose scale changes every 256 columns: TQ1_0 and TQ2_0 of models that were not trained ternary.
 // y = (Σ over blocks, in column order, of f32(Σ (code − 1) · x) · blockScale) / activationScale.
-import { hiddenBytes, hiddenShorts } from "./opaque";
-import { storeOutputs } from "./store";
+import { Product } from "../../abi/product";
+import { hiddenBytes, hiddenShorts } from "../opaque";
+import { storeOutputs } from "../store";
 
 /** Place of the scale of block `b` of a row: f32 [groups of 8 rows][blocks][8 rows]. */
 // @ts-ignore: decorator
@@ -34,10 +35,16 @@ function blockSums(sums: usize, pairs: usize, padded: i32): void {
  * `tokens` tokens, one after the other; records from `quantise_per_token`; `blockScales` as `scaleOf` says; out f32
  * [tokens][rows]; rows `rowStart` (a multiple of 8) to `rowEnd` − 1; scratch: 4 bytes per 256 columns.
  */
-export function gemm_ternary_blocks(
-  out: usize, weights: usize, records: usize, tokens: i32, rows: i32, columns: i32, rowStart: i32, rowEnd: i32,
-  blockScales: usize, accumulate: bool, scratch: usize,
-): void {
+export function gemm_ternary_blocks(product: Product, rowStart: i32, rowEnd: i32): void {
+  const out = product.out;
+  const weights = product.weights;
+  const records = product.activations;
+  const tokens = product.tokens;
+  const rows = product.rows;
+  const columns = product.columns;
+  const blockScales = product.blockScales;
+  const accumulate = product.accumulate != 0;
+  const scratch = product.scratch;
   const padded = (columns + 31) & ~31;
   const stride = <usize>(16 + 3 * padded);
   const blocks = (columns + 255) >> 8;

@@ -1,0 +1,23 @@
+import { codes } from "./codes.js";
+import { bf16, f16, f32 } from "./floats.js";
+import type { LayoutName, WeightLayout } from "./layout.js";
+import { q4, q4k, q4min } from "./q4.js";
+import { q6 } from "./q6.js";
+import { q8 } from "./q8.js";
+import { ternary } from "./ternary.js";
+import { ternaryLut } from "./ternary-lut.js";
+
+/** Every weight layout by its name. A new one is a file here, its kernels in assembly/matmul/layouts, and a line. */
+export const layouts: Readonly<Record<LayoutName, WeightLayout>> = {
+  ternary,
+  "ternary-lut": ternaryLut,
+  q4,
+  q4min,
+  q4k,
+  q6,
+  q8,
+  codes,
+  f16,
+  bf16,
+  f32,
+};
