@@ -125,6 +125,47 @@ export const checks = {
     await chat.dispose();
   },
 
+  async "a chat's messages; regenerate, continue, edit, fork, save and restore"({ model }) {
+    const chat = model.createChat({ system: "Tell." });
+    const options = { maxTokens: 6, temperature: 0 };
+    const first = await textOf(chat.send(PROMPT, options));
+    const { messages } = chat;
+    equal(messages.map(({ role }) => role).join(), "system,user,assistant", "roles");
+    equal(messages[2].content, first, "answer");
+    equal(messages[2].finishReason, "length", "reason");
+    equal(await textOf(chat.regenerate(options)), first, "regenerated");
+    const rest = await textOf(chat.continue(options));
+    equal(chat.messages[2].content, first + rest, "continued");
+    const fork = await chat.fork();
+    const restored = model.createChat();
+    await restored.restore(await chat.save());
+    equal(JSON.stringify(restored.messages), JSON.stringify(chat.messages), "restored messages");
+    const next = await textOf(chat.send("And then?", options));
+    for (const other of [fork, restored]) {
+      equal(await textOf(other.send("And then?", options)), next, "the same answer");
+      await other.dispose();
+    }
+    await chat.edit(1, "A cat");
+    await chat.setSystem(undefined);
+    equal(JSON.stringify(chat.messages), JSON.stringify([{ role: "user", content: "A cat" }]), "edited");
+    equal((await textOf(chat.regenerate(options))).length > 0, true, "answered");
+    await chat.dispose();
+  },
+
+  async "penalties, biases and log-probabilities of the likeliest tokens"({ model }) {
+    const options = { maxTokens: 6, temperature: 0, topLogprobs: 2 };
+    const { tokens, logprobs } = await model.complete(PROMPT, options);
+    equal(logprobs.length, 6, "one entry per token");
+    equal(logprobs[0].topLogprobs.length, 2, "alternatives");
+    equal(logprobs[0].topLogprobs[0].token, tokens[0], "the likeliest was taken");
+    equal(logprobs[0].topLogprobs[0].logprob, logprobs[0].logprob, "the same number");
+    const banned = await model.complete(PROMPT, { ...options, logitBias: { [tokens[0]]: -Infinity } });
+    equal(banned.tokens[0], logprobs[0].topLogprobs[1].token, "the second likeliest");
+    const every = { ...options, temperature: 0.9, seed: 3, topLogprobs: undefined, presencePenalty: 0.5 };
+    Object.assign(every, { frequencyPenalty: 0.3, typicalP: 0.9, dryMultiplier: 0.8, repetitionPenalty: 1.1 });
+    equal((await model.complete(PROMPT, every)).text, (await model.complete(PROMPT, every)).text, "repeatable");
+  },
+
   async "save and restore, fork: the same logits"({ model }) {
     const session = model.createSession();
     await session.prefill([500, 470, 258, 424]);

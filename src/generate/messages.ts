@@ -1,3 +1,5 @@
+import type { FinishReason } from "./results.js";
+
 /** A JSON Schema (2020-12), as an object or `true`/`false`. */
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
 
@@ -31,6 +33,8 @@ export interface ChatMessage {
   toolCalls?: ToolCall[] | undefined;
   /** Of a `tool` message: the call it answers. */
   toolCallId?: string | undefined;
+  /** Of an answer in a chat: why it ended; `abort`: it was broken off. */
+  finishReason?: FinishReason | undefined;
 }
 
 /** Options of `Tokenizer.applyTemplate`. */

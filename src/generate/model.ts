@@ -13,6 +13,7 @@ import type {
   CalibrateOptions,
   Calibration,
   Chat,
+  ChatOptions,
   ContinuationScore,
   Model,
   ModelStats,
@@ -20,12 +21,12 @@ import type {
   Session,
   TokenIds,
 } from "../types.js";
+import { answer } from "./answer.js";
 import { AttentionMeter } from "./attention-meter.js";
 import { EngineChat } from "./chat.js";
 import { gather } from "./complete.js";
-import { type GenerationSetting, generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
-import { checkFits, type Prompt, promptTokens } from "./prompt.js";
+import { type Prompt, promptTokens } from "./prompt.js";
 import type { Completion, Piece } from "./results.js";
 import { Scheduler } from "./scheduler.js";
 import { scoreContinuations, scoreWindow } from "./score.js";
@@ -96,7 +97,7 @@ export class EngineModel implements Model, SessionHost {
     const ids = await promptTokens(this.tokenizer, prompt, options);
     const session = new EngineSession(this);
     try {
-      yield* this.#fitted(session, ids, options, {});
+      yield* answer(this, this.tokenizer, session, ids, options);
     } finally {
       await session.dispose();
     }
@@ -115,16 +116,16 @@ export class EngineModel implements Model, SessionHost {
     let ids = continues ? this.tokenizer.encode(prompt) : await promptTokens(this.tokenizer, prompt);
     // The logits of the newest token are gone: it is computed again.
     if (ids.length === 0 && session.length > 0) ids = session.replace([...session.ids]);
-    yield* this.#fitted(session, ids, options, { completeSession: true });
+    yield* answer(this, this.tokenizer, session, ids, options, { completeSession: true });
   }
 
-  createChat(options: { system?: string | undefined } = {}): Chat {
+  createChat(options: ChatOptions = {}): Chat {
     const { tokenizer: data, notes } = this.file;
     if (!data.chatTemplate) {
       const { note } = fallbackTemplate(data);
       if (!notes.includes(note)) notes.push(note);
     }
-    return new EngineChat(this, this.tokenizer, options.system);
+    return new EngineChat(this, this.tokenizer, options);
   }
 
   createSession(): Session {
@@ -207,16 +208,6 @@ export class EngineModel implements Model, SessionHost {
       kvBytesFull: 0,
     };
     return { kind, grain, basis, ...nothing, heads: [] };
-  }
-
-  async *#fitted(
-    session: EngineSession,
-    ids: TokenIds,
-    options: GenerateOptions,
-    setting: GenerationSetting,
-  ): AsyncGenerator<Piece, void, undefined> {
-    checkFits(session.length + ids.length, this.contextLength, options);
-    yield* generate(this, this.tokenizer, session, ids, options, setting);
   }
 
   #live(): void {

@@ -28,7 +28,7 @@ export function withTemplate(tokenizer: ModelTokenizer, data: TokenizerData): Te
 }
 
 /** A message with the names templates know: those of the OpenAI API. */
-function templateMessage({ toolCalls, toolCallId, ...message }: ChatMessage) {
+function templateMessage({ toolCalls, toolCallId, finishReason: _, ...message }: ChatMessage) {
   return {
     ...message,
     content: message.content ?? "",

@@ -1,9 +1,10 @@
 import type { ModelFile, TensorInfo, TokenizerData } from "../formats/model-file.js";
 import type { ByteSource } from "../formats/source.js";
 import { StringList } from "../formats/string-list.js";
+import { EngineChat } from "../generate/chat.js";
 import { loadModel } from "../load.js";
 import { startThreadsWith } from "../model/start-browser-worker.js";
-import type { LoadOptions, Model, ModelStats, Session } from "../types.js";
+import type { ChatMessage, LoadOptions, Model, ModelStats, Session } from "../types.js";
 import { Endpoint, type Port } from "./endpoint.js";
 import { mapTensors } from "./map-tensors.js";
 import { lendBytes, type SourceData, sourceFromData } from "./remote-source.js";
@@ -28,6 +29,8 @@ export interface Note {
   notes: string[];
   /** Of the session that was called. */
   length: number | undefined;
+  /** Of the chat that was called, when they have changed. */
+  messages: readonly ChatMessage[] | undefined;
 }
 
 /** Lists of metadata longer than this stay with the engine: the vocabulary is in `file.tokenizer` anyway. */
@@ -50,6 +53,12 @@ export function serveHost(port: Port, { ofPage = false } = {}): void {
     });
   let model: Model | undefined;
   let noted = 0;
+  const revisions = new WeakMap<EngineChat, number>();
+  const changedMessages = (chat: EngineChat) => {
+    if ((revisions.get(chat) ?? 0) === chat.revision) return undefined;
+    revisions.set(chat, chat.revision);
+    return chat.messages;
+  };
   endpoint.note = (object, value): Note | undefined => {
     const now = performance.now();
     if (!model || (isPiece(value) && now - noted < NOTE_MS)) return undefined;
@@ -58,6 +67,7 @@ export function serveHost(port: Port, { ofPage = false } = {}): void {
       stats: model.stats(),
       notes: model.file.notes,
       length: typeof object === "object" && object && "length" in object ? Number(object.length) : undefined,
+      messages: object instanceof EngineChat ? changedMessages(object) : undefined,
     };
   };
   endpoint.expose("host", {

@@ -7,6 +7,7 @@ import type { StartWorker, WorkerHandle, WorkerStart } from "../threads/team.js"
 import type {
   CalibrateOptions,
   Chat,
+  ChatOptions,
   Completion,
   ContinuationScore,
   LoadOptions,
@@ -22,6 +23,7 @@ import { Endpoint, type Port } from "./endpoint.js";
 import type { ModelDescription, Note } from "./host.js";
 import { mapTensors } from "./map-tensors.js";
 import { PageTokenizer } from "./page-tokenizer.js";
+import { RemoteChat } from "./remote-chat.js";
 import { plain, RemoteSession } from "./remote-session.js";
 import { borrowBytes, sourceToData } from "./remote-source.js";
 
@@ -96,6 +98,7 @@ class RemoteModel implements Model {
   readonly #host: HostThread;
   readonly #endpoint: Endpoint;
   readonly #sessions = new Map<string, RemoteSession>();
+  readonly #chats = new Map<string, RemoteChat>();
   #stats: ModelStats;
   #disposing: Promise<void> | undefined;
 
@@ -126,11 +129,13 @@ class RemoteModel implements Model {
     this.tokenizer = new PageTokenizer(tokenizer, endpoint);
     endpoint.onNote = (latest, target) => {
       if (!latest) return;
-      const { stats, notes, length } = latest as Note;
+      const { stats, notes, length, messages } = latest as Note;
       this.#stats = stats;
       this.file.notes = notes;
       const session = this.#sessions.get(target);
       if (session && length !== undefined) session.length = length;
+      const chat = this.#chats.get(target);
+      if (chat && messages) chat.messages = messages;
     };
   }
 
@@ -152,14 +157,11 @@ class RemoteModel implements Model {
     return this.#endpoint.call("model", "complete", [plain(prompt), options]);
   }
 
-  createChat(options: { system?: string | undefined } = {}): Chat {
-    const name = this.#endpoint.newName("chat");
+  createChat(options: ChatOptions = {}): Chat {
+    const chat = this.#newChat(options);
     // Should it fail, whoever uses the chat is told.
-    this.#endpoint.call("model", "createChat", [options], name).catch(() => {});
-    return {
-      send: (message, sendOptions = {}) => this.#endpoint.stream(name, "send", [message, sendOptions]),
-      dispose: () => this.#drop(name),
-    };
+    this.#endpoint.call("model", "createChat", [options], chat.name).catch(() => {});
+    return chat;
   }
 
   createSession(): Session {
@@ -207,6 +209,19 @@ class RemoteModel implements Model {
     this.#host.terminate();
   }
 
+  #newChat(options: ChatOptions): RemoteChat {
+    const chat: RemoteChat = new RemoteChat(this.#endpoint, this.#endpoint.newName("chat"), options, {
+      fork: async () => {
+        const fork = this.#newChat({ messages: chat.messages });
+        await this.#endpoint.call(chat.name, "fork", [], fork.name);
+        return fork;
+      },
+      drop: () => this.#drop(chat.name),
+    });
+    this.#chats.set(chat.name, chat);
+    return chat;
+  }
+
   #newSession(): RemoteSession {
     const session: RemoteSession = new RemoteSession(this.#endpoint, this.#endpoint.newName("session"), {
       fork: () => this.#opened(session.name, "fork", []),
@@ -231,6 +246,7 @@ class RemoteModel implements Model {
 
   async #drop(name: string): Promise<void> {
     this.#sessions.delete(name);
+    this.#chats.delete(name);
     if (this.#disposing) return;
     await this.#endpoint.call(name, "dispose", []);
     this.#endpoint.forget(name);

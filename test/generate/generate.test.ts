@@ -176,32 +176,4 @@ test("score agrees with scoreWindow, and the context is computed once for all", 
   assert.is(again?.logprob, girl.logprob);
 });
 
-test("a chat computes only what is new in each turn", async () => {
-  const chat = model.createChat({ system: "Tell a story." });
-  const before = model.stats().prefill.tokens;
-  await collect(chat.send("Once upon a time there was a dog", { maxTokens: 20, seed: 1 }));
-  const first = model.stats().prefill.tokens - before;
-  await collect(chat.send("And then", { maxTokens: 20, seed: 1 }));
-  const second = model.stats().prefill.tokens - before - first;
-  assert.ok(second < first + 5, `${first} tokens in the first turn, ${second} in the second`);
-  for await (const _ of chat.send("More", { seed: 2 })) break;
-  assert.ok((await collect(chat.send("And more", { maxTokens: 5, seed: 1 }))).tokens.length > 0);
-  await chat.dispose();
-});
-
-test("a chat whose template refuses a message says so every time, not that it is busy", async () => {
-  await using refusing = await loadModel("embedded", { threads: 1 });
-  refusing.file.tokenizer.chatTemplate = "{{ raise_exception('no') }}";
-  const chat = refusing.createChat();
-  for (let i = 0; i < 2; i++) {
-    let message = "";
-    try {
-      await collect(chat.send("hello", { maxTokens: 1 }));
-    } catch (error) {
-      message = (error as Error).message;
-    }
-    assert.match(message, /The chat template failed: no/);
-  }
-});
-
 test.run();

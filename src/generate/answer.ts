@@ -1,0 +1,23 @@
+import type { TokenIds } from "../types.js";
+import { type GenerationSetting, generate } from "./generate.js";
+import type { GenerateOptions } from "./options.js";
+import { checkFits } from "./prompt.js";
+import type { Piece } from "./results.js";
+import type { EngineSession, SessionHost } from "./session.js";
+import type { TemplateTokenizer } from "./template.js";
+
+/**
+ * What `Model.generate`, `Session.generate` and chats have in common: appends `prompt` to the session and generates.
+ * @throws SessionError for a prompt that does not fit, OptionError
+ */
+export async function* answer(
+  host: SessionHost,
+  tokenizer: TemplateTokenizer,
+  session: EngineSession,
+  prompt: TokenIds,
+  options: GenerateOptions = {},
+  setting: GenerationSetting = {},
+): AsyncGenerator<Piece, void, undefined> {
+  checkFits(session.length + prompt.length, host.contextLength, options);
+  yield* generate(host, tokenizer, session, prompt, options, setting);
+}

@@ -1,0 +1,60 @@
+import type { Chat, ChatMessage, ChatOptions, GenerateOptions, Piece } from "../types.js";
+import type { Endpoint } from "./endpoint.js";
+
+/** A chat of a model in another thread. Its messages are those of the latest answer. */
+export class RemoteChat implements Chat {
+  messages: readonly ChatMessage[];
+  readonly name: string;
+  readonly #endpoint: Endpoint;
+  readonly #model: { fork(): Promise<Chat>; drop(): Promise<void> };
+
+  constructor(
+    endpoint: Endpoint,
+    name: string,
+    options: ChatOptions,
+    model: { fork(): Promise<Chat>; drop(): Promise<void> },
+  ) {
+    const { system, messages = [] } = options;
+    const others = system !== undefined && messages[0]?.role === "system" ? messages.slice(1) : messages;
+    this.messages = system === undefined ? messages : [{ role: "system", content: system }, ...others];
+    this.#endpoint = endpoint;
+    this.name = name;
+    this.#model = model;
+  }
+
+  send(message: string | ChatMessage | readonly ChatMessage[], options: GenerateOptions = {}): AsyncIterable<Piece> {
+    return this.#endpoint.stream(this.name, "send", [message, options]);
+  }
+
+  regenerate(options: GenerateOptions = {}): AsyncIterable<Piece> {
+    return this.#endpoint.stream(this.name, "regenerate", [options]);
+  }
+
+  continue(options: GenerateOptions = {}): AsyncIterable<Piece> {
+    return this.#endpoint.stream(this.name, "continue", [options]);
+  }
+
+  edit(index: number, content: string): Promise<void> {
+    return this.#endpoint.call(this.name, "edit", [index, content]);
+  }
+
+  setSystem(system: string | undefined): Promise<void> {
+    return this.#endpoint.call(this.name, "setSystem", [system]);
+  }
+
+  fork(): Promise<Chat> {
+    return this.#model.fork();
+  }
+
+  save(options: { computed?: boolean | undefined } = {}): Promise<Uint8Array> {
+    return this.#endpoint.call(this.name, "save", [options]);
+  }
+
+  restore(bytes: Uint8Array): Promise<void> {
+    return this.#endpoint.call(this.name, "restore", [bytes]);
+  }
+
+  dispose(): Promise<void> {
+    return this.#model.drop();
+  }
+}
