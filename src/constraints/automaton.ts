@@ -1,4 +1,4 @@
-import { codePointsOf, complementRanges } from "./code-points.js";
+import { codePointsOf, complementRanges, type Ranges } from "./code-points.js";
 import { limits } from "./limits.js";
 
 /** Thrown while an automaton is made that would pass a limit; the caller knows what to blame. */
@@ -16,6 +16,27 @@ export interface AutomatonState {
  */
 export interface Automaton {
   readonly states: readonly AutomatonState[];
+}
+
+const classes = new Map<string, Automaton>();
+const classesSize = 512;
+
+/** One character of a class. */
+export function classAutomaton(ranges: Ranges): Automaton {
+  const key = ranges.join();
+  let automaton = classes.get(key);
+  if (!automaton) {
+    const edges: number[] = [];
+    for (let i = 0; i < ranges.length; i += 2) edges.push(ranges[i]!, ranges[i + 1]!, 1);
+    const states = [
+      { edges, accepts: false },
+      { edges: [], accepts: true },
+    ];
+    automaton = { states: ranges.length ? states : [] };
+    if (classes.size >= classesSize) classes.clear();
+    classes.set(key, automaton);
+  }
+  return automaton;
 }
 
 /** Where an edge leads, −1 for nowhere. */

@@ -11,10 +11,29 @@ import { GrammarConstraint } from "./state.js";
 import { TokenTrie } from "./token-trie.js";
 import type { Constraint, ConstraintSpec, TokenBytes } from "./types.js";
 
-const tries = new WeakMap<TokenBytes, TokenTrie>();
+/** What all constraints over one vocabulary share. */
+interface Shared {
+  readonly trie: TokenTrie;
+  readonly nodes: NodeFactory;
+  readonly masks: Masks;
+}
+
+const known = new WeakMap<TokenBytes, Shared>();
+
+function sharedOf(vocabulary: TokenBytes): Shared {
+  let shared = known.get(vocabulary);
+  if (!shared) {
+    const trie = new TokenTrie(vocabulary);
+    const nodes = new NodeFactory(trie.usable);
+    shared = { trie, nodes, masks: new Masks(nodes, trie, vocabulary.stopIds) };
+    known.set(vocabulary, shared);
+  }
+  return shared;
+}
 
 /**
- * Makes a constraint for a vocabulary. The tree of the vocabulary's bytes is made once; give the same object again.
+ * Makes a constraint for a vocabulary. The tree of the vocabulary's bytes is made once per `TokenBytes` object; what
+ * constraints over one vocabulary have in common is worked out once too.
  * @throws OptionError naming what is wrong or not supported, and where: a JSON pointer into the schema, the line of the
  *   grammar; also when no text at all would fit
  */
@@ -26,22 +45,16 @@ export function compileConstraint(vocabulary: TokenBytes, spec: ConstraintSpec):
       { key: given[1] ?? "schema" },
       "Give one of schema, regex and grammar",
     );
-  let trie = tries.get(vocabulary);
-  if (!trie) {
-    trie = new TokenTrie(vocabulary);
-    tries.set(vocabulary, trie);
+  const shared = sharedOf(vocabulary);
+  const { nodes } = shared;
+  nodes.begin();
+  try {
+    const root = rootNode(nodes, vocabulary, spec);
+    return new GrammarConstraint({ ...shared, vocabulary, stopIds: new Set(vocabulary.stopIds), root });
+  } finally {
+    // Also after an error: nodes that other grammars have in common with this one must be settled.
+    nodes.finish();
   }
-  const nodes = new NodeFactory(trie.usable);
-  const root = rootNode(nodes, vocabulary, spec);
-  const stopIds = new Set(vocabulary.stopIds);
-  return new GrammarConstraint({
-    nodes,
-    masks: new Masks(nodes, trie, vocabulary.stopIds),
-    trie,
-    vocabulary,
-    stopIds,
-    root,
-  });
 }
 
 function rootNode(nodes: NodeFactory, vocabulary: TokenBytes, spec: ConstraintSpec): Node {

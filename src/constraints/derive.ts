@@ -6,13 +6,15 @@ import { byteSet, has, type Node, type NodeFactory } from "./nodes.js";
  * expressions"; with rules: Might, Darais and Spiewak 2011, "Parsing with derivatives").
  */
 export function derive(nodes: NodeFactory, node: Node, byte: number): Node {
-  const known = node.next?.[byte];
+  const known = node.next?.[byte >>> 4]?.[byte & 15];
   if (known) return known;
   let found = compute(nodes, node, byte);
   if (found.dead) found = nodes.nothing;
   if (node.shape.kind === "literal" || node.shape.kind === "set") return found; // As quick as looking it up.
-  node.next ??= [];
-  node.next[byte] = found;
+  node.next ??= new Array(16);
+  const page = node.next[byte >>> 4] ?? new Array(16);
+  page[byte & 15] = found;
+  node.next[byte >>> 4] = page;
   return found;
 }
 

@@ -1,4 +1,5 @@
 import { OptionError } from "../errors.js";
+import { classAutomaton } from "./automaton.js";
 import { allCodePoints, complementRanges, type Ranges, rangesOf } from "./code-points.js";
 import { limits } from "./limits.js";
 import type { Node, NodeFactory } from "./nodes.js";
@@ -23,7 +24,6 @@ class GrammarParser {
   readonly #vocabulary: TokenBytes;
   /** Rules by name, and where each was first mentioned. */
   readonly #rules = new Map<string, { node: RuleNode; at: number }>();
-  readonly #classes = new Map<string, Node>();
   #at = 0;
   #depth = 0;
 
@@ -185,19 +185,7 @@ class GrammarParser {
   }
 
   #characters(ranges: Ranges): Node {
-    const key = ranges.join();
-    let node = this.#classes.get(key);
-    if (!node) {
-      const edges: number[] = [];
-      for (let i = 0; i < ranges.length; i += 2) edges.push(ranges[i]!, ranges[i + 1]!, 1);
-      const states = [
-        { edges, accepts: false },
-        { edges: [], accepts: true },
-      ];
-      node = ranges.length ? this.#nodes.automaton({ states }) : this.#nodes.nothing;
-      this.#classes.set(key, node);
-    }
-    return node;
+    return this.#nodes.automaton(classAutomaton(ranges));
   }
 
   /** One character of a text or class, an escape resolved. */

@@ -1,17 +1,9 @@
 import { derive } from "./derive.js";
 import { limits } from "./limits.js";
 import type { Node, NodeFactory } from "./nodes.js";
+import type { Profile } from "./profile.js";
 import { RepeatTable } from "./repeat-table.js";
 import type { TokenTrie } from "./token-trie.js";
-
-/**
- * Which tokens fit a node whatever comes after it: those that do not leave it, and the places in the trie where it may
- * be left while the token goes on.
- */
-export interface Profile {
-  readonly inside: Uint32Array;
-  readonly exits: Int32Array;
-}
 
 interface Memory {
   mask?: Uint32Array;
@@ -72,15 +64,17 @@ export class Masks {
   #add(bits: Uint32Array, node: Node): void {
     for (let at = node; ; ) {
       const { shape } = at;
+      if (at.dead) return;
       if (shape.kind === "choice") {
         for (const item of shape.items) this.#add(bits, item);
         return;
       }
       const head = shape.kind === "sequence" ? shape.first : at;
-      const { inside, exits } = this.#profile(head);
+      const profile = this.#profile(head);
+      const { inside } = profile;
       for (let i = 0; i < bits.length; i++) bits[i]! |= inside[i]!;
       if (shape.kind !== "sequence") return;
-      for (const exit of exits) this.#walk(exit, shape.rest, bits);
+      for (const exit of profile.exits(firstByte(shape.rest))) this.#walk(exit, shape.rest, bits);
       if (!head.nullable) return;
       at = shape.rest;
     }
@@ -102,7 +96,18 @@ export class Masks {
     const inside = new Uint32Array(this.#words);
     const exits: number[] = [];
     this.#walk(0, head, inside, exits);
-    const profile = { inside, exits: Int32Array.from(exits) };
+    const lists = new Map([[-1, Int32Array.from(exits)]]);
+    const profile: Profile = {
+      inside,
+      exits: (byte) => {
+        let list = lists.get(byte);
+        if (!list) {
+          list = lists.get(-1)!.filter((at) => this.#trie.goesOn(at, byte));
+          lists.set(byte, list);
+        }
+        return list;
+      },
+    };
     memory.profile = profile;
     this.#keptBytes += inside.byteLength + exits.length * 4;
     return profile;
@@ -118,7 +123,8 @@ export class Masks {
     for (let i = from + 1; i < end; ) {
       const depth = depths[i]!;
       const before = path[depth - 1]!;
-      const after = before.next?.[bytes[i]!] ?? derive(nodes, before, bytes[i]!);
+      const byte = bytes[i]!;
+      const after = before.next?.[byte >>> 4]?.[byte & 15] ?? derive(nodes, before, byte);
       if (after === nodes.nothing) {
         i = ends[i]!;
         continue;
@@ -129,4 +135,10 @@ export class Masks {
       i++;
     }
   }
+}
+
+/** The byte with which a node begins, −1 where that may be several. */
+function firstByte({ shape }: Node): number {
+  const first = shape.kind === "sequence" ? shape.first.shape : shape;
+  return first.kind === "literal" ? first.bytes[first.at]! : -1;
 }

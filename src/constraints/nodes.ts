@@ -38,8 +38,8 @@ export class Node {
   nullable = false;
   /** There is no text at all. */
   dead = false;
-  /** What follows each byte, as far as it was asked for. */
-  next: (Node | undefined)[] | undefined;
+  /** What follows each byte, as far as it was asked for: byte b at [b >>> 4][b & 15]. */
+  next: ((Node | undefined)[] | undefined)[] | undefined;
   /** What masks remember. */
   memory: unknown;
 
@@ -49,18 +49,19 @@ export class Node {
   ) {}
 }
 
-/** Makes nodes; equal ones are made once. */
+/** Makes nodes; equal ones are made once. All grammars over one vocabulary share it, and with it what they have in common. */
 export class NodeFactory {
   readonly nothing: Node;
   readonly empty: Node;
   /** Bytes some token can write. */
   readonly #usable: ByteSet;
   readonly #known = new Map<string, Node>();
-  /** All nodes in the order in which they were made, until `finish`. */
-  #made: Node[] | undefined = [];
+  /** While a grammar is being made: its new nodes, in order. Its rules have no bodies yet, so nothing is known of them. */
+  #made: Node[] | undefined;
   #ids = 0;
   #literals = 0;
-  readonly #automata = new Map<Automaton, number>();
+  readonly #automata = new WeakMap<Automaton, number>();
+  #automataCount = 0;
 
   constructor(usable: ByteSet) {
     this.#usable = usable;
@@ -123,6 +124,7 @@ export class NodeFactory {
   }
 
   repeat(item: Node, min: number, max: number): Node {
+    if (min > max) return this.nothing;
     if (max === 0 || item === this.empty) return this.empty;
     if (item === this.nothing) return min === 0 ? this.empty : this.nothing;
     if (min === 1 && max === 1) return item;
@@ -141,13 +143,18 @@ export class NodeFactory {
     if (described.edges.length === 0) return this.empty;
     let number = this.#automata.get(automaton);
     if (number === undefined) {
-      number = this.#automata.size;
+      number = this.#automataCount++;
       this.#automata.set(automaton, number);
     }
     return this.#node(`a${number},${state},${json}`, { kind: "automaton", automaton, state, json });
   }
 
-  /** Works out, through all rules, which nodes have no text and which have the empty one. To be called once. */
+  /** Begins a grammar. */
+  begin(): void {
+    this.#made = [];
+  }
+
+  /** Works out, through all rules, which nodes of the grammar have no text and which have the empty one. */
   finish(): void {
     const nodes = this.#made ?? [];
     for (const node of nodes) node.dead = node.shape.kind !== "empty";

@@ -1,5 +1,6 @@
 import { derive } from "./derive.js";
 import type { Node, NodeFactory } from "./nodes.js";
+import type { Profile } from "./profile.js";
 import type { TokenTrie } from "./token-trie.js";
 
 /**
@@ -13,18 +14,16 @@ export class RepeatTable {
   readonly #touching: number[][];
   /** Unions of the first of these. */
   readonly #masks: Uint32Array[] = [];
-  /** Places in the trie, sorted by the number of whole items, and where each number begins. */
-  readonly #exits: Int32Array;
-  readonly #starts: Int32Array;
+  readonly #trie: TokenTrie;
+  /** Places in the trie by the number of whole items, in all and by a byte some token goes on with. */
+  readonly #exits: number[][];
+  readonly #lists = new Map<number, { places: Int32Array; starts: Int32Array }>();
 
-  private constructor(words: number, touching: number[][], exits: number[][]) {
-    this.#words = words;
+  private constructor(trie: TokenTrie, touching: number[][], exits: number[][]) {
+    this.#trie = trie;
+    this.#words = (trie.size + 31) >>> 5;
     this.#touching = touching;
-    this.#exits = Int32Array.from(exits.flat());
-    this.#starts = new Int32Array(exits.length + 1);
-    exits.forEach((list, i) => {
-      this.#starts[i + 1] = this.#starts[i]! + list.length;
-    });
+    this.#exits = exits;
   }
 
   /** Undefined when it is not always clear how many items a text is. */
@@ -59,19 +58,37 @@ export class RepeatTable {
       }
       i++;
     }
-    return new RepeatTable((trie.size + 31) >>> 5, touching, exits);
+    return new RepeatTable(trie, touching, exits);
   }
 
   /** Bytes this takes, about. */
   get bytes(): number {
-    return this.#touching.length * this.#words * 4 + this.#exits.length * 4;
+    return this.#touching.length * this.#words * 4 + this.#trie.bytes.length * 8;
   }
 
-  profile(min: number, max: number): { inside: Uint32Array; exits: Int32Array } {
-    const last = this.#starts.length - 1;
-    const from = this.#starts[Math.min(min, last)]!;
-    const to = this.#starts[Math.min(max + 1, last)]!;
-    return { inside: this.#upTo(Math.min(max, this.#touching.length - 1)), exits: this.#exits.subarray(from, to) };
+  profile(min: number, max: number): Profile {
+    return {
+      inside: this.#upTo(Math.min(max, this.#touching.length - 1)),
+      exits: (byte) => {
+        const { places, starts } = this.#list(byte);
+        const last = starts.length - 1;
+        return places.subarray(starts[Math.min(min, last)], starts[Math.min(max + 1, last)]);
+      },
+    };
+  }
+
+  #list(byte: number): { places: Int32Array; starts: Int32Array } {
+    let list = this.#lists.get(byte);
+    if (!list) {
+      const kept = byte < 0 ? this.#exits : this.#exits.map((all) => all.filter((at) => this.#trie.goesOn(at, byte)));
+      const starts = new Int32Array(kept.length + 1);
+      kept.forEach((all, i) => {
+        starts[i + 1] = starts[i]! + all.length;
+      });
+      list = { places: Int32Array.from(kept.flat()), starts };
+      this.#lists.set(byte, list);
+    }
+    return list;
   }
 
   /** Tokens that touch at most `count` items. */

@@ -72,6 +72,13 @@ export class TokenTrie {
     }
   }
 
+  /** Whether some token goes on with `byte` at a node. */
+  goesOn(node: number, byte: number): boolean {
+    const end = this.ends[node]!;
+    for (let child = node + 1; child < end; child = this.ends[child]!) if (this.bytes[child] === byte) return true;
+    return false;
+  }
+
   #end(tree: Growing, node: number, id: number): void {
     this.same[id] = tree.tokens[node]!;
     tree.tokens[node] = id;

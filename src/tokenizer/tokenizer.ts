@@ -42,6 +42,11 @@ export interface ModelTokenizer extends Omit<Tokenizer, "applyTemplate"> {
   decode(ids: TokenIds, options?: DecodeOptions): string;
   /** Bytes the ids stand for, special tokens written out. */
   decodeBytes(ids: TokenIds): Uint8Array;
+  /**
+   * Bytes one token adds to a text: those of ordinary tokens, of single bytes, and of tokens added to the vocabulary as
+   * text. Undefined for control tokens and for entries that are not used.
+   */
+  tokenBytes(id: number): Uint8Array | undefined;
   createDecoder(options?: DecodeOptions): TokenDecoder;
   /** The token as readable text; incomplete UTF-8 as U+FFFD. */
   tokenText(id: number): string;
@@ -179,6 +184,14 @@ class VocabularyTokenizer implements ModelTokenizer {
     return bytes;
   }
 
+  tokenBytes(id: number): Uint8Array | undefined {
+    const text = this.#data.tokens[id];
+    const type = this.#data.types[id] ?? (this.isSpecial(id) ? TokenType.control : TokenType.normal);
+    if (!text || type === TokenType.control || type === TokenType.unknown || type === TokenType.unused)
+      return undefined;
+    return this.#bytes[id] ?? this.#bytesFrom(text, type, id);
+  }
+
   createDecoder({ special = true, continues = true }: DecodeOptions = {}): TokenDecoder {
     const text = new TextDecoder("utf-8", { ignoreBOM: true });
     let atStart = this.#spacePrefix && !continues;
@@ -241,11 +254,14 @@ class VocabularyTokenizer implements ModelTokenizer {
     if (this.vocabularySize === 0) return new Uint8Array();
     if (text === undefined) throw new TokenizerError(`${id} is not a token; the vocabulary has ${this.vocabularySize}`);
     const type = this.#data.types[id] ?? TokenType.normal;
-    let bytes: Uint8Array | undefined;
-    if (this.#data.kind === "sentencepiece") bytes = sentencePieceBytes(text, type);
-    else if (!this.isSpecial(id) && type === TokenType.normal) bytes = fromAlphabet(text);
-    bytes ??= utf8.encode(text);
+    const bytes = this.#bytesFrom(text, type, id);
     this.#bytes[id] = bytes;
     return bytes;
+  }
+
+  #bytesFrom(text: string, type: number, id: number): Uint8Array {
+    if (this.#data.kind === "sentencepiece") return sentencePieceBytes(text, type);
+    const bytes = !this.isSpecial(id) && type === TokenType.normal ? fromAlphabet(text) : undefined;
+    return bytes ?? utf8.encode(text);
   }
 }

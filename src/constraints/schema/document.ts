@@ -59,6 +59,12 @@ const annotations = new Set(
   ),
 );
 
+/** In the keywords that are supported, earlier drafts mean the same. */
+const drafts = /^https?:\/\/json-schema\.org\/(draft\/(2020-12|2019-09)|draft-0[67])\/schema#?$/;
+
+/** Keywords whose values are no schemas. */
+const plainValues = new Set(["const", "enum", "default", "examples"]);
+
 const types = new Set(["null", "boolean", "integer", "number", "string", "array", "object"]);
 
 /** `type` as a list. */
@@ -111,6 +117,9 @@ export class SchemaDocument {
   constructor(schema: JsonSchema) {
     if (!isSchema(schema)) throw refuse("A schema is an object, true or false", "");
     this.root = { schema, pointer: "" };
+    const draft = isObject(schema) ? schema.$schema : undefined;
+    if (draft !== undefined && !(typeof draft === "string" && drafts.test(draft)))
+      throw refuse(`The dialect ${JSON.stringify(draft)} is not supported`, "/$schema", "Supported is 2020-12");
     this.#base = isObject(schema) && typeof schema.$id === "string" ? schema.$id.replace(/#$/, "") : "";
     this.#findAnchors(schema, "", 0);
   }
@@ -171,7 +180,8 @@ export class SchemaDocument {
     } else if (isObject(value)) {
       if (typeof value.$anchor === "string")
         this.#anchors.set(value.$anchor, { schema: value as SchemaObject, pointer });
-      for (const [name, item] of Object.entries(value)) this.#findAnchors(item, inside(pointer, name), depth + 1);
+      for (const [name, item] of Object.entries(value))
+        if (!plainValues.has(name)) this.#findAnchors(item, inside(pointer, name), depth + 1);
     }
   }
 }

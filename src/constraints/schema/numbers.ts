@@ -13,6 +13,8 @@ export interface Bound {
 /** Numbers that are allowed. */
 export interface NumberShape {
   readonly integer: boolean;
+  /** Only numbers that are not whole. */
+  readonly broken?: boolean;
   readonly low: Bound | undefined;
   readonly high: Bound | undefined;
   readonly multiples: readonly number[];
@@ -44,8 +46,8 @@ export function numberAutomaton(shape: NumberShape): Automaton {
   return automaton;
 }
 
-function make({ integer, low, high, multiples }: NumberShape): Automaton {
-  if (!low && !high && multiples.length === 0)
+function make({ integer, broken, low, high, multiples }: NumberShape): Automaton {
+  if (!broken && !low && !high && multiples.length === 0)
     return integer
       ? whole("0|-?[1-9][0-9]{0,14}")
       : whole("-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,15})?([eE][-+]?[0-9]{1,2})?");
@@ -55,6 +57,7 @@ function make({ integer, low, high, multiples }: NumberShape): Automaton {
   const least = high && high.value <= 0 && !(high.value === 0 && !high.exclusive) ? minus(high) : zero;
   const negative = magnitudes(integer, least, minus(low));
   let automaton = signed(positive, negative);
+  if (broken) automaton = intersect(automaton, whole("-?[0-9]+\\.[0-9]*[1-9][0-9]*"));
   for (const multiple of multiples) automaton = intersect(automaton, multiplesOf(multiple, integer));
   return automaton;
 }

@@ -42,7 +42,7 @@ export function objectNode(writer: SchemaText, shape: ObjectShape, pointer: stri
   let after = counts.map((count) => {
     const least = counted ? Math.max(0, shape.min - count) : 0;
     const left = counted ? shape.max - count : Number.POSITIVE_INFINITY;
-    if (left < 0 || (least > 0 && !open) || least > 1) return nodes.nothing;
+    if (left < least || (least > 0 && !open) || least > 1) return nodes.nothing;
     if (count > 0) return nodes.sequence(nodes.repeat(nodes.sequence(comma, other), least, left), close);
     const more = nodes.repeat(nodes.sequence(comma, other), 0, left - 1);
     return nodes.choice(

@@ -39,7 +39,7 @@ export class Shapes {
   key(schemas: readonly Conjunct[]): string {
     const names = schemas
       .filter(({ schema, negated }) => negated || !isTrivial(schema))
-      .map(({ pointer, negated }) => (negated ? `!${pointer}` : pointer));
+      .map(({ pointer, negated }) => `${negated ? "!" : "#"}${pointer}`);
     return [...new Set(names)].sort().join("\n");
   }
 

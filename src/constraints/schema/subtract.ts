@@ -1,4 +1,4 @@
-import { complement, literals, matches } from "../automaton.js";
+import { complement, intersect, literals, matches } from "../automaton.js";
 import { type Conjunct, isObject, refuse } from "./document.js";
 import type { Bound, NumberShape } from "./numbers.js";
 import type { ArrayShape, ObjectShape, Shape } from "./shapes.js";
@@ -77,7 +77,13 @@ function subtractNumbers(shape: NumberShape, excluded: NumberShape, undecided: (
   const kept = split(shape, { ...excluded, integer: false, multiples: [] });
   const cut = kept.length !== 1 || kept[0]!.low !== shape.low || kept[0]!.high !== shape.high;
   if (!cut) return kept;
-  if (excluded.multiples.length || (excluded.integer && !shape.integer)) throw undecided();
+  if (excluded.broken) {
+    if (!shape.integer) throw undecided();
+    return [shape];
+  }
+  if (excluded.multiples.length) throw undecided();
+  // Without the whole numbers of the range, those between them are left.
+  if (excluded.integer && !shape.integer) kept.push({ ...shape, broken: true });
   return kept;
 }
 
@@ -162,10 +168,13 @@ function subtractObjects(
     const { schemas, required } = excluded.properties.get(name)!;
     const own = schemasOf(shape, name, true);
     const listed = shape.properties.get(name);
-    const change = (property: readonly Conjunct[] | undefined, needed: boolean): ObjectShape => {
+    const change = (property: readonly Conjunct[], needed: boolean): ObjectShape => {
       const properties = new Map(shape.properties);
-      if (property) properties.set(name, { schemas: property, required: needed });
-      return { ...shape, properties };
+      properties.set(name, { schemas: property, required: needed });
+      if (listed) return { ...shape, properties };
+      const other = complement(literals([name]));
+      const others = shape.others.map((each) => ({ ...each, names: intersect(each.names, other) }));
+      return { ...shape, properties, others };
     };
     const parts: ObjectShape[] = [];
     // Absent …

@@ -1,3 +1,4 @@
+import { classAutomaton } from "../automaton.js";
 import { byteSet, type Node, type NodeFactory } from "../nodes.js";
 
 const bytes = (text: string) => byteSet(...new TextEncoder().encode(text));
@@ -28,12 +29,7 @@ export class JsonText {
     );
     this.character = nodes.choice(
       nodes.set(byteSet(...plain)),
-      nodes.automaton({
-        states: [
-          { edges: [0x80, 0xd7ff, 1, 0xe000, 0x10ffff, 1], accepts: false },
-          { edges: [], accepts: true },
-        ],
-      }),
+      nodes.automaton(classAutomaton([0x80, 0xd7ff, 0xe000, 0x10ffff])),
       nodes.sequence(nodes.text("\\"), nodes.choice(set('"\\/bfnrt'), nodes.sequence(nodes.text("u"), unicode))),
     );
   }
