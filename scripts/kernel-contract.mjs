@@ -62,7 +62,8 @@ function record(name, prototype, program) {
     const property = member.instance ?? member;
     if (property.memoryOffset === undefined || property.memoryOffset < 0) return [];
     const type = property.type.toString();
-    const kind = fieldKinds[type];
+    // A record in a record is its address.
+    const kind = fieldKinds[type] ?? (property.type.isUnmanaged ? fieldKinds.usize : undefined);
     if (!kind) throw new Error(`${name}.${member.name}: a field of type ${type} is not supported in records`);
     return [
       {

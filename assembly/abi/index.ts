@@ -2,3 +2,4 @@
 export * from "./lookup";
 export * from "./product";
 export * from "./repack";
+export * from "./attention";

@@ -1,4 +1,4 @@
-import { hoisted, opaqueZero, storeTransposed, TILE } from "./layout";
+import { hoisted, opaqueZero, storeTransposed, PAGE } from "./layout";
 import { addLow } from "./product";
 
 // Chunk grain. A folded part: u64 [headDim / 16] bits of the keys whose chunk of 16 codes changed (bit 0 set, as the first
@@ -24,7 +24,7 @@ export function foldChunks(out: usize, tile: usize, headDim: i32, work: usize): 
   for (let i: usize = 0; i < row; i += 64, tile += 64) {
     let mask: u64 = 0;
     let before = i32x4.splat(0);
-    for (let key = 0; key < TILE; key++) {
+    for (let key = 0; key < PAGE; key++) {
       const four = tile + <usize>(key >> 2) * row;
       if ((key & 3) == 0)
         storeTransposed(work, 16, v128.load(four), v128.load(four, 16), v128.load(four, 32), v128.load(four, 48));

@@ -1,6 +1,6 @@
 import { foldChunks, unfoldChunks } from "./chunks";
 import { gatherKey, scatterKey, CHUNK, ELEMENT } from "./delta-store";
-import { opaqueZero, TILE } from "./layout";
+import { opaqueZero, PAGE } from "./layout";
 
 // A folded part: the 64 references of one layer and KV head without what repeats.
 //   element: u8 [headDim] of the first key; u16 [16 groups of 4 keys][headDim / 4] masks, bits [4 keys][4 elements] as in a
@@ -39,7 +39,7 @@ export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, wo
   if (grain > CHUNK) {
     let bits: u64 = 0;
     let kept = 0;
-    for (let key = 0; key < TILE; key++) {
+    for (let key = 0; key < PAGE; key++) {
       gatherKey(now, tile, key, headDim);
       if (key == 0 || memory.compare(now, before, size) != 0) {
         if (out) scatterKey(out + 16, kept, now, headDim);
@@ -138,7 +138,7 @@ export function delta_unfold(
   const size = <usize>headDim;
   if (grain > CHUNK) {
     let kept = -1;
-    for (let key = 0; key < TILE; key++) {
+    for (let key = 0; key < PAGE; key++) {
       kept += <i32>((load<u64>(folded) >> key) & 1);
       gatherKey(reference, folded + 16, kept, headDim);
       scatterKey(tile, key, reference, headDim);

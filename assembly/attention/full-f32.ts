@@ -1,38 +1,34 @@
+import { QueryRows } from "../abi";
 import { expF32x4 } from "../ops/exp";
-import { blockOf, max4, RANGE, sum4 } from "./layout";
-import { mergeState, stateBytes, storeState } from "./softmax";
+import { max4, pageOf, RANGE, sum4 } from "./layout";
+import { clearState, mergeState, stateBytes, storeState } from "./softmax";
 
 /**
  * Attention of query rows over the keys `start` … `start` + 511 up to each row's own position, f32 cache: the exact
  * reference. A dot product sums elements i, i + 4, i + 8 … per lane, then lanes (0 + 2) + (1 + 3); values are added in the
- * order of their positions. States, rows and `fresh` as in `attention_range_int8`.
- * @param q f32; row r is head r mod `group` of token r / `group`, tokens `stride` bytes apart
- * @param work 2,048 bytes of scores and one state
+ * order of their positions. States, rows and `fresh` as in `attention_range_int8`. Work: 2,048 bytes of scores and one state.
  */
-export function attention_range_f32(
-  states: usize,
-  q: usize,
-  stride: usize,
-  rows: i32,
-  group: i32,
-  position: i32,
-  work: usize,
-  keyBlocks: usize,
-  keyOffset: usize,
-  valueBlocks: usize,
-  valueOffset: usize,
-  start: i32,
-  fresh: i32,
-  headDim: i32,
-): void {
+export function attention_range_f32(states: usize, rows: QueryRows, start: i32, fresh: i32): void {
+  const cache = rows.cache;
+  const headDim = cache.headDim;
+  const group = cache.group;
+  const work = rows.work;
   const bytes = <usize>headDim << 2;
+  const offset = <usize>rows.slot * (bytes << 6);
   const root: f32 = 1.0 / sqrt<f32>(<f32>headDim);
-  for (let row = 0; row < rows; row++, states += stateBytes(headDim)) {
-    const count = min(RANGE, position + row / group + 1 - start);
+  for (let row = 0; row < rows.rows; row++, states += stateBytes(headDim)) {
+    const at = rows.position + row / rows.group;
+    const count = min(RANGE, at + 1 - start);
     if (count <= 0) continue;
-    const query = q + <usize>(row / group) * stride + <usize>(row % group) * bytes;
-    for (let k = 0; k < count; k++) {
-      const key = blockOf(keyBlocks, start + k) + keyOffset + <usize>(k & 63) * bytes;
+    const from = rows.window > 0 ? max(0, at + 1 - rows.window - start) : 0;
+    if (from >= count) {
+      if (fresh) clearState(states, headDim);
+      continue;
+    }
+    const query = rows.queries + <usize>(row / group) * rows.stride + <usize>(row % group) * bytes;
+    for (let k = 0; k < from; k++) store<f32>(work + (<usize>k << 2), -Infinity);
+    for (let k = from; k < count; k++) {
+      const key = pageOf(cache.keys, start + k) + offset + <usize>(k & 63) * bytes;
       let sum = f32x4.splat(0);
       for (let i: usize = 0; i < bytes; i += 16)
         sum = f32x4.add(sum, f32x4.mul(v128.load(query + i), v128.load(key + i)));
@@ -61,8 +57,8 @@ export function attention_range_f32(
       let b = a;
       let c = a;
       let d = a;
-      for (let k = 0; k < count; k++) {
-        const value = blockOf(valueBlocks, start + k) + valueOffset + <usize>(k & 63) * bytes + i;
+      for (let k = from; k < count; k++) {
+        const value = pageOf(cache.values, start + k) + offset + <usize>(k & 63) * bytes + i;
         const p = v128.load32_splat(work + (<usize>k << 2));
         a = f32x4.add(a, f32x4.mul(p, v128.load(value)));
         b = f32x4.add(b, f32x4.mul(p, v128.load(value, 16)));

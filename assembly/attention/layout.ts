@@ -1,5 +1,5 @@
 /** Keys per block of a cache; the unit in which softmax weights are rounded. */
-export const TILE: i32 = 64;
+export const PAGE: i32 = 64;
 /** Keys per range: softmax is computed range by range, and the results are merged in the order of the ranges. */
 export const RANGE: i32 = 512;
 /** Keys per span, half a range: what row grain merges at once. */
@@ -8,7 +8,7 @@ export const SPAN: i32 = 256;
 /** Address of the block that holds `position`. */
 // @ts-ignore: decorator
 @inline
-export function blockOf(blocks: usize, position: i32): usize {
+export function pageOf(blocks: usize, position: i32): usize {
   return <usize>load<u32>(blocks + (<usize>(position >> 6) << 2));
 }
 

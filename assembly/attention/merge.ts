@@ -1,7 +1,8 @@
+import { Cache } from "../abi";
+import { windowStart } from "./cache";
 import { gatherKey, scatterKey } from "./delta-store";
-import { blockOf, SPAN, TILE } from "./layout";
+import { pageOf, SPAN, PAGE } from "./layout";
 import { farPart } from "./scores";
-import { headDimOf, mergedSpansTable, valueBlocks, windowStart } from "./parameters";
 import { absMax } from "./store";
 
 // Row grain: a span that is far for every coming query is kept as its runs, keys in a row whose references are equal. All
@@ -15,12 +16,12 @@ import { absMax } from "./store";
 //   i8  values [M / 4][headDim / 4][4 elements][4 runs]
 // A merged block: u32 offsets of the parts [layers · kvHeads], then the parts.
 
-/** Address of a merged part; `start` is the first key of its span, `index` layer · kvHeads + KV head. */
+/** Address of a merged part; `start` is the first key of its span, `slot` layer · kvHeads + KV head. */
 // @ts-ignore: decorator
 @inline
-export function mergedPart(parameters: usize, start: i32, index: i32): usize {
-  const base = <usize>load<u32>(mergedSpansTable(parameters) + (<usize>(start >> 8) << 2));
-  return base + <usize>load<u32>(base + (<usize>index << 2));
+export function mergedPart(cache: Cache, start: i32, slot: i32): usize {
+  const base = <usize>load<u32>(cache.merged + (<usize>(start >> 8) << 2));
+  return base + <usize>load<u32>(base + (<usize>slot << 2));
 }
 
 /** Runs of a part rounded up to whole pairs of groups of 4. */
@@ -31,19 +32,19 @@ export function paddedRuns(part: usize): usize {
 }
 
 /** Whole spans that a query at `position` takes merged: before its window, and without its newest 64 keys. */
-export function merged_spans(parameters: usize, position: i32): i32 {
-  return position < SPAN + TILE - 1 ? 0 : min(windowStart(parameters, position), position - (TILE - 1)) >> 8;
+export function merged_spans(cache: Cache, position: i32): i32 {
+  return position < SPAN + PAGE - 1 ? 0 : min(windowStart(cache, position), position - (PAGE - 1)) >> 8;
 }
 
 /** Bit k of u64 b: key 64·b + k begins a run. Returns how many do. `work`: 2·headDim bytes. */
-function runStarts(starts: usize, parameters: usize, index: i32, start: i32, merge: bool, work: usize): i32 {
-  const headDim = headDimOf(parameters);
+function runStarts(starts: usize, cache: Cache, slot: i32, start: i32, merge: bool, work: usize): i32 {
+  const headDim = cache.headDim;
   const size = <usize>headDim;
   let now = work;
   let before = work + size;
   let runs = 0;
-  for (let k = 0; k < SPAN; k += TILE, starts += 8) {
-    const far = farPart(parameters, start + k, index);
+  for (let k = 0; k < SPAN; k += PAGE, starts += 8) {
+    const far = farPart(cache, start + k, slot);
     let bits: u64 = 0;
     if (far & 1) {
       // Folded keys differ from the one before, but the block's first is kept in any case.
@@ -52,7 +53,7 @@ function runStarts(starts: usize, parameters: usize, index: i32, start: i32, mer
       if (k > 0 && memory.compare(now, before, size) == 0) bits &= ~1;
       gatherKey(before, far + 15, <i32>popcnt(load<u64>(far - 1)) - 1, headDim);
     } else {
-      for (let key = 0; key < TILE; key++) {
+      for (let key = 0; key < PAGE; key++) {
         gatherKey(now, far, key, headDim);
         if (k + key == 0 || memory.compare(now, before, size) != 0) bits |= (<u64>1) << key;
         const swap = now;
@@ -70,17 +71,17 @@ function runStarts(starts: usize, parameters: usize, index: i32, start: i32, mer
 /** Four codes of one key, i32 lanes, from a tile of values. */
 // @ts-ignore: decorator
 @inline
-function fourValues(at: usize, slot: i32): v128 {
-  return i32x4.shr_s(i32x4.shl(v128.load(at), 24 - ((slot & 3) << 3)), 24);
+function fourValues(at: usize, place: i32): v128 {
+  return i32x4.shr_s(i32x4.shl(v128.load(at), 24 - ((place & 3) << 3)), 24);
 }
 
 /** sum = value, or sum += value: f32 [headDim]. */
-function addValue(sum: usize, tile: usize, slot: i32, headDim: i32, fresh: bool): void {
-  const scale = f32x4.splat(load<f32>(tile + (<usize>headDim << 6) + (<usize>slot << 2)));
+function addValue(sum: usize, tile: usize, place: i32, headDim: i32, fresh: bool): void {
+  const scale = f32x4.splat(load<f32>(tile + (<usize>headDim << 6) + (<usize>place << 2)));
   const end = sum + (<usize>headDim << 2);
-  let at = tile + <usize>(slot >> 2) * (<usize>headDim << 2);
+  let at = tile + <usize>(place >> 2) * (<usize>headDim << 2);
   for (; sum < end; sum += 16, at += 16) {
-    const x = f32x4.mul(f32x4.convert_i32x4_s(fourValues(at, slot)), scale);
+    const x = f32x4.mul(f32x4.convert_i32x4_s(fourValues(at, place)), scale);
     v128.store(sum, fresh ? x : f32x4.add(v128.load(sum), x));
   }
 }
@@ -102,16 +103,16 @@ function storeValues(to: usize, code: v128): void {
  * @param merge 0: every key is a run
  * @param work 6·headDim + 64 bytes
  */
-export function cache_merge_span(parameters: usize, index: i32, span: i32, merge: i32, work: usize): void {
-  const headDim = headDimOf(parameters);
+export function cache_merge_span(cache: Cache, slot: i32, span: i32, merge: i32, work: usize): void {
+  const headDim = cache.headDim;
   const size = <usize>headDim;
   const row = size << 2;
   const start = span << 8;
-  const part = mergedPart(parameters, start, index);
+  const part = mergedPart(cache, start, slot);
   const sum = work;
   const codes = sum + row;
   const starts = codes + size + size;
-  const runs = runStarts(starts, parameters, index, start, merge != 0, codes);
+  const runs = runStarts(starts, cache, slot, start, merge != 0, codes);
   store<u32>(part, runs);
   const room = paddedRuns(part);
   const counts = part + 16;
@@ -123,35 +124,35 @@ export function cache_merge_span(parameters: usize, index: i32, span: i32, merge
   memory.fill(scales + (last << 2), 0, 32);
   memory.fill(keys + last * size, 0, size << 3);
   memory.fill(values + last * size, 0, size << 3);
-  const valueOffset = (<usize>index * (size + 4)) << 6;
+  const valueOffset = (<usize>slot * (size + 4)) << 6;
   let run = -1;
   let count = 0;
   for (let k = 0; k < SPAN; k++) {
-    const slot = k & (TILE - 1);
-    const far = farPart(parameters, start + k, index);
-    const tile = blockOf(valueBlocks(parameters), start + k) + valueOffset;
+    const place = k & (PAGE - 1);
+    const far = farPart(cache, start + k, slot);
+    const tile = pageOf(cache.values, start + k) + valueOffset;
     const bits = load<u64>(starts + (<usize>(k >> 6) << 3));
-    const begins = (bits >> slot) & 1;
+    const begins = (bits >> place) & 1;
     if (begins) {
       run++;
       count = 0;
       if (far & 1) {
-        const kept = <i32>popcnt(load<u64>(far - 1) << (63 - slot)) - 1;
+        const kept = <i32>popcnt(load<u64>(far - 1) << (63 - place)) - 1;
         gatherKey(codes, far + 15, kept, headDim);
-      } else gatherKey(codes, far, slot, headDim);
+      } else gatherKey(codes, far, place, headDim);
       scatterKey(keys, run, codes, headDim);
     }
-    addValue(sum, tile, slot, headDim, begins != 0);
+    addValue(sum, tile, place, headDim, begins != 0);
     count++;
     const next = k + 1;
-    if (next < SPAN && !((load<u64>(starts + (<usize>(next >> 6) << 3)) >> (next & (TILE - 1))) & 1)) continue;
+    if (next < SPAN && !((load<u64>(starts + (<usize>(next >> 6) << 3)) >> (next & (PAGE - 1))) & 1)) continue;
     const n = <f32>count;
     let to = values + <usize>(run >> 2) * row + <usize>(run & 3);
     let scale: f32;
     if (count == 1) {
-      scale = load<f32>(tile + (size << 6) + (<usize>slot << 2));
-      const from = tile + <usize>(slot >> 2) * row;
-      for (let i: usize = 0; i < row; i += 16, to += 16) storeValues(to, fourValues(from + i, slot));
+      scale = load<f32>(tile + (size << 6) + (<usize>place << 2));
+      const from = tile + <usize>(place >> 2) * row;
+      for (let i: usize = 0; i < row; i += 16, to += 16) storeValues(to, fourValues(from + i, place));
     } else {
       for (let i: usize = 0; i < row; i += 16) v128.store(sum + i, f32x4.div(v128.load(sum + i), f32x4.splat(n)));
       const most = absMax(sum, row);

@@ -1,8 +1,9 @@
+import { Cache } from "../abi";
+import { windowStart } from "./cache";
 import { CHUNK_WORK, chunkQueries, chunkScores } from "./chunks";
 import { CHUNK, ELEMENT } from "./delta-store";
 import { delta_unfold } from "./fold";
-import { blockOf, RANGE, TILE, touch } from "./layout";
-import { expandTable, farBlocks, grainOf, longQueries, groupOf, headDimOf, keyBlocks, windowStart } from "./parameters";
+import { pageOf, RANGE, PAGE, touch } from "./layout";
 import { keyProduct, longKeyProduct } from "./product";
 import { queryBytes } from "./queries";
 
@@ -11,43 +12,43 @@ const NEAR_SCORES: usize = 1024;
 /** Bytes of work of `integerScores`: near scores, those with the low parts of queries, and what chunk grain needs. */
 export const NEAR_BYTES: usize = 2 * NEAR_SCORES + CHUNK_WORK;
 
-/** Address of the far part of `index` (layer · kvHeads + KV head) in the block of `position`; the lowest bit says folded. */
+/** Address of the far part of `slot` (layer · kvHeads + KV head) in the block of `position`; the lowest bit says folded. */
 // @ts-ignore: decorator
 @inline
-export function farPart(parameters: usize, position: i32, index: i32): usize {
-  const block = blockOf(farBlocks(parameters), position);
-  if (!(block & 1)) return block + ((<usize>index * <usize>headDimOf(parameters)) << 6);
+export function farPart(cache: Cache, position: i32, slot: i32): usize {
+  const block = pageOf(cache.far, position);
+  if (!(block & 1)) return block + ((<usize>slot * <usize>cache.headDim) << 6);
   const base = block - 1;
-  return base + <usize>load<u32>(base + (<usize>index << 2)) + 1;
+  return base + <usize>load<u32>(base + (<usize>slot << 2)) + 1;
 }
 
 /** Bytes of the same part: folded ones follow one another, and after the address of the last is its end. */
 // @ts-ignore: decorator
 @inline
-function farPartBytes(parameters: usize, position: i32, index: i32): usize {
-  const block = blockOf(farBlocks(parameters), position);
-  if (!(block & 1)) return <usize>headDimOf(parameters) << 6;
-  const at = block - 1 + (<usize>index << 2);
+function farPartBytes(cache: Cache, position: i32, slot: i32): usize {
+  const block = pageOf(cache.far, position);
+  if (!(block & 1)) return <usize>cache.headDim << 6;
+  const at = block - 1 + (<usize>slot << 2);
   return <usize>load<u32>(at, 4) - <usize>load<u32>(at);
 }
 
 /** Touches the far parts of tiles, four at a time. */
-function touchFar(parameters: usize, index: i32, start: i32, end: i32): void {
-  for (let k = start; k < end; k += TILE << 2) {
-    const k1 = min(k + TILE, end - 1);
-    const k2 = min(k + 2 * TILE, end - 1);
-    const k3 = min(k + 3 * TILE, end - 1);
+function touchFar(cache: Cache, slot: i32, start: i32, end: i32): void {
+  for (let k = start; k < end; k += PAGE << 2) {
+    const k1 = min(k + PAGE, end - 1);
+    const k2 = min(k + 2 * PAGE, end - 1);
+    const k3 = min(k + 3 * PAGE, end - 1);
     const bytes = max(
-      max(farPartBytes(parameters, k, index), farPartBytes(parameters, k1, index)),
-      max(farPartBytes(parameters, k2, index), farPartBytes(parameters, k3, index)),
+      max(farPartBytes(cache, k, slot), farPartBytes(cache, k1, slot)),
+      max(farPartBytes(cache, k2, slot), farPartBytes(cache, k3, slot)),
     );
     // Shorter ones may be the last thing in memory.
     const most = (<usize>memory.size() << 16) - bytes;
     touch(
-      min(farPart(parameters, k, index), most),
-      min(farPart(parameters, k1, index), most),
-      min(farPart(parameters, k2, index), most),
-      min(farPart(parameters, k3, index), most),
+      min(farPart(cache, k, slot), most),
+      min(farPart(cache, k1, slot), most),
+      min(farPart(cache, k2, slot), most),
+      min(farPart(cache, k3, slot), most),
       bytes,
     );
   }
@@ -61,20 +62,20 @@ function touchFar(parameters: usize, index: i32, start: i32, end: i32): void {
 export function farTiles(
   tiles: usize,
   unfolded: usize,
-  parameters: usize,
-  index: i32,
+  cache: Cache,
+  slot: i32,
   start: i32,
   end: i32,
   lastWindow: i32,
 ): void {
-  const headDim = headDimOf(parameters);
-  const grain = grainOf(parameters);
+  const headDim = cache.headDim;
+  const grain = cache.grain;
   const size = <usize>headDim << 6;
-  touchFar(parameters, index, start, min(end, lastWindow));
-  for (let k = start; k < min(end, lastWindow); k += TILE, tiles += 4, unfolded += size) {
-    let part = farPart(parameters, k, index);
+  touchFar(cache, slot, start, min(end, lastWindow));
+  for (let k = start; k < min(end, lastWindow); k += PAGE, tiles += 4, unfolded += size) {
+    let part = farPart(cache, k, slot);
     if (part & 1 && grain == ELEMENT) {
-      delta_unfold(unfolded, part - 1, headDim, grain, expandTable(parameters), unfolded + size);
+      delta_unfold(unfolded, part - 1, headDim, grain, cache.expandTable, unfolded + size);
       part = unfolded;
     }
     store<u32>(tiles, <u32>part);
@@ -83,7 +84,7 @@ export function farTiles(
 
 /** Row grain: scores of the keys that were kept, handed to the keys that repeat them. */
 function repeatScores(out: usize, outStride: usize, kept: usize, rows: i32, bits: u64, keys: i32): void {
-  for (let row = 0; row < rows; row++, out += outStride, kept += TILE << 2) {
+  for (let row = 0; row < rows; row++, out += outStride, kept += PAGE << 2) {
     let from = kept - 4;
     for (let key = 0; key < keys; key++) {
       from += <usize>((bits >> key) & 1) << 2;
@@ -113,13 +114,13 @@ export function tileScores(
 /**
  * Integer scores of 1–4 query rows with the keys `start` … `start` + `most` − 1, most ≤ 512: i32 [rows][512]. A key before
  * the window of its query is taken from the far store. Returns the groups of 4 keys that were multiplied.
- * @param first index of the first row; the first row of all is at `position`
- * @param index layer · kvHeads + KV head; its keys are at `keyOffset` of a block
+ * @param first slot of the first row; the first row of all is at `position`
+ * @param slot layer · kvHeads + KV head; its keys are at `keyOffset` of a block
  * @param tiles from `farTiles`; @param near NEAR_BYTES of work
  */
 export function integerScores(
   out: usize,
-  parameters: usize,
+  cache: Cache,
   keyOffset: usize,
   query: usize,
   position: i32,
@@ -130,25 +131,25 @@ export function integerScores(
   tiles: usize,
   near: usize,
 ): i32 {
-  const headDim = headDimOf(parameters);
-  const group = groupOf(parameters);
+  const headDim = cache.headDim;
+  const group = cache.group;
   const stride = RANGE << 2;
-  const long = longQueries(parameters);
+  const long = (cache.longQueries != 0);
   const low = near + NEAR_SCORES;
-  const blocks = keyBlocks(parameters);
-  const delta = farBlocks(parameters) != 0;
-  const firstWindow = delta ? windowStart(parameters, position + first / group) : 0;
-  const lastWindow = delta ? windowStart(parameters, position + (first + some - 1) / group) : 0;
-  const chunks = delta && grainOf(parameters) == CHUNK && lastWindow > start;
+  const blocks = cache.keys;
+  const delta = cache.far != 0;
+  const firstWindow = delta ? windowStart(cache, position + first / group) : 0;
+  const lastWindow = delta ? windowStart(cache, position + (first + some - 1) / group) : 0;
+  const chunks = delta && cache.grain == CHUNK && lastWindow > start;
   const chunkWork = low + NEAR_SCORES;
   if (chunks) chunkQueries(chunkWork, query, queryBytes(headDim), some, headDim, long);
   let multiplied = 0;
-  for (let k = 0; k < most; k += TILE, out += TILE << 2, tiles += 4) {
+  for (let k = 0; k < most; k += PAGE, out += PAGE << 2, tiles += 4) {
     const groups = min(16, ((most - k + 7) >> 3) << 1);
     const needed = min(16, (most - k + 3) >> 2);
     const tile = start + k;
     if (lastWindow <= tile) {
-      tileScores(out, stride, query, some, blockOf(blocks, tile) + keyOffset, headDim, groups, long, low);
+      tileScores(out, stride, query, some, pageOf(blocks, tile) + keyOffset, headDim, groups, long, low);
       multiplied += needed;
       continue;
     }
@@ -158,19 +159,19 @@ export function integerScores(
     else if (far & 1) {
       const bits = load<u64>(far - 1);
       const kept = (<i32>popcnt(bits) + 7) >> 3 << 1;
-      tileScores(near, TILE << 2, query, some, far + 15, headDim, kept, long, low);
+      tileScores(near, PAGE << 2, query, some, far + 15, headDim, kept, long, low);
       multiplied += min(needed, kept);
-      repeatScores(out, stride, near, some, bits, min(TILE, most - k));
+      repeatScores(out, stride, near, some, bits, min(PAGE, most - k));
     } else {
       tileScores(out, stride, query, some, far, headDim, groups, long, low);
       multiplied += needed;
     }
-    if (firstWindow >= tile + min(TILE, most - k)) continue;
-    tileScores(near, TILE << 2, query, some, blockOf(blocks, tile) + keyOffset, headDim, groups, long, low);
+    if (firstWindow >= tile + min(PAGE, most - k)) continue;
+    tileScores(near, PAGE << 2, query, some, pageOf(blocks, tile) + keyOffset, headDim, groups, long, low);
     multiplied += needed;
     for (let row = 0; row < some; row++) {
-      const window = windowStart(parameters, position + (first + row) / group);
-      for (let key = max(0, window - tile); key < min(TILE, most - k); key++)
+      const window = windowStart(cache, position + (first + row) / group);
+      for (let key = max(0, window - tile); key < min(PAGE, most - k); key++)
         store<i32>(
           out + <usize>row * stride + (<usize>key << 2),
           load<i32>(near + (<usize>row << 8) + (<usize>key << 2)),

@@ -108,6 +108,7 @@ export function tileCodes(codes: usize, tileScale: usize, from: usize, end: usiz
  * w = p·(scale of the value), rounded to 7 bits with one scale per tile. Codes after the last key of a tile are 0.
  * Overwrites the scores.
  * Where p < `cut` it becomes 0, but not in the tile `sinkTile` and not in tiles that reach beyond key `newest`.
+ * Keys before `from` weigh nothing.
  * @param tileScales f32, one per tile
  * @param valueBlocks, valueScales table of block addresses from the first tile on, and where a block has its scales
  */
@@ -124,9 +125,11 @@ export function rowWeights(
   cut: f32,
   sinkTile: i32,
   newest: i32,
+  from: i32,
 ): v128 {
   const magic = hoisted(f32x4.splat(12582912.0), opaqueZero());
   exponentials(scores, keys, most, scale);
+  if (from > 0) memory.fill(scores, 0, <usize>from << 2);
   for (let tile = 0; tile < keys; tile += 64, scores += 256, tileScales += 4, valueBlocks += 4) {
     const count = min(64, keys - tile);
     const values = <usize>load<u32>(valueBlocks) + valueScales - scores;
@@ -154,6 +157,27 @@ export function rowWeights(
   return sum;
 }
 
+/**
+ * `scaleScores` of the keys `from` … `count` − 1 of a range, whose pages are in the table `keys` and their scales at
+ * `scalesAt` of a page (all 1 when `scalesAt` is 0). Scores before `from` are left as they are.
+ */
+export function scaleRange(scores: usize, correction: i32, keys: usize, scalesAt: usize, from: i32, count: i32): f32 {
+  let largest = f32x4.splat(-Infinity);
+  for (let k = from & ~63; k < count; k += 64) {
+    const at = scores + (<usize>k << 2);
+    const scales = scalesAt ? <usize>load<u32>(keys + (<usize>(k >> 6) << 2)) + scalesAt : 0;
+    const some = min(64, count - k);
+    if (k >= from) {
+      largest = scaleScores(at, correction, scales, some, largest);
+      continue;
+    }
+    scaleScores(at, correction, scales, some, f32x4.splat(-Infinity));
+    for (let key = from - k; key < some; key++)
+      largest = f32x4.pmax(largest, v128.load32_splat(at + (<usize>key << 2)));
+  }
+  return max4(largest);
+}
+
 /** What a weight must reach in a range whose largest logit is `top`: `cutoff` of the largest weight that is known of the row. */
 // @ts-ignore: decorator
 @inline
@@ -166,6 +190,8 @@ export function mergeState(state: usize, part: usize, headDim: i32): void {
   const row = <usize>headDim << 2;
   const m = load<f32>(state + row);
   const n = load<f32>(part + row);
+  // A range in which the row has no keys.
+  if (!(n > -Infinity)) return;
   const most = m < n ? n : m;
   const a = expF32(m - most);
   const b = expF32(n - most);
@@ -208,6 +234,13 @@ export function attention_finish(
     const to = out + <usize>(row / group) * stride + <usize>(row % group) * bytes;
     for (let i: usize = 0; i < bytes; i += 16) v128.store(to + i, f32x4.div(v128.load(states + i), l));
   }
+}
+
+/** The state of a row that has no keys in a range. */
+export function clearState(state: usize, headDim: i32): void {
+  memory.fill(state, 0, <usize>headDim << 2);
+  store<f32>(state + (<usize>headDim << 2), -Infinity);
+  store<f32>(state + (<usize>headDim << 2), 0, 4);
 }
 
 /** Writes m and l of a row's state. */

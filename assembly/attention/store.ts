@@ -1,4 +1,4 @@
-import { blockOf, lane4, TILE } from "./layout";
+import { pageOf, lane4, PAGE } from "./layout";
 
 /** Largest absolute value of `bytes / 4` f32 numbers, NaN ignored; 0 if one is infinite: no scale ever is NaN or infinite. */
 // @ts-ignore: decorator
@@ -29,12 +29,12 @@ export function cache_store_keys_int8(
 ): void {
   const row = <usize>headDim << 2;
   for (let token = 0; token < tokens; token++, position++, keys += stride) {
-    const part = blockOf(blocks, position) + offset;
-    const slot = <usize>(position & (TILE - 1));
+    const part = pageOf(blocks, position) + offset;
+    const place = <usize>(position & (PAGE - 1));
     const most = absMax(keys, row);
     const inverse: f32 = most > 0 ? 63.0 / most : 0;
-    store<f32>(part + (<usize>headDim << 6) + (slot << 2), most / 63.0);
-    const out = part + (slot >> 2) * row + ((slot & 3) << 2);
+    store<f32>(part + (<usize>headDim << 6) + (place << 2), most / 63.0);
+    const out = part + (place >> 2) * row + ((place & 3) << 2);
     for (let i: usize = 0; i < row; i += 16) {
       const code = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(keys + i), f32x4.splat(inverse))));
       store<u32>(out + i, lane4(i32x4.add(code, i32x4.splat(64))));
@@ -57,12 +57,12 @@ export function cache_store_values_int8(
 ): void {
   const row = <usize>headDim << 2;
   for (let token = 0; token < tokens; token++, position++, values += stride) {
-    const part = blockOf(blocks, position) + offset;
-    const slot = <usize>(position & (TILE - 1));
+    const part = pageOf(blocks, position) + offset;
+    const place = <usize>(position & (PAGE - 1));
     const most = absMax(values, row);
     const inverse: f32 = most > 0 ? 127.0 / most : 0;
-    store<f32>(part + (<usize>headDim << 6) + (slot << 2), most / 127.0);
-    const out = part + (slot >> 2) * row + (slot & 3);
+    store<f32>(part + (<usize>headDim << 6) + (place << 2), most / 127.0);
+    const out = part + (place >> 2) * row + (place & 3);
     for (let i: usize = 0; i < row; i += 16) {
       const code = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(values + i), f32x4.splat(inverse))));
       store<u8>(out + i, <u8>i32x4.extract_lane(code, 0));
@@ -85,5 +85,5 @@ export function cache_store_f32(
 ): void {
   const row = <usize>headDim << 2;
   for (let token = 0; token < tokens; token++, position++, x += stride)
-    memory.copy(blockOf(blocks, position) + offset + <usize>(position & (TILE - 1)) * row, x, row);
+    memory.copy(pageOf(blocks, position) + offset + <usize>(position & (PAGE - 1)) * row, x, row);
 }

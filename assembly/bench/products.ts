@@ -1,7 +1,8 @@
 // The parts of int8 attention one at a time, for bench/: QKᵀ, softmax and PV of a decode step over all keys, as
 // `attention_range_int8` does them. Not in the package.
-import { blockOf, max4, RANGE, TILE, touchParts } from "../attention/layout";
-import { farBlocks, headDimOf, keyBlocks, keyPart, valueBlocks, valuePart, windowStart } from "../attention/parameters";
+import { pageOf, max4, RANGE, PAGE, touchParts } from "../attention/layout";
+import { Cache } from "../abi";
+import { keyPart, valuePart, windowStart } from "../attention/cache";
 import { STEP, valueProduct } from "../attention/product";
 import { queryBytes } from "../attention/queries";
 import { farTiles, integerScores, NEAR_BYTES } from "../attention/scores";
@@ -34,45 +35,45 @@ export function prepare(work: usize): void {
 @inline
 function touchRange(blocks: usize, start: i32, count: i32, part: usize, headDim: i32): void {
   const table = blocks + (<usize>(start >> 6) << 2);
-  const half = (count + TILE - 1) >> 7;
+  const half = (count + PAGE - 1) >> 7;
   touchParts(table, table + (<usize>half << 2), half, part, (<usize>headDim << 6) + 256);
 }
 
 /**
  * QKᵀ: integer scores of `rows` ≤ 4 heads of the query at `position` with the keys 0 … position.
  * @param queries from `attention_queries_int8`
- * @param index layer · kvHeads + KV head
+ * @param slot layer · kvHeads + KV head
  */
-export function scores(queries: usize, rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
-  const headDim = headDimOf(parameters);
-  const offset = keyPart(parameters, index);
-  const delta = farBlocks(parameters) != 0;
+export function scores(queries: usize, rows: i32, position: i32, work: usize, cache: Cache, slot: i32): void {
+  const headDim = cache.headDim;
+  const offset = keyPart(cache, slot);
+  const delta = cache.far != 0;
   for (let start = 0; start <= position; start += RANGE) {
     const count = min(RANGE, position + 1 - start);
     if (delta)
-      farTiles(work + TILES, work + UNFOLDED, parameters, index, start, start + count, windowStart(parameters, position));
-    else touchRange(keyBlocks(parameters), start, count, offset, headDim);
+      farTiles(work + TILES, work + UNFOLDED, cache, slot, start, start + count, windowStart(cache, position));
+    else touchRange(cache.keys, start, count, offset, headDim);
     integerScores(
-      work, parameters, offset, queries, position, 0, rows, start, count, work + TILES, work + NEAR);
+      work, cache, offset, queries, position, 0, rows, start, count, work + TILES, work + NEAR);
   }
 }
 
 /** Scaling of scores, exponentials and 7-bit weights, on whatever scores the work area holds. Arguments as for `scores`. */
-export function softmax(queries: usize, rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
-  const headDim = headDimOf(parameters);
+export function softmax(queries: usize, rows: i32, position: i32, work: usize, cache: Cache, slot: i32): void {
+  const headDim = cache.headDim;
   const scalesAt = <usize>headDim << 6;
-  const offset = keyPart(parameters, index);
-  const values = valueBlocks(parameters);
+  const offset = keyPart(cache, slot);
+  const valuePages = cache.values;
   for (let start = 0; start <= position; start += RANGE) {
     const count = min(RANGE, position + 1 - start);
     for (let r = 0; r < rows; r++) {
       const row = work + <usize>r * (RANGE << 2);
       const constants = queries + <usize>r * queryBytes(headDim) + (<usize>headDim << 1);
       let largest = f32x4.splat(-Infinity);
-      for (let k = 0; k < count; k += TILE) {
-        const scales = farBlocks(parameters) ? 0 : blockOf(keyBlocks(parameters), start + k) + offset + scalesAt;
+      for (let k = 0; k < count; k += PAGE) {
+        const scales = cache.far ? 0 : pageOf(cache.keys, start + k) + offset + scalesAt;
         largest = scaleScores(
-          row + (<usize>k << 2), load<i32>(constants, 4), scales, min(TILE, count - k), largest);
+          row + (<usize>k << 2), load<i32>(constants, 4), scales, min(PAGE, count - k), largest);
       }
       const sum = rowWeights(
         f32x4.splat(0),
@@ -81,12 +82,13 @@ export function softmax(queries: usize, rows: i32, position: i32, work: usize, p
         row,
         max4(largest),
         load<f32>(constants) * 1.4426950408889634,
-        values + (<usize>(start >> 6) << 2),
-        valuePart(parameters, index) + scalesAt,
+        valuePages + (<usize>(start >> 6) << 2),
+        valuePart(cache, slot) + scalesAt,
         count,
         0,
         -1,
         position,
+        0,
       );
       v128.store(work + RESULTS + <usize>r * (<usize>headDim << 2), sum);
     }
@@ -94,20 +96,20 @@ export function softmax(queries: usize, rows: i32, position: i32, work: usize, p
 }
 
 /** PV: sums of the values 0 … position with the weights in the work area. Arguments as for `scores`. */
-export function values(rows: i32, position: i32, work: usize, parameters: usize, index: i32): void {
-  const headDim = headDimOf(parameters);
+export function values(rows: i32, position: i32, work: usize, cache: Cache, slot: i32): void {
+  const headDim = cache.headDim;
   const bytes = <usize>headDim << 2;
-  const offset = valuePart(parameters, index);
-  const blocks = valueBlocks(parameters);
+  const offset = valuePart(cache, slot);
+  const pages = cache.values;
   memory.fill(work + RESULTS, 0, <usize>rows * bytes);
   for (let start = 0; start <= position; start += RANGE) {
     const count = min(RANGE, position + 1 - start);
-    touchRange(blocks, start, count, offset, headDim);
-    for (let k = 0; k < count; k += TILE) {
+    touchRange(pages, start, count, offset, headDim);
+    for (let k = 0; k < count; k += PAGE) {
       const groups = min(16, (count - k + 3) >> 2);
       const from = work + CODES + <usize>(k >> 2) * STEP;
       valueProduct(
-        work + SUMS, bytes, from, RANGE << 1, rows, blockOf(blocks, start + k) + offset, headDim, groups);
+        work + SUMS, bytes, from, RANGE << 1, rows, pageOf(pages, start + k) + offset, headDim, groups);
       for (let r = 0; r < rows; r++) {
         const scale = f32x4.splat(load<f32>(work + TILE_SCALES + (<usize>r << 5) + (<usize>(k >> 6) << 2)));
         const sums = work + SUMS + <usize>r * bytes;

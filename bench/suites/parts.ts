@@ -8,9 +8,9 @@ interface Parts {
   prepare(work: number): void;
   scores: Part;
   softmax: Part;
-  values(rows: number, position: number, work: number, parameters: number, index: number): void;
+  values(rows: number, position: number, work: number, cache: number, slot: number): void;
 }
-type Part = (queries: number, rows: number, position: number, work: number, parameters: number, index: number) => void;
+type Part = (queries: number, rows: number, position: number, work: number, cache: number, slot: number) => void;
 
 /** The smallest window there can be in earnest: these cases are about far keys. */
 const farOnly = { windowScale: 0, window: 64 };
@@ -43,7 +43,7 @@ export const attentionParts: Suite = {
                 kernels.attention_queries_int8(rows, rig.queries, GROUP * headDim * 4, GROUP, GROUP, headDim, 0);
                 const work = memory.alloc(products.work_bytes(headDim), "work");
                 products.prepare(work);
-                const { parameters } = cache.descriptor;
+                const { record } = cache.descriptor;
                 let call = 0;
                 const add = (part: string, run: (copy: number) => void) =>
                   cases.push({
@@ -53,10 +53,10 @@ export const attentionParts: Suite = {
                     run: () => run(call++ % config.layers),
                     facts: () => ({ deltaSparsity: cache.stats().deltaSparsity }),
                   });
-                add("QKᵀ", (copy) => products.scores(rows, GROUP, keys, work, parameters, copy));
+                add("QKᵀ", (copy) => products.scores(rows, GROUP, keys, work, record, copy));
                 if (setting.grain !== "full") continue;
-                add("softmax", (copy) => products.softmax(rows, GROUP, keys, work, parameters, copy));
-                add("PV", (copy) => products.values(GROUP, keys, work, parameters, copy));
+                add("softmax", (copy) => products.softmax(rows, GROUP, keys, work, record, copy));
+                add("PV", (copy) => products.values(GROUP, keys, work, record, copy));
               }
               return { cases };
             },

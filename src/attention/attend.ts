@@ -1,7 +1,8 @@
 import { SAMPLE } from "../calibration/calibration.js";
+import { QueryRows } from "../kernels/generated.js";
 import { productCounters } from "../kv/counters.js";
-import type { RecordingDescriptor } from "../kv/descriptor.js";
-import { partBytes, RANGE, stateBytes, unitTokens } from "../kv/layout.js";
+import type { CacheDescriptor, RecordingDescriptor } from "../kv/descriptor.js";
+import { RANGE, stateBytes, unitTokens } from "../kv/layout.js";
 import type { CacheSlice } from "../kv/slice.js";
 import { share, type Thread } from "../threads/thread.js";
 import { attentionWork, mappedBytes, PEAKS, queriesBytes, statesBytes, threadBytes } from "./scratch.js";
@@ -24,8 +25,10 @@ export function attend(
   const { heads, kvHeads, headDim } = cache;
   const group = heads / kvHeads;
   const own = attentionWork(scratch, thread, headDim);
-  if (cache.record !== undefined) record(thread, slice, cache.record, layer, queries);
-  const ranges = Math.ceil((position + tokens) / RANGE);
+  if (cache.recording) record(thread, slice, cache.recording, layer, queries);
+  const seen = windowOf(cache, layer);
+  const firstRange = seen ? Math.floor(Math.max(0, position + 1 - seen) / RANGE) : 0;
+  const ranges = Math.ceil((position + tokens) / RANGE) - firstRange;
   const headBytes = group * headDim * 4;
   if (tokens === 1 && ranges > 1 && thread.count > 1) {
     const parts = scratch + thread.count * threadBytes(headDim);
@@ -38,7 +41,7 @@ export function attend(
         unit = { slice, layer, head, own, queries: queries + head * headBytes };
         prepare(thread, unit);
       }
-      range(thread, unit, parts + part * partStride, (part % ranges) * RANGE, true);
+      range(thread, unit, parts + part * partStride, (firstRange + (part % ranges)) * RANGE, true);
     }
     thread.barrier();
     const [firstHead, endHead] = share(thread, kvHeads);
@@ -57,9 +60,12 @@ export function attend(
     const first = (portion % tiles) * most;
     const some = { ...slice, position: position + first, tokens: Math.min(most, tokens - first) };
     const at = first * heads * headDim * 4 + head * headBytes;
-    const unit = { slice: some, layer, head, own, queries: queries + at };
+    const last = slice.sees === "all" ? position + tokens - 1 : undefined;
+    const unit = { slice: some, layer, head, own, queries: queries + at, last };
     prepare(thread, unit);
-    for (let key = 0; key < some.position + some.tokens; key += RANGE) range(thread, unit, own, key, key === 0);
+    const begin = seen ? Math.floor(Math.max(0, some.position + 1 - seen) / RANGE) * RANGE : 0;
+    const end = slice.sees === "all" ? position + tokens : some.position + some.tokens;
+    for (let key = begin; key < end; key += RANGE) range(thread, unit, own, key, key === begin);
     thread.kernels.attention_finish(out + at, heads * headDim * 4, own, some.tokens * group, group, headDim);
   }
 }
@@ -74,7 +80,12 @@ interface Unit {
   readonly own: number;
   /** Address of the first query head of the group at the first token. */
   readonly queries: number;
+  /** The one position all queries see up to, where they are not causal. */
+  readonly last?: number | undefined;
 }
+
+/** A number no unit has rows. */
+const ALL_ROWS = 2 ** 30;
 
 function record(
   thread: Thread,
@@ -100,10 +111,18 @@ function record(
   }
 }
 
-/** Quantises the queries of a unit into the thread's scratch, on the grid where there is one. */
-function prepare({ kernels }: Thread, { slice, layer, head, own, queries }: Unit): void {
+/** Keys a query of a layer sees, itself included; 0: all before it. */
+function windowOf(cache: CacheDescriptor, layer: number): number {
+  return cache.windows?.[layer] ?? 0;
+}
+
+/** Where a thread keeps the record of query rows. */
+const queryRowsAt = (thread: Thread) => thread.records;
+
+/** Quantises the queries of a unit into the thread's scratch, on the grid where there is one, and writes its record. */
+function prepare(thread: Thread, { slice, layer, head, own, queries, last }: Unit): void {
+  const { kernels } = thread;
   const { cache, tokens, position } = slice;
-  if (cache.kind === "f32") return;
   const { headDim, heads, kvHeads, grid } = cache;
   const group = heads / kvHeads;
   const rows = tokens * group;
@@ -111,64 +130,37 @@ function prepare({ kernels }: Thread, { slice, layer, head, own, queries }: Unit
   const stride = heads * headDim * 4;
   const quantised = own + statesBytes(headDim);
   const mapped = quantised + queriesBytes(headDim);
+  const peaks = mapped + mappedBytes(headDim);
+  const counted = thread.index % cache.countedThreads;
+  const address = queryRowsAt(thread);
+  QueryRows.write(thread.view(), address, {
+    cache: cache.record,
+    slot,
+    position: last ?? position,
+    rows,
+    // More than there are rows: all at one position.
+    group: last === undefined ? group : ALL_ROWS,
+    queries: cache.kind === "f32" ? queries : quantised,
+    stride,
+    peaks,
+    work: peaks + PEAKS,
+    counters: cache.counters + productCounters(cache.layers * kvHeads, slice.work === "decode" ? 1 : 0, slot, counted),
+    window: windowOf(cache, layer),
+  });
+  if (cache.kind === "f32") return;
   if (grid) {
     const map = grid.address + slot * grid.stride + grid.queryMap;
     kernels.map_rows(mapped, queries, stride, rows, group, map, grid.matrix, headDim);
     kernels.attention_queries_int8(quantised, mapped, group * headDim * 4, rows, group, headDim, grid.matrix ? 0 : 1);
   } else kernels.attention_queries_int8(quantised, queries, stride, rows, group, headDim, 0);
-  if (cache.valueCutoff > 0) {
-    const peaks = mapped + mappedBytes(headDim);
-    const kernel = cache.delta?.merges ? kernels.attention_peaks_runs : kernels.attention_peaks_int8;
-    kernel(peaks, quantised, rows, position, peaks + PEAKS, cache.parameters, slot);
-  }
+  if (cache.valueCutoff > 0)
+    (cache.delta?.merges ? kernels.attention_peaks_runs : kernels.attention_peaks_int8)(address);
 }
 
-/** The range of keys from `start` for the queries of a unit; `fresh`: the states begin with it. */
-function range(thread: Thread, unit: Unit, states: number, start: number, fresh: boolean): void {
-  const { slice, layer, own, queries } = unit;
-  const { cache, tokens, position } = slice;
-  const { headDim, heads, kvHeads, keyTable, valueTable } = cache;
-  const group = heads / kvHeads;
-  const slot = layer * kvHeads + unit.head;
-  const rows = tokens * group;
-  const quantised = own + statesBytes(headDim);
-  const peaks = quantised + queriesBytes(headDim) + mappedBytes(headDim);
-  const work = peaks + PEAKS;
-  if (cache.kind === "int8") {
-    const stage = slice.work === "decode" ? 1 : 0;
-    const counted = thread.index % cache.countedThreads;
-    const counters = cache.counters + productCounters(cache.layers * kvHeads, stage, slot, counted);
-    const { attention_range_int8, attention_range_runs } = thread.kernels;
-    (cache.delta?.merges ? attention_range_runs : attention_range_int8)(
-      states,
-      quantised,
-      peaks,
-      rows,
-      position,
-      work,
-      cache.parameters,
-      slot,
-      start,
-      fresh ? 1 : 0,
-      counters,
-    );
-    return;
-  }
-  const offset = slot * partBytes(cache.kind, headDim);
-  thread.kernels.attention_range_f32(
-    states,
-    queries,
-    heads * headDim * 4,
-    rows,
-    group,
-    position,
-    work,
-    keyTable,
-    offset,
-    valueTable,
-    offset,
-    start,
-    fresh ? 1 : 0,
-    headDim,
-  );
+/** The range of keys from `start` for the queries of the unit prepared last; `fresh`: the states begin with it. */
+function range(thread: Thread, { slice: { cache } }: Unit, states: number, start: number, fresh: boolean): void {
+  const { attention_range_f32, attention_range_int8, attention_range_runs } = thread.kernels;
+  const kernel =
+    cache.kind === "f32" ? attention_range_f32 : cache.delta?.merges ? attention_range_runs : attention_range_int8;
+  kernel(states, queryRowsAt(thread), start, fresh ? 1 : 0);
 }

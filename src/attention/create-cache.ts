@@ -20,6 +20,8 @@ export interface CacheOptions {
   attention: AttentionOptions;
   /** Sum up the queries for a calibration, see record.ts; `f32` caches only. */
   record?: boolean | undefined;
+  /** Keys a query sees in each layer, its own included; 0: all before it. Default: all in every layer. Not with delta attention. */
+  windows?: readonly number[] | undefined;
   /** Threads that attend. Default 64, the most that are counted apart. */
   threads?: number | undefined;
   /** Any build of the kernels on this memory; made when missing. */
@@ -78,6 +80,13 @@ export function createCache(memory: Memory, config: ModelConfig, options: CacheO
       { key: "kvCache" },
       'Use kvCache "int8"',
     );
+  const windows = options.windows?.some((size) => size > 0) ? options.windows : undefined;
+  if (windows && policy.delta)
+    throw new UnsupportedError(
+      "Delta attention is not supported for models with sliding windows",
+      { key: "attention.kind" },
+      'Use kind "full"',
+    );
   const kernels =
     options.kernels ?? instantiateKernels(kernelModule(memory.shared ? "simd-shared" : "simd"), memory.wasm);
   const pool = pagePool(memory);
@@ -85,7 +94,7 @@ export function createCache(memory: Memory, config: ModelConfig, options: CacheO
   try {
     const threads = Math.max(1, options.threads ?? COUNTED_THREADS);
     const record = options.record === true && kind === "f32";
-    return new PageCache({ pool, kernels, config, kind, contextLength, threads, policy, constants, record });
+    return new PageCache({ pool, kernels, config, kind, contextLength, threads, policy, windows, constants, record });
   } finally {
     pool.release(constants.page.address);
   }

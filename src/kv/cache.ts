@@ -61,6 +61,8 @@ export interface CacheParts {
   /** Threads that attend. */
   threads: number;
   policy: CachePolicy;
+  /** Keys a query sees in each layer, its own included; 0: all before it. */
+  windows: readonly number[] | undefined;
   constants: SharedConstants;
   record: boolean;
 }

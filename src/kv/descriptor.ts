@@ -1,3 +1,4 @@
+import { Cache } from "../kernels/generated.js";
 import type { CacheParts } from "./cache.js";
 import { COUNTED_THREADS, counterBytes } from "./counters.js";
 import type { GridDescriptor } from "./grid.js";
@@ -15,8 +16,8 @@ export interface CacheDescriptor {
   readonly keyTable: number;
   /** Address of the table of value pages. */
   readonly valueTable: number;
-  /** Address of what assembly/attention/parameters.ts describes. */
-  readonly parameters: number;
+  /** Address of the `Cache` record of the kernels. */
+  readonly record: number;
   /** Address of the counters, see counters.ts. */
   readonly counters: number;
   /** Threads that have counters of their own. */
@@ -26,8 +27,10 @@ export interface CacheDescriptor {
   /** Present for delta attention. */
   readonly delta?: DeltaDescriptor | undefined;
   readonly valueCutoff: number;
+  /** Keys a query sees in each layer, its own included; 0: all before it. Absent: all in every layer. */
+  readonly windows?: readonly number[] | undefined;
   /** Present when the cache records for a calibration. */
-  readonly record?: RecordingDescriptor | undefined;
+  readonly recording?: RecordingDescriptor | undefined;
 }
 
 /** What a recording cache keeps per layer and KV head. */
@@ -47,8 +50,8 @@ export interface DeltaDescriptor {
   readonly merges: boolean;
 }
 
-/** Bytes of what assembly/attention/parameters.ts describes; the counters begin there. */
-const PARAMETERS = 64;
+/** Bytes before the counters. */
+const RECORD = 64;
 
 /** Tables of a cache, of which only the addresses count here. */
 export interface CacheTables {
@@ -60,51 +63,52 @@ export interface CacheTables {
 
 const countedThreads = ({ threads }: CacheParts) => Math.min(threads, COUNTED_THREADS);
 
-/** Bytes of a cache's own memory: parameters, counters, and in delta caches two references per layer and KV head. */
-export function parameterBytes(parts: CacheParts): number {
+/** Bytes of a cache's own memory: its record, counters, and in delta caches two references per layer and KV head. */
+export function ownBytes(parts: CacheParts): number {
   const { config, policy } = parts;
   const heads = config.layers * config.kvHeads;
-  return PARAMETERS + counterBytes(heads, countedThreads(parts)) + (policy.delta ? 2 * heads * config.headDim : 0);
+  return RECORD + counterBytes(heads, countedThreads(parts)) + (policy.delta ? 2 * heads * config.headDim : 0);
 }
 
-/** Writes what assembly/attention/parameters.ts describes to `address`. */
-export function writeParameters(parts: CacheParts, tables: CacheTables, address: number): void {
-  const { pool, config, policy, constants } = parts;
+/** Writes the `Cache` record to `address`, before the counters. */
+export function writeRecord(parts: CacheParts, tables: CacheTables, address: number): void {
+  const { config, policy, constants } = parts;
   const heads = config.layers * config.kvHeads;
-  const references = address + PARAMETERS + counterBytes(heads, countedThreads(parts));
-  pool.memory
-    .u32(address, PARAMETERS / 4)
-    .set([
-      tables.keys.address,
-      tables.values.address,
-      tables.far?.address ?? 0,
-      constants.windowStarts,
-      policy.grain,
-      constants.expandTable,
-      policy.sink,
-      0,
-      config.headDim,
-      config.heads / config.kvHeads,
-      policy.grid && policy.basis === "raw" ? 1 : 0,
-      tables.merged?.address ?? 0,
-      references,
-      references + heads * config.headDim,
-    ]);
-  pool.memory.f32(address, PARAMETERS / 4)[7] = policy.valueCutoff;
+  const references = address + RECORD + counterBytes(heads, countedThreads(parts));
+  Cache.write(memoryView(parts), address, {
+    keys: tables.keys.address,
+    values: tables.values.address,
+    far: tables.far?.address ?? 0,
+    merged: tables.merged?.address ?? 0,
+    windowStarts: constants.windowStarts,
+    expandTable: constants.expandTable,
+    lastReferences: references,
+    nextReferences: references + heads * config.headDim,
+    grain: policy.grain,
+    sink: policy.sink,
+    valueCutoff: policy.valueCutoff,
+    headDim: config.headDim,
+    group: config.heads / config.kvHeads,
+    longQueries: policy.grid && policy.basis === "raw" ? 1 : 0,
+  });
 }
 
 /** Makes the reference of the newest key, which a pass has left as the next, that of the last key. */
-export function swapReferences({ pool }: CacheParts, address: number): void {
-  const references = pool.memory.u32(address, PARAMETERS / 4).subarray(12, 14);
-  references.reverse();
+export function swapReferences(parts: CacheParts, address: number): void {
+  const view = memoryView(parts);
+  const record = Cache.read(view, address);
+  const { lastReferences, nextReferences } = record;
+  Cache.write(view, address, { ...record, lastReferences: nextReferences, nextReferences: lastReferences });
 }
 
-/** @param parameters address of the cache's own memory; @param record address of the recording */
+const memoryView = ({ pool }: CacheParts) => new DataView(pool.memory.wasm.buffer);
+
+/** @param own address of the cache's own memory; @param recording address of the recording */
 export function describeCache(
   parts: CacheParts,
   tables: CacheTables,
-  parameters: number,
-  record: number | undefined,
+  own: number,
+  recording: number | undefined,
 ): CacheDescriptor {
   const { config, kind, contextLength, policy, constants } = parts;
   const { layers, heads, kvHeads, headDim } = config;
@@ -118,8 +122,8 @@ export function describeCache(
     contextLength,
     keyTable: tables.keys.address,
     valueTable: tables.values.address,
-    parameters,
-    counters: parameters + PARAMETERS,
+    record: own,
+    counters: own + RECORD,
     countedThreads: countedThreads(parts),
     grid: constants.grid,
     delta: tables.far && {
@@ -127,9 +131,10 @@ export function describeCache(
       merges: tables.merged !== undefined,
     },
     valueCutoff: policy.valueCutoff,
-    record:
-      record === undefined
+    windows: parts.windows,
+    recording:
+      recording === undefined
         ? undefined
-        : { moments: record, samples: record + moments, sampleBytes: samples / (layers * kvHeads) },
+        : { moments: recording, samples: recording + moments, sampleBytes: samples / (layers * kvHeads) },
   };
 }

@@ -39,12 +39,12 @@ export function growMerged(table: PageTable, pool: PagePool, heads: number, head
 /** Merges the spans `from` … `to` − 1 of a cache anew, all layers and KV heads. @throws MemoryError */
 export function mergeSpansAgain(cache: CacheContent, from: number, to: number): void {
   const { kernels, policy, pool } = cache.parts;
-  const { parameters, headDim } = cache.descriptor;
+  const { record, headDim } = cache.descriptor;
   const work = pool.memory.alloc(6 * headDim + 64, "merging keys");
   try {
     for (let span = from; span < to; span++)
       policy.thresholds.forEach((theta, head) => {
-        kernels.cache_merge_span(parameters, head, span, theta > 0 ? 1 : 0, work);
+        kernels.cache_merge_span(record, head, span, theta > 0 ? 1 : 0, work);
       });
   } finally {
     pool.memory.free(work);

@@ -2,7 +2,7 @@ import { SessionError } from "../errors.js";
 import { adoptPages } from "./adopt.js";
 import type { CacheContent, CacheParts, KeyValueCache, Progress } from "./cache.js";
 import type { AttentionStats } from "./counters.js";
-import { type CacheDescriptor, describeCache, swapReferences, writeParameters } from "./descriptor.js";
+import { type CacheDescriptor, describeCache, swapReferences, writeRecord } from "./descriptor.js";
 import type { HeldPage } from "./held-page.js";
 import { PAGE } from "./layout.js";
 import { mergedRuns, spansMergedAt } from "./merge.js";
@@ -44,7 +44,7 @@ export class PageCache implements KeyValueCache, CacheContent {
     this.#owned = owned;
     this.#record = record;
     pool.retain(constants.page.address);
-    writeParameters(parts, this, this.#owned);
+    writeRecord(parts, this, this.#owned);
     this.descriptor = describeCache(parts, this, this.#owned, this.#record);
   }
 

@@ -10,7 +10,7 @@ import { PageCache } from "./page-cache.js";
  * The keys are those of the tokens it holds now.
  */
 export function readRecording(cache: KeyValueCache, memory: Memory): RecordedHead[] {
-  const { record, layers, kvHeads, heads, headDim: d } = cache.descriptor;
+  const { recording: record, layers, kvHeads, heads, headDim: d } = cache.descriptor;
   if (!(cache instanceof PageCache) || record === undefined) throw new Error("this cache does not record");
   const { length } = cache;
   return Array.from({ length: layers * kvHeads }, (_, index) => {

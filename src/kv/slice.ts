@@ -8,4 +8,6 @@ export interface CacheSlice {
   readonly tokens: number;
   /** What the caller does with them. Says under which name they are counted and changes no bit. */
   readonly work: "prefill" | "decode";
+  /** `all`: every token of the slice sees every other (full attention only). Default `causal`. */
+  readonly sees?: "causal" | "all" | undefined;
 }

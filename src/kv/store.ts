@@ -1,3 +1,4 @@
+import { NewKeys } from "../kernels/generated.js";
 import { share, type Thread } from "../threads/thread.js";
 import { keyCounters } from "./counters.js";
 import type { DeltaDescriptor } from "./descriptor.js";
@@ -39,7 +40,7 @@ export function storeKeysValues(
   const [firstHead, endHead] = share(thread, kvHeads);
   for (let head = firstHead; head < endHead; head++) {
     const slot = layer * kvHeads + head;
-    storeDeltaKeys(thread, slice, delta, slot, keys + head * headDim * 4, work);
+    storeDeltaKeys(thread, slice, slot, keys + head * headDim * 4, work);
     if (delta.merges) mergeNewSpans(thread, slice, delta, slot, work);
   }
 }
@@ -47,57 +48,67 @@ export function storeKeysValues(
 /** Merges the spans that a query among these tokens is the first to take merged; this thread has stored all of the head. */
 function mergeNewSpans(
   { kernels }: Thread,
-  { cache: { parameters }, position, tokens }: CacheSlice,
+  { cache: { record }, position, tokens }: CacheSlice,
   { limits }: DeltaDescriptor,
   slot: number,
   work: number,
 ): void {
-  const end = kernels.merged_spans(parameters, position + tokens - 1);
-  for (let span = kernels.merged_spans(parameters, position - 1); span < end; span++)
-    kernels.cache_merge_span(parameters, slot, span, (limits[slot] as number) > 0 ? 1 : 0, work);
+  const end = kernels.merged_spans(record, position + tokens - 1);
+  for (let span = kernels.merged_spans(record, position - 1); span < end; span++)
+    kernels.cache_merge_span(record, slot, span, (limits[slot] as number) > 0 ? 1 : 0, work);
 }
 
-function storeKeys({ kernels }: Thread, slice: CacheSlice, slot: number, keys: number, work: number): void {
+function storeKeys(thread: Thread, slice: CacheSlice, slot: number, keys: number, work: number): void {
+  const { kernels } = thread;
   const { cache, position, tokens } = slice;
   const { keyTable, headDim, kvHeads, grid } = cache;
-  const stride = kvHeads * headDim * 4;
-  const offset = slot * partBytes(cache.kind, headDim);
-  if (!grid) {
-    const store = cache.kind === "f32" ? kernels.cache_store_f32 : kernels.cache_store_keys_int8;
-    store(keyTable, offset, keys, stride, tokens, position, headDim);
+  if (grid) {
+    writeKeys(thread, slice, slot, keys, work);
+    kernels.cache_store_keys_grid(newKeysAt(thread));
     return;
   }
-  const map = grid.address + slot * grid.stride;
-  kernels.cache_store_keys_grid(keyTable, offset, keys, stride, tokens, position, headDim, map, grid.matrix, work);
+  const offset = slot * partBytes(cache.kind, headDim);
+  const store = cache.kind === "f32" ? kernels.cache_store_f32 : kernels.cache_store_keys_int8;
+  store(keyTable, offset, keys, kvHeads * headDim * 4, tokens, position, headDim);
 }
 
-function storeDeltaKeys(
-  { kernels }: Thread,
+function storeDeltaKeys(thread: Thread, slice: CacheSlice, slot: number, keys: number, work: number): void {
+  const { kernels } = thread;
+  const { record } = slice.cache;
+  const { position, tokens } = slice;
+  const added = newKeysAt(thread);
+  writeKeys(thread, slice, slot, keys, work);
+  kernels.cache_store_keys_delta(added);
+  const [from, to] = [kernels.far_keys(record, position - 1), kernels.far_keys(record, position + tokens - 1)];
+  kernels.cache_store_references(added, from, to);
+}
+
+/** Where a thread keeps the record of new keys. */
+const newKeysAt = (thread: Thread) => thread.records;
+
+function writeKeys(
+  thread: Thread,
   { cache, position, tokens, work: kind }: CacheSlice,
-  delta: DeltaDescriptor,
   slot: number,
   keys: number,
   work: number,
 ): void {
-  const { parameters, grid, headDim, kvHeads } = cache;
-  if (!grid) throw new Error("delta attention without a grid");
+  const { grid, delta, layers, kvHeads, headDim } = cache;
+  if (!grid) throw new Error("keys on a grid without one");
   const map = grid.address + slot * grid.stride;
-  const [limits, squares, limit] = [map + grid.limits, map + grid.squares, delta.limits[slot] as number];
-  kernels.cache_store_keys_delta(
-    parameters,
+  NewKeys.write(thread.view(), newKeysAt(thread), {
+    cache: cache.record,
     slot,
-    keys,
-    kvHeads * headDim * 4,
-    tokens,
     position,
+    tokens,
+    keys,
+    stride: kvHeads * headDim * 4,
     map,
-    grid.matrix,
-    limits,
-    squares,
-    limit,
-    cache.counters + keyCounters(cache.layers * kvHeads, kind === "decode" ? 1 : 0, slot),
+    matrix: grid.matrix,
+    limits: map + grid.limits,
+    squares: map + grid.squares,
+    limit: delta?.limits[slot] ?? 0,
+    counters: cache.counters + keyCounters(layers * kvHeads, kind === "decode" ? 1 : 0, slot),
     work,
-  );
-  const [from, to] = [kernels.far_keys(parameters, position - 1), kernels.far_keys(parameters, position + tokens - 1)];
-  kernels.cache_store_references(parameters, slot, from, to, limits, squares, limit, work);
+  });
 }

@@ -1,5 +1,5 @@
 import type { CacheParts } from "./cache.js";
-import { parameterBytes } from "./descriptor.js";
+import { ownBytes } from "./descriptor.js";
 import { PAGE, pageBytes, recordingBytes, SPAN } from "./layout.js";
 import { looseBytes, merges } from "./merge.js";
 import { PageTable } from "./pages.js";
@@ -12,7 +12,7 @@ export interface CacheMemory {
   readonly far: PageTable | undefined;
   /** Merged spans, in row grain. */
   readonly merged: PageTable | undefined;
-  /** Address of parameters and counters. */
+  /** Address of record and counters. */
   readonly owned: number;
   /** Address of the recording for a calibration. */
   readonly record: number | undefined;
@@ -44,7 +44,7 @@ export function allocateTables(parts: CacheParts): CacheMemory {
       values: table(bytes),
       far: policy.delta ? table(heads * config.headDim * PAGE) : undefined,
       merged: merges(policy) ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN)) : undefined,
-      owned: take(parameterBytes(parts)),
+      owned: take(ownBytes(parts)),
       record: parts.record ? take(moments + samples) : undefined,
     };
   } catch (error) {

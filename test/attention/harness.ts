@@ -51,13 +51,21 @@ export class Rig {
   readonly threads: Thread[];
   readonly scratch: number;
   cache: KeyValueCache;
+  /** Whether tokens see those after them in their chunk. */
+  sees: "causal" | "all" = "causal";
   #passBarrier = true;
 
   constructor(
     build: KernelBuild,
     readonly shape: Shape,
     readonly contextLength: number,
-    options: { kind: "int8" | "f32"; threads?: number; attention?: AttentionOptions; layers?: number },
+    options: {
+      kind: "int8" | "f32";
+      threads?: number;
+      attention?: AttentionOptions;
+      layers?: number;
+      windows?: number[];
+    },
   ) {
     this.memory = new Memory({ shared: false, initialBytes: 1 << 20 });
     const kernels = instantiateKernels(kernelModule(build), this.memory.wasm);
@@ -77,6 +85,7 @@ export class Rig {
       kind: options.kind,
       contextLength,
       attention: options.attention ?? {},
+      windows: options.windows,
     });
   }
 
@@ -97,6 +106,7 @@ export class Rig {
       position,
       tokens,
       work: tokens === 1 ? ("decode" as const) : ("prefill" as const),
+      sees: this.sees,
     };
     for (const thread of this.threads)
       storeKeysValues(thread, slice, layer, k, v, attentionWork(this.scratch, thread, headDim));
