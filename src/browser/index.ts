@@ -7,6 +7,7 @@ import { startHost } from "./start-host.js";
 
 export * from "../errors.js";
 export { filesFolder } from "../formats/folder.js";
+export { keepModel, listModels, removeModel } from "../hub/library.js";
 
 /**
  * Reads a model and makes it ready to compute. On a page the model lives in a worker and what is returned talks to it;
@@ -15,6 +16,9 @@ export { filesFolder } from "../formats/folder.js";
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   const { workerUrl, ...rest } = options;
   rest.signal?.throwIfAborted();
+  // What is downloaded shall stay. Only a page may ask for that, and the answer changes nothing else.
+  if (typeof source === "string" && source !== "embedded")
+    void globalThis.navigator?.storage?.persist?.().catch(() => {});
   const host = await withEngineUrl(workerUrl, typeof document === "undefined" ? hostInPlace : startHost);
   return loadRemoteModel(host, source, rest);
 }

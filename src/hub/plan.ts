@@ -237,7 +237,7 @@ async function findUrl(
     if (!note || there.get(file) !== note.size) return undefined;
     const { size, oid, version, url } = note;
     const checked = Number(await cache.readNote(place.key, `${file}.checked`));
-    if (!settings.offline && !(Date.now() - checked < FRESH_MS)) {
+    if (!settings.offline && !url.startsWith("file:") && !(Date.now() - checked < FRESH_MS)) {
       if ((await sameOnServer(settings, note, signal)) === false) return undefined;
       await cache.writeNote(place.key, `${file}.checked`, String(Date.now()));
     }

@@ -23,6 +23,8 @@ export interface OpenNameOptions extends OpenOptions {
 
 /** The name in a source, or undefined for a path. What is there under that very path is a path. */
 export async function nameOf(source: string, settings: HubSettings): Promise<ModelName | undefined> {
+  // A file that a page keeps.
+  if (platform === "browser" && source.startsWith("file:")) return { kind: "url", url: source, text: source };
   const name = parseName(source, settings.endpoint);
   if (!name || name.kind === "url" || /^(?:hf|huggingface|https?):/i.test(source)) return name;
   if (platform === "browser") return /[:@]/.test(source) || !source.includes("/") ? name : undefined;
@@ -36,7 +38,7 @@ export async function nameOf(source: string, settings: HubSettings): Promise<Mod
 
 /** The cache of this runtime; undefined in browsers that keep nothing. */
 export async function openCache(settings: HubSettings): Promise<ModelCache | undefined> {
-  if (settings.cacheFolder === undefined) return undefined;
+  if (settings.cacheFolder === undefined) return (await import("./cache-opfs.js")).opfsCache();
   return (await import("./cache-files.js")).fileCache(settings.cacheFolder);
 }
 
@@ -51,7 +53,8 @@ export async function openNamed(source: string, options: OpenNameOptions = {}): 
   const name = await nameOf(source, settings);
   if (!name || (name.kind === "url" && options.hub?.cacheUrls === false)) return undefined;
   const cache = await openCache(settings);
-  if (!cache) return undefined;
+  if (!cache && name.kind === "url") return undefined;
+  if (!cache) return openNothingKept(settings, name, options);
   const found = await findCached(settings, cache, name, signal);
   if (found) return openPlan(cache, found, options);
   const plan = await planUnlessFolder(settings, cache, name, signal);
@@ -59,6 +62,12 @@ export async function openNamed(source: string, options: OpenNameOptions = {}): 
   if (options.missing === "stream") return streamPlan(settings, plan, options);
   await pull(settings, cache, plan, { signal, onProgress });
   return openPlan(cache, plan, options);
+}
+
+/** In browsers that keep nothing a model is read where it is, every time. */
+async function openNothingKept(settings: HubSettings, name: ModelName, options: OpenOptions): Promise<ModelFile> {
+  const { memoryCache } = await import("./cache-memory.js");
+  return streamPlan(settings, await planPull(settings, memoryCache(), name, options.signal), options);
 }
 
 /** The plan of a name; undefined for a URL that may be the one of a folder. */

@@ -1,6 +1,7 @@
 import { setWeightsFolder } from "../embedded.js";
 import type { ModelFolder } from "../formats/folder.js";
 import type { ByteSource } from "../formats/source.js";
+import { parseName } from "../hub/names.js";
 import type { ModelSource } from "../types.js";
 import type { Endpoint } from "./endpoint.js";
 
@@ -10,6 +11,8 @@ export type SourceData =
   /** The story model; `weights`: address of the package's folder of that name. */
   | { kind: "embedded"; weights: string }
   | { kind: "url"; url: string }
+  /** A name of a model, or a path: nothing that a URL could be made of. */
+  | { kind: "name"; text: string }
   | { kind: "content"; content: Blob | Uint8Array }
   | ({ kind: "bytes" } & RemoteBytes)
   | { kind: "folder"; at: string; name: string };
@@ -31,6 +34,7 @@ export function sourceToData(endpoint: Endpoint, source: ModelSource, base: stri
   if (typeof source === "string") {
     if (source.startsWith("random:")) return { kind: "random", text: source };
     if (source === "embedded") return { kind: "embedded", weights: weightsFolder() };
+    if (isName(source)) return { kind: "name", text: source };
     return { kind: "url", url: new URL(source, base).href };
   }
   if (source instanceof Blob || source instanceof Uint8Array) return { kind: "content", content: source };
@@ -45,6 +49,17 @@ export function sourceToData(endpoint: Endpoint, source: ModelSource, base: stri
   return { kind: "folder", at, name: source.name };
 }
 
+/** Whether a text names a model rather than an address relative to the page. */
+function isName(source: string): boolean {
+  if (/^(?:hf|huggingface|file):/i.test(source)) return true;
+  return !/^https?:/i.test(source) && !/^[./]/.test(source) && parseName(source)?.kind === "hub" && !isBare(source);
+}
+
+/** `owner/name` alone is rather a folder beside the page. */
+function isBare(source: string): boolean {
+  return source.includes("/") && !/[:@]/.test(source) && !/^(?:hf\.co|huggingface\.co)\//i.test(source);
+}
+
 /** Beside the published script. Not written so that a bundler would take it along: 3 MB that few pages want. */
 function weightsFolder(): string {
   const here: string | undefined = import.meta.url;
@@ -55,6 +70,7 @@ function weightsFolder(): string {
 export function sourceFromData(endpoint: Endpoint, data: SourceData): ModelSource {
   switch (data.kind) {
     case "random":
+    case "name":
       return data.text;
     case "embedded":
       setWeightsFolder(new URL(data.weights));
