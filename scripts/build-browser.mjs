@@ -44,7 +44,7 @@ export async function buildBrowser(shared = []) {
       resolveDir: out,
     },
     outfile: join(out, "deltallm-engine.js"),
-    plugins: [weightsFolder],
+    plugins: [weightsFolder, noFiles],
   });
   const engine = readFileSync(join(out, "deltallm-engine.js"));
   const packed = gzipSync(engine, { level: 9 });
@@ -54,6 +54,7 @@ export async function buildBrowser(shared = []) {
     entryPoints: [join(out, "index.js")],
     outfile: join(out, "deltallm.js"),
     external: ["./engine-text.js"],
+    plugins: [noFiles],
   });
   const size = (name) => {
     const bytes = readFileSync(join(out, name));
@@ -61,6 +62,16 @@ export async function buildBrowser(shared = []) {
   };
   console.error(["deltallm.js", "deltallm-engine.js", "engine-text.js"].map(size).join("\n"));
 }
+
+/** The cache in the file system is never asked for in a browser. */
+const noFiles = {
+  name: "no file system",
+  setup({ onLoad }) {
+    onLoad({ filter: /dist[\\/]hub[\\/]cache-files\.js$/ }, () => ({
+      contents: 'export function fileCache() { throw new Error("there is no file system here"); }',
+    }));
+  },
+};
 
 /** The bundle lies a folder deeper than the module that looks for weights/. */
 const weightsFolder = {

@@ -94,6 +94,12 @@ export class MockHub {
   async #listen(at: "hub" | "cdn"): Promise<string> {
     const server = createServer((request, response) => {
       response.on("error", () => {});
+      // Pages of other origins may ask, as they may ask the real one.
+      response.setHeader("Access-Control-Allow-Origin", "*");
+      response.setHeader("Access-Control-Allow-Headers", "authorization, range, if-range");
+      response.setHeader("Access-Control-Expose-Headers", "ETag, Link, Content-Range, Accept-Ranges, X-Error-Code");
+      response.setHeader("Cross-Origin-Resource-Policy", "cross-origin");
+      if (request.method === "OPTIONS") return void response.writeHead(204).end();
       const path = decodeURIComponent((request.url ?? "").split("?")[0] as string);
       const { range, authorization } = request.headers;
       const ifRange = request.headers["if-range"];
