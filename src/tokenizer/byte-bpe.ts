@@ -2,7 +2,7 @@ import type { Tiktoken } from "tiktoken/lite";
 import type { TokenizerData } from "../formats/model-file.js";
 import { type BpeVocabulary, readBpeVocabulary } from "./bpe-vocabulary.js";
 import { PairMergeEncoding, type TextEncoding } from "./pair-merge.js";
-import { javascriptPattern, type PreTokenizer, preTokenizer, splitText } from "./pre-tokenizers.js";
+import { compileStages, type PreTokenizer, preTokenizer, splitText, type TextPattern } from "./pre-tokenizers.js";
 import { createTiktoken, type LoadTiktoken, tiktokenLoader } from "./tiktoken.js";
 
 /** Longest piece that is given to tiktoken: its time grows with the square of a piece. */
@@ -22,7 +22,7 @@ export class ByteBpeEncoding implements TextEncoding {
   readonly #library: LoadTiktoken | undefined;
   readonly #vocabulary: BpeVocabulary;
   readonly #exact: PairMergeEncoding;
-  readonly #stages: readonly RegExp[];
+  readonly #stages: readonly TextPattern[];
   readonly #missing: Uint8Array | undefined;
   readonly #lengths: Uint16Array;
   readonly #shortText: number;
@@ -44,7 +44,7 @@ export class ByteBpeEncoding implements TextEncoding {
     this.#library = library;
     this.#shortText = shortText;
     this.preTokenizer = preTokenizer(data.pre, data.pattern, data.ignoreMerges);
-    this.#stages = this.preTokenizer.stages.map(javascriptPattern);
+    this.#stages = compileStages(this.preTokenizer);
     this.#vocabulary = readBpeVocabulary(data);
     this.#exact = new PairMergeEncoding(this.#vocabulary, this.#stages, this.preTokenizer.wholePieces);
     // Bytes that no UTF-8 contains need no watching.

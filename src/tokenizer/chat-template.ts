@@ -1,6 +1,7 @@
-import { Environment, Interpreter, Template } from "@huggingface/jinja";
+import { Environment, Template } from "@huggingface/jinja";
 import { TokenizerError } from "../errors.js";
 import type { TokenizerData } from "../formats/model-file.js";
+import { BudgetedInterpreter } from "./budgeted-interpreter.js";
 import { fallbackTemplate } from "./fallback-template.js";
 import { SpecialTokens } from "./special-tokens.js";
 import { strftime } from "./strftime.js";
@@ -28,9 +29,9 @@ export interface ChatOptions {
   /** Tools the model may call, in the form the template expects. */
   tools?: readonly unknown[] | undefined;
   /**
-   * Mark special tokens written out in messages, except the assistant's, so that `encode(text, { special: true })` takes
-   * them as plain text: a user cannot end his turn or speak as somebody else. The mark is a few noncharacters inside such
-   * a text and nothing otherwise; `encode` takes it out. Default true.
+   * Mark special tokens written out in messages and tools, wherever a text stands in them, so that
+   * `encode(text, { special: true })` takes them as plain text: nobody can end his turn or speak as somebody else. The
+   * mark is a few noncharacters inside such a text and nothing otherwise; `encode` takes it out. Default true.
    */
   protect?: boolean | undefined;
   /** Use `fallbackTemplate` when the model has no template. Default false. */
@@ -39,6 +40,8 @@ export interface ChatOptions {
 
 /** Longest `range` a template may ask for: a model file must not be able to hang its reader. */
 const longestRange = 100_000;
+/** What a template may use up, and more for each message and tool, and each character of them. */
+const budget = { steps: 2_000_000, stepsEach: 2000, characters: 4 << 20, charactersEach: 64 };
 
 interface Prepared {
   template: Template;
@@ -56,7 +59,12 @@ export function renderChat(data: TokenizerData, messages: readonly ChatMessage[]
   const { template, special } = prepare(data, options.fallback ?? false);
   const text = (id: number | undefined) => (id === undefined ? "" : (data.tokens[id] ?? ""));
   try {
+    const size = countCharacters([messages, tools]);
     const environment = new Environment();
+    const interpreter = new BudgetedInterpreter(environment, {
+      steps: budget.steps + budget.stepsEach * (messages.length + (tools?.length ?? 0)) + size,
+      characters: budget.characters + budget.charactersEach * size,
+    });
     // What `Template.render` declares, but with a clock of our own and a range that ends.
     const variables: Record<string, unknown> = {
       true: true,
@@ -65,20 +73,26 @@ export function renderChat(data: TokenizerData, messages: readonly ChatMessage[]
       False: false,
       none: null,
       None: null,
-      messages: protect ? messages.map((message) => protectMessage(message, special)) : messages,
+      messages: protect ? protectAll(messages, special) : messages,
       add_generation_prompt: addGenerationPrompt,
       bos_token: options.bosToken ?? text(data.bosId),
       eos_token: options.eosToken ?? text(data.eosIds[0]),
       ...(dateString === undefined ? {} : { date_string: dateString }),
-      ...(tools === undefined ? {} : { tools }),
-      strftime_now: (format: string) => strftime(now, format),
-      raise_exception: (message: string) => {
-        throw new TokenizerError(message);
+      ...(tools === undefined ? {} : { tools: protect ? protectAll(tools, special) : tools }),
+      strftime_now: (format: unknown) => strftime(now, typeof format === "string" ? format.slice(0, 1000) : ""),
+      raise_exception: (message: unknown) => {
+        throw new TokenizerError(
+          typeof message === "string" ? message.slice(0, 1000) : "The template refuses the messages",
+        );
       },
-      range: boundedRange,
+      range: (start: number, stop?: number | null, step?: number) => {
+        const list = boundedRange(start, stop, step);
+        interpreter.spendSteps(list.length);
+        return list;
+      },
     };
     for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-    return String(new Interpreter(environment).run(template.parsed).value);
+    return String(interpreter.run(template.parsed).value);
   } catch (cause) {
     throw new TokenizerError(
       `The chat template failed: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -119,9 +133,20 @@ function prepare(data: TokenizerData, fallback: boolean): Prepared {
   return found;
 }
 
-function protectMessage(message: ChatMessage, special: SpecialTokens): ChatMessage {
-  if (message.role === "assistant" || typeof message.content !== "string") return message;
-  return { ...message, content: special.protect(message.content) };
+/** Protects every text in a value, keys included. */
+function protectAll(value: unknown, special: SpecialTokens): unknown {
+  if (typeof value === "string") return special.protect(value);
+  if (Array.isArray(value)) return value.map((each) => protectAll(each, special));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [special.protect(key), protectAll(each, special)]),
+  );
+}
+
+function countCharacters(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 8;
+  return Object.entries(value).reduce((sum, [key, each]) => sum + key.length + countCharacters(each), 0);
 }
 
 function boundedRange(start: number, stop?: number | null, step = 1): number[] {

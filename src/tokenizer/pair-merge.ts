@@ -1,7 +1,7 @@
 import type { BpeVocabulary } from "./bpe-vocabulary.js";
 import { alphabetCharacter, toAlphabet } from "./byte-alphabet.js";
 import { type MergePriority, mergePairs } from "./merge-pairs.js";
-import { splitText } from "./pre-tokenizers.js";
+import { splitText, type TextPattern } from "./pre-tokenizers.js";
 
 /** Turns ordinary text into ids. */
 export interface TextEncoding {
@@ -17,13 +17,13 @@ const cachedLength = 64;
  */
 export class PairMergeEncoding implements TextEncoding {
   readonly #vocabulary: BpeVocabulary;
-  readonly #stages: readonly RegExp[];
+  readonly #stages: readonly TextPattern[];
   readonly #wholePieces: boolean;
   readonly #missing: RegExp | undefined;
   readonly #priority: MergePriority;
   readonly #cache = new Map<string, number[]>();
 
-  constructor(vocabulary: BpeVocabulary, stages: readonly RegExp[], wholePieces: boolean) {
+  constructor(vocabulary: BpeVocabulary, stages: readonly TextPattern[], wholePieces: boolean) {
     this.#vocabulary = vocabulary;
     this.#stages = stages;
     const { ids, merges } = vocabulary;

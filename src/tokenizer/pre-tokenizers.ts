@@ -1,12 +1,15 @@
 import { UnsupportedError } from "../errors.js";
+import { LinearPattern } from "./linear-pattern.js";
 import { unicodeClasses } from "./unicode-classes.js";
 
 /** How a text is cut into the pieces inside which byte-level BPE joins bytes. */
 export interface PreTokenizer {
   /** Applied one after the other, each to the pieces of the one before; what a pattern leaves out is a piece too. */
   stages: string[];
-  /** The same cut as one pattern that leaves nothing out; absent when there is none. */
+  /** The same cut as one pattern that leaves nothing out; absent when there is none, or nobody knows how long it takes. */
   pattern?: string | undefined;
+  /** The patterns are well known: no text makes them slow. Others came with a file. */
+  trusted: boolean;
   /** A piece that is a token is taken whole, whatever the merges say (`ignore_merges`). */
   wholePieces: boolean;
   /** Whether such models begin a text with their first token when the file does not say. */
@@ -28,6 +31,7 @@ const digitsThenGpt2 = `${contractions}|\\p{N}| ?\\p{L}+| ?[^\\s\\p{L}\\p{N}]+|\
 const single = (pattern: string, rest: Partial<PreTokenizer> = {}): PreTokenizer => ({
   stages: [pattern],
   pattern,
+  trusted: true,
   wholePieces: false,
   addBos: false,
   ...rest,
@@ -48,14 +52,34 @@ const kinds: [names: string[], kind: PreTokenizer][] = [
   ],
   [
     ["smollm", "starcoder", "command-r", "refact", "codeshell", "exaone", "minerva-7b"],
-    { stages: ["\\p{N}", gpt2], pattern: digitsThenGpt2, wholePieces: false, addBos: false },
+    { stages: ["\\p{N}", gpt2], pattern: digitsThenGpt2, trusted: true, wholePieces: false, addBos: false },
   ],
   [
     ["default"],
-    { stages: ["[\\p{P}$+<=>^~|]+", gpt2, "\\p{N}+", "[0-9][0-9][0-9]"], wholePieces: false, addBos: false },
+    {
+      stages: ["[\\p{P}$+<=>^~|]+", gpt2, "\\p{N}+", "[0-9][0-9][0-9]"],
+      trusted: true,
+      wholePieces: false,
+      addBos: false,
+    },
   ],
-  [["falcon"], { stages: ["[\\p{P}$+<=>^~|`]+", gpt2, "[0-9][0-9][0-9]"], wholePieces: false, addBos: false }],
+  [
+    ["falcon"],
+    { stages: ["[\\p{P}$+<=>^~|`]+", gpt2, "[0-9][0-9][0-9]"], trusted: true, wholePieces: false, addBos: false },
+  ],
 ];
+// GPT-4o's, as in tiktoken and in the tokenizer.json of models that follow it.
+const lower = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+";
+const upper = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*";
+const o200k = `${lower}(?i:${contractions})?|${upper}(?i:${contractions})?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+/** Patterns of published models, which no text makes slow. */
+const knownPatterns: ReadonlySet<string> = new Set([
+  gpt2,
+  digitsThenGpt2,
+  o200k,
+  llama3("\\p{N}{1,3}"),
+  llama3("\\p{N}"),
+]);
 const byName = new Map(kinds.flatMap(([names, kind]) => names.map((name) => [name, kind] as const)));
 
 /** Names that `preTokenizer` knows. */
@@ -66,8 +90,11 @@ export const preTokenizerNames: readonly string[] = [...byName.keys()];
  * @param wholePieces what the file says of `ignore_merges`; for a pattern of its own only
  * @throws UnsupportedError when the name is not known
  */
-export function preTokenizer(name?: string, pattern?: string, wholePieces?: boolean): PreTokenizer {
-  if (pattern !== undefined) return single(pattern, { wholePieces: wholePieces ?? false });
+export function preTokenizer(name?: string, pattern?: string, wholePieces = false): PreTokenizer {
+  if (pattern !== undefined)
+    return knownPatterns.has(pattern)
+      ? single(pattern, { wholePieces })
+      : { stages: [pattern], trusted: false, wholePieces, addBos: false };
   const kind = byName.get(name ?? "default");
   if (!kind)
     throw new UnsupportedError(
@@ -139,21 +166,49 @@ export function javascriptPattern(pattern: string): RegExp {
   }
 }
 
+/** What cuts a text: used with `text.matchAll(pattern)`. */
+export type TextPattern = RegExp | LinearPattern;
+
+/** The stages of a cut, ready for use: those that came with a file take time proportional to the text, whatever they are. */
+export function compileStages({ stages, trusted }: PreTokenizer): TextPattern[] {
+  const patterns = stages.map(javascriptPattern);
+  return trusted ? patterns : patterns.map(({ source }) => new LinearPattern(source));
+}
+
+const linear = new WeakMap<RegExp, LinearPattern>();
+
 /** Cuts a text by all stages. The pieces together are the text. */
-export function splitText(text: string, stages: readonly RegExp[]): string[] {
+export function splitText(text: string, stages: readonly TextPattern[]): string[] {
   let pieces = text ? [text] : [];
   for (const stage of stages) {
     const cut: string[] = [];
     for (const piece of pieces) {
-      let done = 0;
-      for (const match of piece.matchAll(stage)) {
-        if (match.index > done) cut.push(piece.slice(done, match.index));
-        if (match[0]) cut.push(match[0]);
-        done = match.index + match[0].length;
+      const before = cut.length;
+      try {
+        cutInto(cut, piece, stage);
+      } catch (error) {
+        // Some millions of letters without a break are more than the stack of the built-in engine holds.
+        if (!(error instanceof RangeError && stage instanceof RegExp)) throw error;
+        cut.length = before;
+        let patient = linear.get(stage);
+        if (!patient) {
+          patient = new LinearPattern(stage.source);
+          linear.set(stage, patient);
+        }
+        cutInto(cut, piece, patient);
       }
-      if (done < piece.length) cut.push(piece.slice(done));
     }
     pieces = cut;
   }
   return pieces;
+}
+
+function cutInto(cut: string[], piece: string, stage: TextPattern): void {
+  let done = 0;
+  for (const match of piece.matchAll(stage as RegExp)) {
+    if (match.index > done) cut.push(piece.slice(done, match.index));
+    if (match[0]) cut.push(match[0]);
+    done = match.index + match[0].length;
+  }
+  if (done < piece.length) cut.push(piece.slice(done));
 }

@@ -2,30 +2,41 @@ import { type TokenizerData, TokenType } from "../formats/model-file.js";
 import { isOrdinary } from "./bpe-vocabulary.js";
 
 /**
- * Stands between the characters of a special token that is meant as plain text. Noncharacters: not found in text that is
- * exchanged.
+ * Stands inside a special token that is meant as plain text. Noncharacters: not found in text that is exchanged.
  */
 export const protectionMark = "\uFDD0\uFDD1\uFDD0";
+const markCharacters = /[\uFDD0\uFDD1]/g;
+
+/** Longest token that is looked for in texts, in UTF-16 units: the search takes so many steps per character. */
+const longestToken = 256;
 
 /** What a token that ends a turn or names a speaker looks like, even where a file calls it user-defined. */
 const looksSpecial = /^(<[|｜].*[|｜]>|<\/?s>|<(start|end)_of_turn>)$/s;
 
+type Kind = "control" | "defined";
+
+/** What texts that begin alike go on with. */
+interface Node {
+  /** Token that ends here. */
+  id?: number;
+  kind?: Kind;
+  next?: Map<number, Node>;
+}
+
 /**
  * Tokens that are found in a text before the rest is encoded, and where they stand in it: special ones (control tokens),
- * which only count when they are asked for, and pieces the makers of the vocabulary defined, which always do.
+ * which only count when they are asked for, and pieces the makers of the vocabulary defined, which always do. Found by
+ * walking a tree of their characters: no vocabulary makes that slow.
  */
 export class SpecialTokens {
   readonly #ids = new Map<string, number>();
   readonly #special: Uint8Array;
-  readonly #control: RegExp | undefined;
-  readonly #defined: RegExp | undefined;
-  readonly #all: RegExp | undefined;
+  readonly #root: Node = {};
   readonly #stripLeft: ReadonlySet<number>;
   readonly #stripRight: ReadonlySet<number>;
 
   constructor(data: TokenizerData) {
     this.#special = new Uint8Array(data.tokens.length);
-    const [control, defined]: [string[], string[]] = [[], []];
     for (let id = 0; id < data.tokens.length; id++) {
       const type = data.types[id];
       const text = data.tokens[id]!;
@@ -36,11 +47,10 @@ export class SpecialTokens {
       if (!userDefined) this.#special[id] = 1;
       if (!text || this.#ids.has(text)) continue;
       this.#ids.set(text, id);
-      (userDefined ? defined : control).push(text);
+      // Marks never stand for a token: a text that holds them was protected.
+      if (text.length <= longestToken && text.search(markCharacters) < 0)
+        this.#add(text, id, userDefined ? "defined" : "control");
     }
-    this.#control = anyOf(control);
-    this.#defined = anyOf(defined);
-    this.#all = anyOf([...control, ...defined]);
     this.#stripLeft = new Set(data.stripLeft);
     this.#stripRight = new Set(data.stripRight);
   }
@@ -54,45 +64,74 @@ export class SpecialTokens {
     return this.#ids.get(text);
   }
 
-  /** The text with marks in every control token written out in it, so that `split` finds none. */
+  /**
+   * The text with a mark inside every control token written out in it, so that `split` finds none. (One of a single
+   * character cannot be marked.)
+   */
   protect(text: string): string {
-    let marked = text.replaceAll(protectionMark, "");
-    const control = this.#control;
-    if (!control) return marked;
-    // Marking one can leave another that overlapped it; a special token of a single character cannot be marked.
-    for (let before = ""; before !== marked; ) {
-      before = marked;
-      marked = marked.replace(control, (token) => [...token].join(protectionMark));
+    const clean = text.replace(markCharacters, "");
+    let marked = "";
+    let done = 0;
+    for (let at = 0; at < clean.length; at++) {
+      const first = clean.codePointAt(at)! > 0xffff ? 2 : 1;
+      if (this.#longest(clean, at, "control", first) === undefined) continue;
+      marked += clean.slice(done, at + first) + protectionMark;
+      done = at + first;
     }
-    return marked;
+    return marked + clean.slice(done);
   }
 
   /**
-   * The text as ordinary stretches (strings, never empty) and tokens (ids), in order.
+   * The text as ordinary stretches (strings, never empty) and tokens (ids), in order; of several at one place the longest.
    * @param special find control tokens, too
    */
   split(text: string, special: boolean): (string | number)[] {
     const parts: (string | number)[] = [];
-    const pattern = special ? this.#all : this.#defined;
+    const kind = special ? undefined : "defined";
     let done = 0;
-    if (pattern)
-      for (const match of text.matchAll(pattern)) {
-        const id = this.#ids.get(match[0])!;
-        let before = text.slice(done, match.index);
-        if (this.#stripLeft.has(id)) before = before.trimEnd();
-        if (before) parts.push(before);
-        parts.push(id);
-        done = match.index + match[0].length;
-        if (this.#stripRight.has(id)) done += text.slice(done).length - text.slice(done).trimStart().length;
+    for (let at = 0; at < text.length; ) {
+      const found = this.#longest(text, at, kind);
+      if (!found) {
+        at++;
+        continue;
       }
+      let before = text.slice(done, at);
+      if (this.#stripLeft.has(found.id)) before = before.trimEnd();
+      if (before) parts.push(before);
+      parts.push(found.id);
+      at += found.length;
+      if (this.#stripRight.has(found.id)) while (at < text.length && text.charAt(at).trim() === "") at++;
+      done = at;
+    }
     if (done < text.length) parts.push(text.slice(done));
     return parts;
   }
-}
 
-/** Of alternatives a regular expression takes the first that fits: the longest has to come first. */
-function anyOf(texts: readonly string[]): RegExp | undefined {
-  if (texts.length === 0) return undefined;
-  const sorted = [...texts].sort((a, b) => b.length - a.length);
-  return new RegExp(sorted.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|"), "g");
+  #add(text: string, id: number, kind: Kind): void {
+    let node = this.#root;
+    for (let i = 0; i < text.length; i++) {
+      node.next ??= new Map();
+      let next = node.next.get(text.charCodeAt(i));
+      if (!next) {
+        next = {};
+        node.next.set(text.charCodeAt(i), next);
+      }
+      node = next;
+    }
+    node.id = id;
+    node.kind = kind;
+  }
+
+  /** The longest token at this place that is longer than `least` UTF-16 units, of one kind or of both. */
+  #longest(text: string, from: number, kind: Kind | undefined, least = 0): { id: number; length: number } | undefined {
+    let node: Node | undefined = this.#root;
+    let found: { id: number; length: number } | undefined;
+    for (let at = from; at <= text.length; at++) {
+      if (node.id !== undefined && at - from > least && (kind === undefined || node.kind === kind))
+        found = { id: node.id, length: at - from };
+      node = node.next?.get(text.charCodeAt(at));
+      if (!node) break;
+    }
+    return found;
+  }
 }

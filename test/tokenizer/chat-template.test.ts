@@ -111,7 +111,7 @@ test("special tokens written out by a user stay plain text", async () => {
   for (const content of ["<|eot_id|>", "a <|eot_id|><|pad|> b", "<|eot_<|eot_id|>id|>", "no token", "<|\u{1F600}"])
     assert.equal([...render(content)], [...tokenizer.encode(content), 4094], content);
   assert.equal([...render("<|eot_id|>", "user", false)], [4094, 4094]);
-  assert.equal([...render("<|eot_id|>", "assistant")], [4094, 4094]);
+  assert.equal([...render("<|eot_id|>", "assistant")], [...tokenizer.encode("<|eot_id|>"), 4094]);
 });
 
 test.run();
