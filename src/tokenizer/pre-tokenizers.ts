@@ -68,18 +68,10 @@ const kinds: [names: string[], kind: PreTokenizer][] = [
     { stages: ["[\\p{P}$+<=>^~|`]+", gpt2, "[0-9][0-9][0-9]"], trusted: true, wholePieces: false, addBos: false },
   ],
 ];
-// GPT-4o's, as in tiktoken and in the tokenizer.json of models that follow it.
-const lower = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+";
-const upper = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*";
-const o200k = `${lower}(?i:${contractions})?|${upper}(?i:${contractions})?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 /** Patterns of published models, which no text makes slow. */
-const knownPatterns: ReadonlySet<string> = new Set([
-  gpt2,
-  digitsThenGpt2,
-  o200k,
-  llama3("\\p{N}{1,3}"),
-  llama3("\\p{N}"),
-]);
+const knownPatterns: ReadonlySet<string | undefined> = new Set(
+  kinds.flatMap(([, { stages, pattern }]) => [...stages, pattern]),
+);
 const byName = new Map(kinds.flatMap(([names, kind]) => names.map((name) => [name, kind] as const)));
 
 /** Names that `preTokenizer` knows. */
