@@ -39,6 +39,9 @@ export interface SamplingFlags extends ModelFlags {
   repeatPenalty?: number;
   seed?: number;
   stop?: string[];
+  schema?: string;
+  grammar?: string;
+  regex?: string;
 }
 
 /** A parser for a finite number. */
@@ -161,6 +164,9 @@ export function addSamplingOptions(command: Command): Command {
         (text: string, earlier: string[] = []) => [...earlier, text],
       ),
     )
+    .option("--schema <file>", "answer with JSON that this JSON Schema describes")
+    .option("--grammar <file>", "answer with what this grammar (GBNF) describes")
+    .option("--regex <expression>", "answer with what this expression matches as a whole")
     .addOption(
       new Option("--ctx <n>", "longest context, in tokens (default: the model's, at most 8192)").argParser(whole(1)),
     )

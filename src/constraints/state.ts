@@ -72,6 +72,12 @@ class GrammarState implements ConstraintState {
     this.#compiled.nodes.tidy();
   }
 
+  read(bytes: Uint8Array): boolean {
+    const after = this.#over ? undefined : this.#follow(bytes);
+    if (after) this.#node = after;
+    return after !== undefined;
+  }
+
   get complete(): boolean {
     return this.#node.nullable;
   }
@@ -111,11 +117,15 @@ class GrammarState implements ConstraintState {
 
   /** Where a token leads; undefined when it is not allowed. */
   #after(token: number): Node | undefined {
-    const { nodes, stopIds, vocabulary } = this.#compiled;
+    const { stopIds, vocabulary } = this.#compiled;
     if (!Number.isInteger(token) || token < 0 || token >= vocabulary.size || this.#over) return undefined;
     if (stopIds.has(token)) return this.#node.nullable ? this.#node : undefined;
     const bytes = vocabulary.bytes(token) ?? specialBytes(token);
-    if (bytes.length === 0) return undefined;
+    return bytes.length === 0 ? undefined : this.#follow(bytes);
+  }
+
+  #follow(bytes: Uint8Array): Node | undefined {
+    const { nodes } = this.#compiled;
     return guarded(() => {
       let at = this.#node;
       for (const byte of bytes) {

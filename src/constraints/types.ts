@@ -1,9 +1,6 @@
 /** A JSON Schema, 2020-12: `true`, `false` or an object. */
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
 
-/** A value of JSON. */
-export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
-
 /** What a constraint needs to know of a vocabulary. */
 export interface TokenBytes {
   /** How many tokens there are, and with them how many bits a mask has. */
@@ -46,6 +43,8 @@ export interface ConstraintState {
    * @throws ConstraintError when it is not allowed; the state stays as it was
    */
   advance(token: number): void;
+  /** Goes on by text that is there already; false, and the state as it was, when it is not allowed. */
+  read(bytes: Uint8Array): boolean;
   /** The answer so far is a valid one. */
   readonly complete: boolean;
   /** Nothing may follow: a valid answer has been written, or a token that ends the text. */

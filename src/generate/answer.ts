@@ -1,4 +1,5 @@
 import type { TokenIds } from "../types.js";
+import { answerConstraint } from "./answer-constraint.js";
 import { type GenerationSetting, generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
 import { checkFits } from "./prompt.js";
@@ -19,5 +20,6 @@ export async function* answer(
   setting: GenerationSetting = {},
 ): AsyncGenerator<Piece, void, undefined> {
   checkFits(session.length + prompt.length, host.contextLength, options);
-  yield* generate(host, tokenizer, session, prompt, options, setting);
+  const constraint = setting.constraint ?? (await answerConstraint(tokenizer, options, setting.begun));
+  yield* generate(host, tokenizer, session, prompt, options, { ...setting, constraint });
 }

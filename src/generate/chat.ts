@@ -166,7 +166,7 @@ export class EngineChat implements Chat {
         this.#session,
         this.#session.replace(prompt.tokens),
         { ...options, contextOverflow: overflow },
-        { end, makeRoom: overflow === "shift" ? makeRoom : undefined },
+        { end, begun, makeRoom: overflow === "shift" ? makeRoom : undefined },
       );
       for await (const piece of pieces) {
         written += piece.text;

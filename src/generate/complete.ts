@@ -1,9 +1,11 @@
+import type { GenerateOptions } from "./options.js";
 import type { Completion, Piece, TokenLogprob } from "./results.js";
 
 /** Gathers a generation into one answer. */
 export async function gather<T>(
   pieces: AsyncIterable<Piece>,
   tokenText: (id: number) => string,
+  options: GenerateOptions = {},
 ): Promise<Completion<T>> {
   const start = performance.now();
   let first: number | undefined;
@@ -27,6 +29,8 @@ export async function gather<T>(
   const end = performance.now();
   first ??= end;
   if (logprobs.length > 0) answer.logprobs = logprobs;
+  // Only an answer that is complete has a value.
+  if (options.schema !== undefined && answer.finishReason === "schema") answer.value = JSON.parse(answer.text) as T;
   answer.timings = { promptMs: first - start, completionMs: end - first };
   return answer;
 }

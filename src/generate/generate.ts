@@ -34,6 +34,8 @@ export interface GenerationSetting {
   makeRoom?: ((tokens: readonly number[]) => Promise<TokenIds | undefined>) | undefined;
   /** What the answer has to follow, at its beginning. */
   constraint?: AnswerConstraint | undefined;
+  /** What the answer begins with already: the constraint of `options` goes on from there. */
+  begun?: string | undefined;
   /** Compute the last token too, so that the session holds all that was given out. Default false. */
   completeSession?: boolean | undefined;
 }

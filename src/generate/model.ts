@@ -104,7 +104,7 @@ export class EngineModel implements Model, SessionHost {
   }
 
   complete<T>(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion<T>> {
-    return gather<T>(this.generate(prompt, options), (id) => this.tokenizer.tokenText(id));
+    return gather<T>(this.generate(prompt, options), (id) => this.tokenizer.tokenText(id), options);
   }
 
   async *generateIn(

@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { resolveLimits } from "../../generate/options.js";
 import { resolveSampling } from "../../generate/sampling-options.js";
 import type { Chat, GenerateOptions, Model } from "../../types.js";
+import { constraintOptions } from "../constraint.js";
 import { formatStats } from "../format.js";
 import { loadOptions, withModel } from "../model.js";
 import { generateOptions, type SamplingFlags } from "../options.js";
@@ -10,7 +11,7 @@ import { Interrupted, type Terminal } from "../terminal.js";
 
 /** `chat`: a conversation in the terminal, or one message per line of stdin. */
 export async function chat(terminal: Terminal, flags: SamplingFlags & { system?: string }): Promise<void> {
-  const options = generateOptions(flags);
+  const options = { ...generateOptions(flags), ...(await constraintOptions(terminal, flags)) };
   resolveLimits(options);
   // One seed for the whole conversation, so that --stats can name it.
   options.seed = resolveSampling(options).seed;

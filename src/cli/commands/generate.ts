@@ -1,6 +1,7 @@
 import { OptionError } from "../../errors.js";
 import { resolveLimits } from "../../generate/options.js";
 import { resolveSampling } from "../../generate/sampling-options.js";
+import { checkComplete, constraintOptions } from "../constraint.js";
 import { attentionJson, formatStats } from "../format.js";
 import { readStdin } from "../input.js";
 import { loadOptions, withModel } from "../model.js";
@@ -11,7 +12,7 @@ import { OutputClosed, type Terminal } from "../terminal.js";
 /** `generate [prompt]`: completes a text. */
 export async function generate(terminal: Terminal, prompt: string | undefined, flags: SamplingFlags): Promise<void> {
   // Options are looked at before a model is loaded for minutes.
-  const options = generateOptions(flags);
+  const options = { ...generateOptions(flags), ...(await constraintOptions(terminal, flags)) };
   resolveLimits(options);
   const { seed } = resolveSampling(options);
   const text = prompt === undefined || prompt === "-" ? await promptFromStdin(terminal) : prompt;
@@ -19,6 +20,7 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
     const tokens: number[] = [];
     let written = "";
     let failure: unknown;
+    let finishReason: string | undefined;
     const bar = new ProgressBar(terminal);
     if (!flags.json && terminal.host.stdout.isTTY) await terminal.write(terminal.style("bold", text));
     try {
@@ -33,9 +35,11 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
           bar.clear();
           if (piece.token >= 0) tokens.push(piece.token);
           written += piece.text;
+          finishReason = piece.finishReason;
           if (!flags.json) await terminal.modelText(piece.text);
         }
       });
+      checkComplete(options, finishReason);
     } catch (error) {
       if (error instanceof OutputClosed) throw error;
       failure = error;
@@ -46,6 +50,7 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
       await terminal.json({
         text: written,
         tokens,
+        finishReason,
         stats: { ...stats, attention: attentionJson(stats.attention, flags.stats), seed },
       });
     else if (!written.endsWith("\n")) await terminal.line();
