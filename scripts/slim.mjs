@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { buildBrowser, installTools } from "./build-browser.mjs";
+import { buildPage } from "./build-page.mjs";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
 const dist = join(root, "dist");
@@ -20,6 +21,7 @@ const { outputFiles } = await build({
   entryPoints: {
     story: join(dist, "story.js"),
     "server/index": join(dist, "server/index.js"),
+    "server/page": join(dist, "server/page.js"),
     "browser/worker": join(dist, "model/worker.js"),
     "cli/main": join(dist, "cli/main.js"),
   },
@@ -56,6 +58,7 @@ for (const { path, contents } of [index, ...outputFiles]) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, contents);
 }
+await buildPage();
 // A name that the engine does not pass on would be missed only by whoever needs it.
 for (const { path } of [index, ...outputFiles])
   if (!/[\\/](main|worker)\.js$/.test(path)) await import(pathToFileURL(path).href);

@@ -20,8 +20,8 @@ const skipped = [];
 
 installTools();
 const { browsers, causes, NoResult, resultOf, withBrowser } = await import("../runtime-tests/browsers.mjs");
-const { testDemo } = await import("../runtime-tests/demo.mjs");
 const { testHub } = await import("../runtime-tests/hub.mjs");
+const { testPage } = await import("../runtime-tests/page.mjs");
 const { buildPages, viteServer } = await import("../runtime-tests/bundles.mjs");
 const { folder, tarball, bytes, bytesWithoutModel } = installPackage();
 const smollm2 = [process.env.DELTALLM_SHARED, "../shared"]
@@ -147,8 +147,8 @@ async function pages(name) {
       server.closeAllConnections();
       server.close();
     }
-    await checkLater(`${name}: the demo, end to end`, () => testDemo(name, join(folder, "node_modules/deltallm")));
     await checkLater(`${name}: models by name`, () => testHub(name, join(folder, "node_modules/deltallm")));
+    await checkLater(`${name}: the chat page, end to end`, () => testPage(name, join(folder, "node_modules/deltallm")));
     const vite = await viteServer(folder);
     await rowOf(`${name}, Vite's development server`, process.arch, async () => {
       return (await open(browser, `${vite.url}/app.html`)).result;

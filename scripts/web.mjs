@@ -1,8 +1,8 @@
-// Serves static files with the headers a page needs for threads. `npm run web` serves the demo.
+// Serves static files with the headers a page needs for threads. `npm run web` serves the chat page.
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize, resolve, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const types = {
   ".html": "text/html; charset=utf-8",
@@ -71,6 +71,24 @@ export function serve(mounts, { headers = isolation, port = 0 } = {}) {
   });
 }
 
+/**
+ * Serves the chat page alone, as `deltallm serve` does beside its API.
+ * @param base folder with `dist` and `weights`: the repository, or the installed package
+ */
+export async function servePage(base, port = 0) {
+  const { chatPage } = await import(pathToFileURL(join(base, "dist/server/page.js")).href);
+  const server = createServer(async (request, response) => {
+    const page = await chatPage(pathOf(request.url) ?? "");
+    response.writeHead(page?.status ?? 404, Object.fromEntries(page?.headers ?? []));
+    response.end(page ? Buffer.from(await page.arrayBuffer()) : "not found");
+  });
+  await new Promise((done, fail) => {
+    server.on("error", fail);
+    server.listen(port, "127.0.0.1", done);
+  });
+  return { server, url: `http://localhost:${server.address().port}` };
+}
+
 function pathOf(url) {
   try {
     const path = decodeURIComponent(new URL(url, "http://localhost").pathname);
@@ -81,12 +99,10 @@ function pathOf(url) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const root = resolve(fileURLToPath(import.meta.url), "../..");
   const { buildBrowser } = await import("./build-browser.mjs");
+  const { buildPage } = await import("./build-page.mjs");
   await buildBrowser();
-  const { url } = await serve(
-    { "/": join(root, "web"), "/dist/browser/": join(root, "dist/browser"), "/weights/": join(root, "weights") },
-    { port: Number(process.env.PORT) || 8080 },
-  );
-  console.log(`The demo is at ${url}/`);
+  await buildPage({ check: true });
+  const { url } = await servePage(resolve(fileURLToPath(import.meta.url), "../.."), Number(process.env.PORT) || 8080);
+  console.log(`The chat page is at ${url}/`);
 }

@@ -11,7 +11,7 @@ const { serve } = (await import(`${root}/scripts/web.mjs`)) as {
   serve(mounts: Record<string, string>): Promise<Serving>;
 };
 
-test("the demo's server: files, ranges, headers for threads, nothing outside its folders", async () => {
+test("the static server: files, ranges, headers for threads, nothing outside its folders", async () => {
   const { server, url } = await serve({ "/": `${root}/web`, "/weights/": `${root}/weights` });
   try {
     const page = await fetch(`${url}/`);
@@ -21,7 +21,7 @@ test("the demo's server: files, ranges, headers for threads, nothing outside its
     const part = await fetch(`${url}/weights/story.gguf`, { headers: { Range: "bytes=0-3" } });
     assert.is(part.status, 206);
     assert.is(await part.text(), "GGUF");
-    const beyond = await fetch(`${url}/main.js`, { headers: { Range: "bytes=9999999-" } });
+    const beyond = await fetch(`${url}/style.css`, { headers: { Range: "bytes=9999999-" } });
     assert.is(beyond.status, 416);
     for (const path of ["/%", "/%00", "/..%2fpackage.json", "/x%2f..%2f..%2fpackage.json", "/weights", "/none"])
       assert.ok([400, 404].includes((await fetch(`${url}${path}`)).status), path);

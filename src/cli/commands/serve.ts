@@ -55,6 +55,7 @@ export async function serveModels(terminal: Terminal, flags: ServeFlags): Promis
     maxTokens: defaults.maxTokens,
     logPrompts: flags.logPrompts,
     onRequest: (record) => log(terminal, flags.log, record),
+    page: flags.page ? (await import("../../server/page.js")).chatPage : undefined,
   });
   const stopping = terminated(terminal);
   try {

@@ -1,0 +1,254 @@
+import { useRef, useState } from "preact/hooks";
+import { PageEngine } from "../engines/page.js";
+import { bytes, seconds } from "../lib/format.js";
+import {
+  connect,
+  engine,
+  giveKey,
+  keyWanted,
+  type Loading,
+  loadInPage,
+  loading,
+  loadProblem,
+  onServer,
+  origin,
+  pageOptions,
+  STORY,
+  setAttention,
+  useServerModel,
+} from "../state/models.js";
+import { panel } from "../state/view.js";
+import { DropPicture } from "./drop-picture.js";
+import { Panel } from "./panel.js";
+
+/** Which model answers, and how it is run. */
+export function ModelPanel() {
+  return (
+    <Panel title="Model" id="model-panel">
+      {keyWanted.value && <KeyForm />}
+      {onServer.value && <ServerModels />}
+      <OwnModels />
+      {loading.value && <LoadingView loading={loading.value} />}
+      {loadProblem.value && (
+        <p class="problem" role="alert">
+          {loadProblem.value}
+        </p>
+      )}
+      {engine.value instanceof PageEngine && <PageModel engine={engine.value} />}
+    </Panel>
+  );
+}
+
+function ServerModels() {
+  const serving = engine.value?.kind === "server" ? engine.value.model : undefined;
+  return (
+    <section>
+      <h3>On the server</h3>
+      <ul class="choices">
+        {onServer.value?.map(({ id }) => (
+          <li key={id}>
+            <button
+              type="button"
+              class={id === serving ? "choice current" : "choice"}
+              aria-pressed={id === serving}
+              onClick={() => void useServerModel(id).then(() => (panel.value = undefined))}
+            >
+              {id}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function KeyForm() {
+  return (
+    <form
+      class="row"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void giveKey(new FormData(event.currentTarget).get("key") as string).then(connect);
+      }}
+    >
+      <label class="grow">
+        API key of the server
+        <input name="key" type="password" autocomplete="off" required />
+      </label>
+      <button type="submit">Use</button>
+    </form>
+  );
+}
+
+function OwnModels() {
+  const file = useRef<HTMLInputElement>(null);
+  const [address, setAddress] = useState("");
+  const take = async (name: string, source: typeof STORY.source) => {
+    if (await loadInPage({ name, source })) panel.value = undefined;
+  };
+  return (
+    <section>
+      <h3>On this device</h3>
+      <p class="hint">The model computes in this page. Nothing you write leaves the device.</p>
+      <div class="row wrap">
+        <button type="button" id="load-story" onClick={() => void take(STORY.name, STORY.source)}>
+          Story model, 3 MB
+        </button>
+        <button type="button" onClick={() => file.current?.click()}>
+          Open a GGUF file …
+        </button>
+        <input
+          id="model-file"
+          ref={file}
+          type="file"
+          accept=".gguf"
+          hidden
+          onChange={(event) => {
+            const [chosen] = event.currentTarget.files ?? [];
+            if (chosen) void take(chosen.name, chosen);
+            event.currentTarget.value = "";
+          }}
+        />
+      </div>
+      <form
+        class="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const name = address.split(/[/?#]/).filter(Boolean).at(-1) ?? address;
+          void take(name, address.trim());
+        }}
+      >
+        <label class="grow">
+          <span class="visually-hidden">Name or address of a model</span>
+          <input
+            id="model-address"
+            placeholder="owner/model or https://… .gguf"
+            autocomplete="off"
+            autocapitalize="off"
+            spellcheck={false}
+            value={address}
+            onInput={(event) => setAddress(event.currentTarget.value)}
+          />
+        </label>
+        <button type="submit" disabled={address.trim() === ""}>
+          Get
+        </button>
+      </form>
+    </section>
+  );
+}
+
+export function LoadingView({
+  loading: { name, what, fraction, bytes: done, started, controller },
+}: {
+  loading: Loading;
+}) {
+  const time = (performance.now() - started) / 1000;
+  const rate = done / time;
+  const known = fraction !== undefined && fraction > 0 && fraction < 1;
+  const left = known ? (time * (1 - fraction)) / fraction : undefined;
+  return (
+    <div class="loading" role="status">
+      <div class="row">
+        <span class="grow">
+          {what} {name}
+        </span>
+        <button type="button" onClick={() => controller.abort()}>
+          Cancel
+        </button>
+      </div>
+      <progress max={1} value={fraction} aria-label={`${what} ${name}`} />
+      <p class="hint">
+        {[
+          fraction === undefined ? "" : `${Math.round(fraction * 100)} %`,
+          done > 0 ? bytes(done) : "",
+          done > 0 && time > 0.5 ? `${bytes(rate)}/s` : "",
+          left !== undefined && left > 1 ? `${seconds(left)} left` : "",
+        ]
+          .filter(Boolean)
+          .join(" · ")}
+      </p>
+    </div>
+  );
+}
+
+/** How the model in the page is run, and what that costs. */
+function PageModel({ engine: loaded }: { engine: PageEngine }) {
+  const { sparsity, threads, contextLength } = pageOptions.value;
+  const again = (change: object) => {
+    const from = origin.value;
+    if (from) void loadInPage(from, { ...pageOptions.value, ...change });
+  };
+  return (
+    <section>
+      <h3>{loaded.model}</h3>
+      <dl class="facts">
+        {loaded.facts().map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {loaded.notes.map((note) => (
+        <p class="hint" key={note}>
+          {note}
+        </p>
+      ))}
+      <label class="switch">
+        <input
+          id="delta"
+          type="checkbox"
+          checked={sparsity !== undefined}
+          disabled={loading.value !== undefined}
+          onChange={(event) => void setAttention(event.currentTarget.checked ? 0.6 : undefined)}
+        />
+        <span>
+          Delta attention
+          <small>Keeps only what changes from word to word: long chats need less memory.</small>
+        </span>
+      </label>
+      {sparsity !== undefined && (
+        <>
+          <label class="slider">
+            Changes left out: {Math.round(sparsity * 100)} %
+            <input
+              type="range"
+              min={0}
+              max={90}
+              step={5}
+              value={sparsity * 100}
+              onChange={(event) => void setAttention(Number(event.currentTarget.value) / 100)}
+            />
+          </label>
+          <DropPicture engine={loaded} />
+        </>
+      )}
+      <details>
+        <summary>More</summary>
+        <label>
+          Threads
+          <input
+            type="number"
+            min={1}
+            max={16}
+            placeholder="automatic"
+            value={threads}
+            onChange={(event) => again({ threads: event.currentTarget.valueAsNumber || undefined })}
+          />
+        </label>
+        <label>
+          Longest context, in tokens
+          <input
+            type="number"
+            min={64}
+            step={64}
+            placeholder="automatic"
+            value={contextLength}
+            onChange={(event) => again({ contextLength: event.currentTarget.valueAsNumber || undefined })}
+          />
+        </label>
+      </details>
+    </section>
+  );
+}

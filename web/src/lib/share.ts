@@ -1,0 +1,54 @@
+import { readSettings, type Settings } from "./conversation.js";
+
+/** Everything an answer follows from, and a hash of it: who opens the link computes it again and compares. */
+export interface SharedAnswer {
+  version: 1;
+  model: string;
+  fingerprint: string | undefined;
+  settings: Settings;
+  seed: number;
+  messages: { role: "user" | "assistant"; content: string }[];
+  /** SHA-256 of the answer's text, in hexadecimal. */
+  answer: string;
+}
+
+/** The link's fragment, which no server is sent. */
+export function toFragment(shared: SharedAnswer): string {
+  const utf8 = new TextEncoder().encode(JSON.stringify(shared));
+  let binary = "";
+  for (const byte of utf8) binary += String.fromCharCode(byte);
+  return `#answer=${btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")}`;
+}
+
+/** Reads a fragment; undefined where it is none or damaged. */
+export function fromFragment(fragment: string): SharedAnswer | undefined {
+  const text = /^#answer=([\w-]+)$/.exec(fragment)?.[1];
+  if (text === undefined) return undefined;
+  try {
+    const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    const given = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))),
+    );
+    const { version, model, fingerprint, seed, messages, answer } = given as SharedAnswer;
+    if (version !== 1 || !Number.isSafeInteger(seed) || !/^[0-9a-f]{64}$/.test(answer) || !Array.isArray(messages))
+      return undefined;
+    for (const { role, content } of messages)
+      if ((role !== "user" && role !== "assistant") || typeof content !== "string") return undefined;
+    return {
+      version,
+      model: String(model),
+      fingerprint: typeof fingerprint === "string" ? fingerprint : undefined,
+      settings: readSettings(given.settings),
+      seed,
+      messages: messages.map(({ role, content }) => ({ role, content })),
+      answer,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+export async function sha256(text: string): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

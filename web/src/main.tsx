@@ -1,0 +1,50 @@
+import { render } from "preact";
+import { App } from "./components/app.js";
+import { openLink, stop } from "./state/answering.js";
+import { loadHistory, startConversation } from "./state/chats.js";
+import { connect, engine, loadInPage, STORY } from "./state/models.js";
+import { panel } from "./state/view.js";
+
+render(<App />, document.getElementById("app") as HTMLElement);
+
+void (async () => {
+  await Promise.all([loadHistory(), connect()]);
+  if (!location.hash.startsWith("#answer=")) return;
+  // A link wants an answer: with the story model where no other is at hand.
+  if (!engine.value) await loadInPage(STORY);
+  await openLink();
+})();
+
+addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey)) {
+    if (event.key === "Escape" && !panel.value) stop();
+    return;
+  }
+  if (event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    document.getElementById("search")?.focus();
+  }
+  if (event.shiftKey && event.key.toLowerCase() === "o") {
+    event.preventDefault();
+    startConversation();
+  }
+});
+
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dropping");
+});
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  const file = event.dataTransfer?.files[0];
+  if (file) void loadInPage({ name: file.name, source: file });
+});
+
+if ("serviceWorker" in navigator && location.protocol !== "file:")
+  navigator.serviceWorker.register("./service-worker.js").catch(() => {
+    // Without it the page works, only not offline.
+  });
