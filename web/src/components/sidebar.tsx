@@ -134,7 +134,9 @@ function Footer() {
           const input = event.currentTarget;
           const [chosen] = input.files ?? [];
           try {
-            if (chosen) tell(`${importConversations(await chosen.text())} chats were added.`);
+            if (!chosen) return;
+            const count = importConversations(await chosen.text());
+            tell(count === 1 ? "The chat was added." : `${count} chats were added.`);
           } catch (error) {
             tell(`${chosen?.name}: ${(error as Error).message}`);
           }

@@ -76,7 +76,8 @@ function formula(name: string, level: "block" | "inline", rule: RegExp, display:
     name,
     level,
     start: (source: string) => {
-      const at = source.search(/\$|\\[[(]/);
+      // A block begins a line; a sign inside a paragraph must not cut it.
+      const at = level === "block" ? source.search(/\n(?:\$\$|\\\[)/) + 1 || -1 : source.search(/\$|\\[[(]/);
       return at < 0 ? undefined : at;
     },
     tokenizer(source: string) {
