@@ -8,6 +8,7 @@ import { EngineModel } from "./generate/model.js";
 import { provideKernels } from "./kernels/instantiate.js";
 import type { ModelConfig } from "./model/config.js";
 import { Engine } from "./model/engine.js";
+import { checkFits } from "./model/fits.js";
 import { Profile } from "./model/profile.js";
 import { threadsAreRisky } from "./model/start-browser-worker.js";
 import { availableCores, noThreadsReason } from "./platform/platform.js";
@@ -56,6 +57,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     // Made while the weights are read; a failure there must not leave this one unheard.
     const tokenizer = createTokenizer(file.tokenizer);
     tokenizer.catch(() => {});
+    checkFits(file, options);
     const attention = await checkedAttention(options.attention ?? {}, file, source);
     const threads = await chooseThreads(options.threads, file);
     const profile = options.profile ? new Profile() : undefined;
@@ -101,7 +103,7 @@ function forgetMerges(file: ModelFile, tokenizer: ModelTokenizer): void {
  */
 export async function openModelSource(
   source: ModelSource,
-  options: Pick<LoadOptions, "signal" | "i2sLayout" | "hub" | "onProgress"> = {},
+  options: Pick<LoadOptions, "signal" | "i2sLayout" | "hub" | "onProgress" | "head" | "kvCache" | "contextLength"> = {},
   missing?: "stream",
 ): Promise<ModelFile> {
   const { signal, i2sLayout, hub, onProgress } = options;
@@ -116,6 +118,7 @@ export async function openModelSource(
       i2sLayout,
       hub,
       missing,
+      fit: options,
       onProgress: ({ bytes, totalBytes }) =>
         onProgress?.({ phase: "download", fraction: totalBytes ? bytes / totalBytes : 1, bytes, totalBytes }),
     });

@@ -73,7 +73,7 @@ export async function withModel<Result>(
   use: (model: Model) => Promise<Result>,
 ): Promise<Result> {
   const { yes, ...rest } = options;
-  const hub = await pullFirst(terminal, source, { yes, hub: options.hub });
+  const hub = await pullFirst(terminal, source, { yes, hub: options.hub, fit: options });
   const bar = new ProgressBar(terminal);
   let model: Model;
   try {

@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { OptionError } from "../errors.js";
 import type { PullPlan } from "../hub/plan.js";
 import type { HubOptions } from "../hub/settings.js";
+import type { FitOptions } from "../model/fits.js";
 import { DownloadBar } from "./download-bar.js";
 import { formatBytes, printable } from "./format.js";
 import type { Terminal } from "./terminal.js";
@@ -19,7 +20,7 @@ export function hubOptions(flags: { offline?: boolean | undefined }): HubOptions
 export async function pullFirst(
   terminal: Terminal,
   source: string,
-  options: { yes?: boolean | undefined; hub?: HubOptions | undefined },
+  options: { yes?: boolean | undefined; hub?: HubOptions | undefined; fit?: FitOptions | undefined },
 ): Promise<HubOptions | undefined> {
   if (source === "embedded" || source.startsWith("random:")) return options.hub;
   const [{ nameOf, openCache, planUnlessFolder }, { findCached }, { hubSettings }] = await Promise.all([
@@ -39,6 +40,8 @@ export async function pullFirst(
       Object.assign(here, { cacheUrls: false });
       return;
     }
+    const { refuseTooLarge } = await import("../hub/too-large.js");
+    await refuseTooLarge(settings, plan, options.fit, signal);
     if (!options.yes) await confirm(terminal, plan, signal);
     await pullWithBar(terminal, settings, cache, plan, signal);
   });

@@ -34,6 +34,8 @@ export async function pullModel(name: string, options: PullModelOptions = {}): P
   const { planPull } = await import("./plan.js");
   const { pull } = await import("./pull.js");
   const plan = await planPull(settings, cache, parsed, options.signal);
+  const { refuseTooLarge } = await import("./too-large.js");
+  await refuseTooLarge(settings, plan, {}, options.signal);
   const files = await pull(settings, cache, plan, options);
   return { repository: plan.repository, commit: plan.commit, files };
 }

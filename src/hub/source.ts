@@ -1,22 +1,23 @@
 import { SourceError } from "../errors.js";
-import type { ModelFolder } from "../formats/folder.js";
 import type { ModelFile } from "../formats/model-file.js";
-import { openBeside, openModel } from "../formats/open.js";
 import type { OpenOptions } from "../formats/options.js";
+import type { FitOptions } from "../model/fits.js";
 import { nodeModules } from "../platform/node-modules.js";
 import { platform } from "../platform/platform.js";
-import { fileAddress } from "./api.js";
 import type { ModelCache } from "./cache.js";
 import { type ModelName, parseName } from "./names.js";
 import { findCached, type PullPlan, planPull } from "./plan.js";
 import { type PullProgress, pull } from "./pull.js";
-import { remoteFile } from "./remote-file.js";
 import { type HubOptions, type HubSettings, hubSettings } from "./settings.js";
+import { openPlan, streamPlan } from "./stream.js";
+import { refuseTooLarge } from "./too-large.js";
 
 /** How to open a model by its name. */
 export interface OpenNameOptions extends OpenOptions {
   hub?: HubOptions | undefined;
   onProgress?: ((progress: PullProgress) => void) | undefined;
+  /** What the model will be loaded with; one that cannot fit is refused before it is downloaded. */
+  fit?: FitOptions | undefined;
   /** `stream`: read it where it is, when the cache does not have it. Default `pull`. */
   missing?: "pull" | "stream" | undefined;
 }
@@ -60,6 +61,7 @@ export async function openNamed(source: string, options: OpenNameOptions = {}): 
   const plan = await planUnlessFolder(settings, cache, name, signal);
   if (!plan) return undefined;
   if (options.missing === "stream") return streamPlan(settings, plan, options);
+  await refuseTooLarge(settings, plan, options.fit, signal);
   await pull(settings, cache, plan, { signal, onProgress });
   return openPlan(cache, plan, options);
 }
@@ -84,33 +86,4 @@ export async function planUnlessFolder(
     if (error instanceof SourceError) return undefined;
     throw error;
   });
-}
-
-/** Opens a model that the cache has. */
-export function openPlan(cache: ModelCache, plan: PullPlan, options: OpenOptions): Promise<ModelFile> {
-  return openIn(plan, options, (base) => ({
-    name: cache.location(plan.key, plan.snapshot, base.replace(/\/$/, "")),
-    open: (file) => cache.open(plan.key, plan.snapshot, base + file),
-  }));
-}
-
-/** Opens a model where it is, without the cache. */
-function streamPlan(settings: HubSettings, plan: PullPlan, options: OpenOptions): Promise<ModelFile> {
-  return openIn(plan, options, (base) => ({
-    name: `${plan.repository}${base && `/${base.replace(/\/$/, "")}`}`,
-    async open(file) {
-      const found = plan.files.find(({ path }) => path === base + file);
-      if (!found) return undefined;
-      const address = () => fileAddress(settings, "models", plan.repository, plan.commit as string, found.path);
-      return remoteFile(settings, found.url ?? address(), found.size);
-    },
-  }));
-}
-
-function openIn(plan: PullPlan, options: OpenOptions, folderAt: (base: string) => ModelFolder): Promise<ModelFile> {
-  const { signal, i2sLayout } = options;
-  const slash = plan.main.lastIndexOf("/") + 1;
-  const file = plan.main.slice(slash);
-  const folder = folderAt(plan.main.slice(0, slash));
-  return file === "" ? openModel(folder, { signal, i2sLayout }) : openBeside(folder, file, { signal, i2sLayout });
 }

@@ -76,8 +76,7 @@ export async function loadWeights(
   };
 
   try {
-    const headTensor = tensors.head ?? tensors.embedding;
-    const headTarget = options.head ?? (isFloat(headTensor) ? "q8" : undefined);
+    const headTarget = headTargetOf(file, options.head);
     // Grown once: every growth of the memory costs a garbage collection.
     memory.free(memory.alloc(plannedBytes(file, headTarget), "the weights"));
     const embedding = await matrix(tensors.embedding, tensors.head ? undefined : headTarget);
@@ -101,8 +100,13 @@ export async function loadWeights(
   }
 }
 
+/** How the output head is kept: as asked for, floats in 8 bits, everything else as it is. */
+export function headTargetOf({ tensors }: ModelFile, asked: HeadPrecision | undefined): HeadPrecision | undefined {
+  return asked ?? (isFloat(tensors.head ?? tensors.embedding) ? "q8" : undefined);
+}
+
 /** Bytes of all weights in their final form, give or take the padding of the allocator. */
-function plannedBytes({ tensors }: ModelFile, headTarget: HeadPrecision | undefined): number {
+export function plannedBytes({ tensors }: ModelFile, headTarget: HeadPrecision | undefined): number {
   const bytes = (tensor: LinearTensor, target?: HeadPrecision) => planWeight(tensor, target ? { target } : {}).bytes;
   let sum = bytes(tensors.embedding, tensors.head ? undefined : headTarget);
   if (tensors.head) sum += bytes(tensors.head, headTarget);

@@ -118,6 +118,52 @@ test("offline the cache answers, and what it lacks is said in one line", async (
   assert.is(hub.seen.length, 0);
 });
 
+test("a model that cannot fit is refused before its download, with figures and choices", async () => {
+  const sha = "1".repeat(40);
+  hub.apiFault = (path, _, response) => {
+    const file = (name: string, size: number) => {
+      const oid = "a".repeat(64);
+      return { type: "file", path: name, size, oid: sha, lfs: { oid, size } };
+    };
+    const tree = [
+      file("m-Q8_0.gguf", 7e9),
+      file("n/a-Q4_K_M-00001-of-00002.gguf", 3e9),
+      file("n/a-Q4_K_M-00002-of-00002.gguf", 3e9),
+    ];
+    response.end(JSON.stringify(path.includes("/tree/") ? tree : { sha }));
+    return true;
+  };
+  for (const [name, size] of [
+    ["hf:me/large:Q8_0", "7.00 GB"],
+    ["hf:me/large:Q4_K_M", "6.00 GB"],
+  ] as const)
+    for (const command of [
+      ["pull", name],
+      ["generate", "-m", name, "--yes", "x"],
+    ]) {
+      const { code, stderr } = await run(freshCache(), ...command);
+      assert.is(code, 3);
+      assert.match(
+        stderr,
+        new RegExp(`^deltallm: This model does not fit[^\n]*${size}[^\n]*4\\.29 GB[^\n]*smaller quantisation[^\n]*\n$`),
+      );
+    }
+  assert.is(hub.fileRequests.length, 0);
+});
+
+test("a context that cannot fit is refused before the first weight", async () => {
+  const { checkFits } = await import("#src/model/fits.js");
+  const file = await openModelSource(fixture("golden", "llama-mini", "llama-mini-f16.gguf"));
+  checkFits(file, { contextLength: 100_000 });
+  assert.throws(
+    () => checkFits(file, { contextLength: 1e9, kvCache: "f32" }),
+    (error: Error) =>
+      error.name === "MemoryError" &&
+      /keys and values of 1000000000 tokens.*shorter context.*8 bits/.test(error.message),
+  );
+  await file.close();
+});
+
 test("remove takes exactly what the name says", async () => {
   hub.commit("me/mini-GGUF", quants());
   const cache = freshCache();

@@ -2,6 +2,7 @@ import { OptionError } from "../../errors.js";
 import { findCached, planPull } from "../../hub/plan.js";
 import { hubSettings } from "../../hub/settings.js";
 import { nameOf, openCache } from "../../hub/source.js";
+import { refuseTooLarge } from "../../hub/too-large.js";
 import { formatBytes, printable } from "../format.js";
 import { hubOptions, pullWithBar } from "../pull-first.js";
 import type { Terminal } from "../terminal.js";
@@ -26,6 +27,7 @@ export async function pullModel(terminal: Terminal, text: string, flags: PullFla
   const { plan, files } = await terminal.interruptible(async (signal) => {
     const cached = settings.offline ? await findCached(settings, cache, name, signal) : undefined;
     const plan = cached ?? (await planPull(settings, cache, name, signal));
+    await refuseTooLarge(settings, plan, {}, signal);
     return { plan, files: await pullWithBar(terminal, settings, cache, plan, signal, true) };
   });
   const { repository, revision, commit, kind } = plan;
