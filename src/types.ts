@@ -133,6 +133,8 @@ export interface ModelStats {
    * was loaded or `resetStats` was called.
    */
   kvBytes: number;
+  /** Tokens that still fit the session that computed last; the whole context when none has. */
+  contextLeft: number;
   kernel: "simd" | "relaxed";
   threads: number;
   /** Why there are that many threads. */

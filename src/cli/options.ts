@@ -1,6 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { GenerateOptions } from "../generate/options.js";
 import { samplingDefaults } from "../generate/sampling-options.js";
+import { number, whole } from "./numbers.js";
+import { addMoreSampling, type MoreSamplingFlags, moreSampling } from "./sampling-options.js";
+
+export { number, whole } from "./numbers.js";
 
 /** Options of every command that runs a model, as commander gives them. */
 export interface ModelFlags {
@@ -30,7 +34,7 @@ export interface ModelFlags {
 }
 
 /** Options of the commands that write text. */
-export interface SamplingFlags extends ModelFlags {
+export interface SamplingFlags extends ModelFlags, MoreSamplingFlags {
   maxTokens?: number;
   temperature?: number;
   topK?: number;
@@ -42,23 +46,6 @@ export interface SamplingFlags extends ModelFlags {
   schema?: string;
   grammar?: string;
   regex?: string;
-}
-
-/** A parser for a finite number. */
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
-  return value;
-}
-
-/** A parser for a whole number of at least `least`. */
-export function whole(least: number): (text: string) => number {
-  return (text) => {
-    const value = number(text);
-    if (!Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
-    return value;
-  };
 }
 
 /** Adds `-m`, `--json` and `--verbose`. */
@@ -134,7 +121,7 @@ export function addRunOptions(command: Command): Command {
 /** Adds the options of `generate` and `chat`. */
 export function addSamplingOptions(command: Command): Command {
   const { temperature, topK, topP, minP, repetitionPenalty } = samplingDefaults;
-  return command
+  command
     .optionsGroup("What to write:")
     .addOption(
       new Option("-n, --max-tokens <n>", "most tokens to write (default: until the model ends)").argParser(whole(0)),
@@ -171,6 +158,7 @@ export function addSamplingOptions(command: Command): Command {
       new Option("--ctx <n>", "longest context, in tokens (default: the model's, at most 8192)").argParser(whole(1)),
     )
     .option("--stats", "speed, memory and attention on stderr at the end");
+  return addMoreSampling(command.optionsGroup("How to choose tokens, and when the context is full:"));
 }
 
 /** The generation options among the flags. */
@@ -184,5 +172,6 @@ export function generateOptions(flags: SamplingFlags): GenerateOptions {
     repetitionPenalty: flags.repeatPenalty,
     seed: flags.seed,
     stop: flags.stop,
+    ...moreSampling(flags),
   };
 }

@@ -51,6 +51,7 @@ export class EngineModel implements Model, SessionHost {
   readonly scheduler: Scheduler;
   readonly attentionMeter = new AttentionMeter();
   readonly open = new Set<EngineSession>();
+  lastLength = 0;
   readonly #settings: ModelSettings;
   #disposed = false;
   #id: Promise<string> | undefined;
@@ -169,6 +170,7 @@ export class EngineModel implements Model, SessionHost {
       memoryBytes: engine.memory.totalBytes,
       weightBytes: engine.weightBytes,
       kvBytes: open.size > 0 ? kvBytes : attention.kvBytes,
+      contextLeft: this.contextLength - this.lastLength,
       kernel: engine.family,
       threads: engine.threads,
       threadsReason: this.#settings.threadsReason,

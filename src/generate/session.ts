@@ -18,6 +18,8 @@ export interface SessionHost {
   readonly open: Set<EngineSession>;
   /** Most tokens of a session. */
   readonly contextLength: number;
+  /** Tokens of the session that computed last. */
+  lastLength: number;
   /** Defaults of sampling that the model's file suggests. */
   readonly sampling: SuggestedSampling | undefined;
   newCache(): KeyValueCache;
@@ -190,6 +192,7 @@ export class EngineSession implements Session, Sequence {
         signal,
         computed: (piece, logits, done) => {
           for (const id of piece) this.#ids.push(id);
+          this.#host.lastLength = this.#ids.length;
           computed(piece, logits, done);
           onProgress?.({ phase: "prefill", fraction: (done + piece.length) / ids.length, bytes: 0 });
         },

@@ -26,7 +26,7 @@ test("generate passes its options on", async () => {
     "--stop x --stop y --ctx 100 --threads 3 --kernel simd --kv-cache f32 --head q8 --attention delta --grain chunk " +
     "--basis raw --threshold 0.25 --window-scale 0.1 --window 32 --sink 2 --value-cutoff 0.001";
   const { asked } = await runFake(line.split(" "));
-  const { signal: _, onProgress: __, ...generate } = asked.generate ?? {};
+  const { signal: _, onProgress: __, onContextShift: _____, ...generate } = asked.generate ?? {};
   assert.equal(generate, {
     maxTokens: 3,
     stop: ["x", "y"],
@@ -207,6 +207,41 @@ test("bench measures prefill and decode after a context", async () => {
   assert.equal([result.kernel, result.threads], ["simd", 2]);
   assert.is((await runFake(["bench", "-p", "0", "-n", "0"])).code, 2);
   assert.is((await runFake(["bench", "--shape", "gpt-9"])).code, 2);
+});
+
+test("why a text ended is in the JSON, with log-probabilities where asked for", async () => {
+  const { stdout, asked } = await runFake([
+    ...["generate", "Hi", "--json", "-n", "2", "--logprobs", "3", "--context-overflow", "shift"],
+    ...["--typical-p", "0.9", "--logit-bias", "4=-inf", "--logit-bias", "2=1.5", "--dry-multiplier", "0.8"],
+  ]);
+  const result = JSON.parse(stdout);
+  assert.is(result.finishReason, "length");
+  assert.is(result.usage.completionTokens, 6);
+  assert.is(result.stats.contextLeft, 990);
+  const { topLogprobs, contextOverflow, typicalP, logitBias, dryMultiplier } = asked.generate ?? {};
+  assert.equal(
+    { topLogprobs, contextOverflow, typicalP, logitBias, dryMultiplier },
+    {
+      topLogprobs: 3,
+      contextOverflow: "shift",
+      typicalP: 0.9,
+      logitBias: { 4: Number.NEGATIVE_INFINITY, 2: 1.5 },
+      dryMultiplier: 0.8,
+    },
+  );
+  assert.is((await runFake(["generate", "Hi", "--logit-bias", "x"])).code, 2);
+});
+
+test("a full context is never an empty output with exit code 0; what was dropped is said once", async () => {
+  const empty = await runFake(["generate", "Hi", "--context-overflow", "stop"], { finishReason: "context" });
+  assert.is.not(empty.code, 0);
+  assert.match(empty.stderr, /the prompt fills the context/);
+  const chat = await runFake(["chat", "--context-overflow", "stop"], { finishReason: "context", stdin: "Hi\n" });
+  assert.is.not(chat.code, 0);
+  assert.match(chat.stderr, /the context is full/);
+  const shifted = await runFake(["chat"], { shifts: true, stdin: "Hi\nMore\n" });
+  assert.is(shifted.code, 0);
+  assert.is(shifted.stderr.split("The context is full").length, 2);
 });
 
 test.run();

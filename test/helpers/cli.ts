@@ -29,6 +29,10 @@ export interface FakeOptions {
   interruptAfter?: number;
   /** The reader of stdout goes away after this many writes. */
   closeAfter?: number;
+  /** Nothing is written: the context is full. */
+  finishReason?: "context";
+  /** The context was full and something was dropped. */
+  shifts?: boolean;
   /** Thrown by `loadModel`. */
   loadError?: Error;
   /** Loading reports progress over this many milliseconds. */
@@ -56,13 +60,18 @@ export async function runFake(args: string[], options: FakeOptions = {}): Promis
   async function* say(generate: GenerateOptions = {}) {
     asked.generate = generate;
     generate.onProgress?.({ phase: "prefill", fraction: 1, bytes: 0 });
-    for (let i = 0; i < Math.min(generate.maxTokens ?? 6, 100); i++) {
+    if (options.shifts)
+      generate.onContextShift?.({ droppedTokens: 5, droppedMessages: 2, note: "The context is full" });
+    const count = options.finishReason === "context" ? 0 : Math.min(generate.maxTokens ?? 6, 100);
+    for (let i = 0; i < count; i++) {
       await new Promise((resolve) => setImmediate(resolve));
       generate.signal?.throwIfAborted();
       yield { text: words[i % VOCAB] as string, token: i % VOCAB, logprob: -1 };
       if (++pieces === options.interruptAfter) interrupt?.();
     }
-    yield { text: "!", token: -1, logprob: 0 };
+    const finishReason = options.finishReason ?? "length";
+    const usage = { promptTokens: 3, cachedTokens: 0, completionTokens: 6 };
+    yield { text: finishReason === "context" ? "" : "!", token: -1, logprob: 0, finishReason, usage };
   }
 
   const model = {
@@ -200,6 +209,7 @@ const stats: ModelStats = {
   memoryBytes: 5e6,
   weightBytes: 3e6,
   kvBytes: 1e6,
+  contextLeft: 990,
   kernel: "simd",
   threads: 2,
   threadsReason: "2 cores",

@@ -1,7 +1,8 @@
 import { createInterface } from "node:readline/promises";
+import { SessionError } from "../../errors.js";
 import { resolveLimits } from "../../generate/options.js";
 import { resolveSampling } from "../../generate/sampling-options.js";
-import type { Chat, GenerateOptions, Model } from "../../types.js";
+import type { Chat, FinishReason, GenerateOptions, Model } from "../../types.js";
 import { constraintOptions } from "../constraint.js";
 import { formatStats } from "../format.js";
 import { loadOptions, withModel } from "../model.js";
@@ -15,6 +16,11 @@ export async function chat(terminal: Terminal, flags: SamplingFlags & { system?:
   resolveLimits(options);
   // One seed for the whole conversation, so that --stats can name it.
   options.seed = resolveSampling(options).seed;
+  let shifted = false;
+  options.onContextShift = ({ note }) => {
+    if (!shifted) void terminal.note(note);
+    shifted = true;
+  };
   await withModel(terminal, flags.model, await loadOptions(terminal, flags), async (model) => {
     const conversation = model.createChat({ system: flags.system });
     const interactive = terminal.host.stdin.isTTY === true && !flags.json;
@@ -45,6 +51,7 @@ async function answer(
 ): Promise<void> {
   const tokens: number[] = [];
   let text = "";
+  let finishReason = "abort" as FinishReason;
   const bar = new ProgressBar(terminal);
   try {
     await terminal.interruptible(async (signal) => {
@@ -52,14 +59,21 @@ async function answer(
       for await (const piece of pieces) {
         bar.clear();
         if (piece.token >= 0) tokens.push(piece.token);
+        finishReason = piece.finishReason ?? finishReason;
         text += piece.text;
         if (!flags.json) await terminal.modelText(piece.text);
       }
     });
+    if (finishReason === "context" && tokens.length === 0)
+      throw new SessionError(
+        "Nothing was answered: the context is full",
+        {},
+        "Use a larger --ctx or --context-overflow shift",
+      );
   } finally {
     bar.clear();
     if (!terminal.signal.aborted) {
-      if (flags.json) await terminal.json({ text, tokens, stats: model.stats() });
+      if (flags.json) await terminal.json({ text, tokens, finishReason, stats: model.stats() });
       else await terminal.line(text.endsWith("\n") ? "" : "\n");
     }
   }

@@ -1,6 +1,7 @@
-import { OptionError } from "../../errors.js";
+import { OptionError, SessionError } from "../../errors.js";
 import { resolveLimits } from "../../generate/options.js";
 import { resolveSampling } from "../../generate/sampling-options.js";
+import type { Piece, TokenLogprob } from "../../types.js";
 import { checkComplete, constraintOptions } from "../constraint.js";
 import { attentionJson, formatStats } from "../format.js";
 import { readStdin } from "../input.js";
@@ -18,9 +19,11 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
   const text = prompt === undefined || prompt === "-" ? await promptFromStdin(terminal) : prompt;
   await withModel(terminal, flags.model, await loadOptions(terminal, flags), async (model) => {
     const tokens: number[] = [];
+    const logprobs: { token: number; logprob: number; topLogprobs: readonly TokenLogprob[] }[] = [];
     let written = "";
+    let ending: Pick<Piece, "finishReason" | "usage"> = {};
+    let shifted = false;
     let failure: unknown;
-    let finishReason: string | undefined;
     const bar = new ProgressBar(terminal);
     if (!flags.json && terminal.host.stdout.isTTY) await terminal.write(terminal.style("bold", text));
     try {
@@ -30,16 +33,23 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
           seed,
           signal,
           onProgress: (progress) => bar.update(progress),
+          onContextShift({ note }) {
+            bar.clear();
+            if (!shifted) void terminal.note(note);
+            shifted = true;
+          },
         });
         for await (const piece of pieces) {
           bar.clear();
-          if (piece.token >= 0) tokens.push(piece.token);
+          const { token, logprob, topLogprobs, finishReason, usage } = piece;
+          if (token >= 0) tokens.push(token);
+          if (topLogprobs) logprobs.push({ token, logprob, topLogprobs });
+          if (finishReason) ending = { finishReason, usage };
           written += piece.text;
-          finishReason = piece.finishReason;
           if (!flags.json) await terminal.modelText(piece.text);
         }
       });
-      checkComplete(options, finishReason);
+      checkComplete(options, ending.finishReason);
     } catch (error) {
       if (error instanceof OutputClosed) throw error;
       failure = error;
@@ -50,12 +60,20 @@ export async function generate(terminal: Terminal, prompt: string | undefined, f
       await terminal.json({
         text: written,
         tokens,
-        finishReason,
+        finishReason: ending.finishReason ?? "abort",
+        usage: ending.usage,
+        ...(logprobs.length > 0 ? { logprobs } : {}),
         stats: { ...stats, attention: attentionJson(stats.attention, flags.stats), seed },
       });
     else if (!written.endsWith("\n")) await terminal.line();
     if (flags.stats) await terminal.note(formatStats(stats, [["seed", String(seed)]]));
     if (failure) throw failure;
+    if (tokens.length === 0 && ending.finishReason === "context")
+      throw new SessionError(
+        "Nothing was written: the prompt fills the context",
+        {},
+        "Use a larger --ctx or less text",
+      );
   });
 }
 
