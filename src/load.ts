@@ -1,6 +1,6 @@
 import type { AttentionOptions } from "./attention/options.js";
 import { embeddedCalibration, openEmbedded } from "./embedded.js";
-import { OptionError, UnsupportedError } from "./errors.js";
+import { OptionError } from "./errors.js";
 import { fingerprint } from "./formats/fingerprint.js";
 import type { ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
@@ -50,8 +50,6 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     onProgress?.({ phase: "open", fraction: 1, bytes: 0 });
     const longest = file.config.contextLength;
     const contextLength = options.contextLength ?? defaultContext(file.config);
-    if (file.config.window && contextLength > file.config.window.size)
-      throw new UnsupportedError("Sliding windows are not supported", { file: file.name, key: "window" });
     if (contextLength > longest)
       file.notes.push(`context of ${contextLength} tokens asked for, the model was made for ${longest}`);
     // Made while the weights are read; a failure there must not leave this one unheard.
@@ -65,7 +63,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       threads: threads.count,
       kernel: options.kernel,
       contextLength,
-      prefillChunk: options.prefillChunk ?? DEFAULT_PREFILL_CHUNK,
+      // A text whose tokens see later ones is computed in one pass.
+      prefillChunk: file.config.bidirectional ? contextLength : (options.prefillChunk ?? DEFAULT_PREFILL_CHUNK),
       head: options.head,
       profile,
       signal,

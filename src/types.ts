@@ -163,6 +163,28 @@ export interface PrefillOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** Options of `Model.embed`. */
+export interface EmbedOptions {
+  /**
+   * How the vectors of a text's tokens become one. Default: what the model's file says; where it says nothing `last`, the
+   * last token's.
+   */
+  pooling?: "mean" | "cls" | "last" | undefined;
+  /** Make vectors of length 1. Default true. */
+  normalize?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  /** Told after each pass; `fraction` of the tokens. */
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** What `Model.embed` gives. */
+export interface Embeddings {
+  /** One vector per text. */
+  embeddings: Float32Array[];
+  /** Tokens of all texts, first and last tokens included. */
+  tokens: number;
+}
+
 /** Options of `Model.calibrate`. */
 export interface CalibrateOptions {
   /** Tokens of one window of the text. Default: 2048, or the context length when that is smaller. */
@@ -286,6 +308,14 @@ export interface Model {
     ids: TokenIds,
     options?: { signal?: AbortSignal | undefined; onProgress?: ((progress: Progress) => void) | undefined },
   ): Promise<Float32Array>;
+  /**
+   * Texts as vectors: what the last norm makes of their tokens, pooled. Texts share passes; a vector does not depend on
+   * the others. Models made for embeddings (Qwen3-Embedding, EmbeddingGemma) want a prefix that says what the text is; it
+   * is the caller's.
+   * @param texts or token ids, to which nothing is added
+   * @throws OptionError for a text without tokens or longer than the context
+   */
+  embed(texts: readonly (string | TokenIds)[], options?: EmbedOptions): Promise<Embeddings>;
   /**
    * Measures what delta attention needs to know about this model, on a text: key ranges, thresholds for every sparsity,
    * the score basis. For `attention.calibration`.

@@ -134,7 +134,7 @@ export function rangeInt8(states: usize, rows: QueryRows, begin: i32, end: i32, 
       const constants = query + <usize>r * querySize + (<usize>headDim << 1);
       const top = scaleRange(scores, load<i32>(constants, 4), keys, delta ? 0 : keyOffset + scalesAt, from, count);
       const scale = load<f32>(constants);
-      const cut: f32 = cutoff > 0 ? rangeCutoff(cutoff, load<f32>(rows.peaks + (<usize>row << 2)), top * scale) : 0;
+      const cut: f32 = cutoff > 0 && rows.window == 0 ? rangeCutoff(cutoff, load<f32>(rows.peaks + (<usize>row << 2)), top * scale) : 0;
       const sum = rowWeights(
         f32x4.splat(0),
         weights + <usize>r * (RANGE << 1),

@@ -39,7 +39,7 @@ export function walkCalibration(headDim: number, layers: number, kvHeads: number
   if (!one) {
     const tokens = 1024;
     const moments = Float64Array.from({ length: headDim ** 2 }, (_, i) => (i % (headDim + 1) ? 0 : tokens));
-    const ropeTable = Float32Array.from({ length: tokens * headDim }, (_, i) => (i % headDim < headDim / 2 ? 1 : 0));
+    const table = Float32Array.from({ length: tokens * headDim }, (_, i) => (i % headDim < headDim / 2 ? 1 : 0));
     const config = { layers: 1, heads: 1, kvHeads: 1, headDim } as ModelConfig;
     const recorded = {
       keys: walk(tokens, headDim, 1),
@@ -49,7 +49,7 @@ export function walkCalibration(headDim: number, layers: number, kvHeads: number
     };
     one = calibrate([[recorded]], config, {
       model: "random walk",
-      ropeTable,
+      rope: () => ({ table, turned: headDim }),
     });
     known.set(headDim, one);
   }

@@ -52,7 +52,9 @@ export function attend(
     }
     return;
   }
-  const most = unitTokens(group);
+  // A window around the query ends with another key for each.
+  const around = slice.sees === "all" && seen > 0;
+  const most = around ? 1 : unitTokens(group);
   const tiles = Math.ceil(tokens / most);
   const [start, end] = share(thread, kvHeads * tiles);
   for (let portion = start; portion < end; portion++) {
@@ -60,14 +62,23 @@ export function attend(
     const first = (portion % tiles) * most;
     const some = { ...slice, position: position + first, tokens: Math.min(most, tokens - first) };
     const at = first * heads * headDim * 4 + head * headBytes;
-    const last = slice.sees === "all" ? position + tokens - 1 : undefined;
-    const unit = { slice: some, layer, head, own, queries: queries + at, last };
+    const unit: Unit = { slice: some, layer, head, own, queries: queries + at, ...sight(slice, some.position, seen) };
     prepare(thread, unit);
-    const begin = seen ? Math.floor(Math.max(0, some.position + 1 - seen) / RANGE) * RANGE : 0;
-    const end = slice.sees === "all" ? position + tokens : some.position + some.tokens;
-    for (let key = begin; key < end; key += RANGE) range(thread, unit, own, key, key === begin);
+    const { last = some.position + some.tokens - 1, window = seen } = unit;
+    const begin = window ? Math.floor(Math.max(0, (unit.last ?? some.position) + 1 - window) / RANGE) * RANGE : 0;
+    for (let key = begin; key <= last; key += RANGE) range(thread, unit, own, key, key === begin);
     thread.kernels.attention_finish(out + at, heads * headDim * 4, own, some.tokens * group, group, headDim);
   }
+}
+
+/** What a query at `at` sees of a slice whose tokens see each other: all, or `seen` / 2 keys on either side. */
+function sight({ sees, position, tokens }: CacheSlice, at: number, seen: number): Pick<Unit, "last" | "window"> {
+  if (sees !== "all") return {};
+  const end = position + tokens - 1;
+  if (!seen) return { last: end };
+  const half = Math.floor(seen / 2);
+  const last = Math.min(end, at + half);
+  return { last, window: last - (at - half) + 1 };
 }
 
 /** Query tokens of one KV head that are computed together. */
@@ -82,6 +93,8 @@ interface Unit {
   readonly queries: number;
   /** The one position all queries see up to, where they are not causal. */
   readonly last?: number | undefined;
+  /** Keys seen up to `last`, where they are not as many as in the layer's causal window. */
+  readonly window?: number | undefined;
 }
 
 /** A number no unit has rows. */
@@ -120,7 +133,7 @@ function windowOf(cache: CacheDescriptor, layer: number): number {
 const queryRowsAt = (thread: Thread) => thread.records;
 
 /** Quantises the queries of a unit into the thread's scratch, on the grid where there is one, and writes its record. */
-function prepare(thread: Thread, { slice, layer, head, own, queries, last }: Unit): void {
+function prepare(thread: Thread, { slice, layer, head, own, queries, last, window }: Unit): void {
   const { kernels } = thread;
   const { cache, tokens, position } = slice;
   const { headDim, heads, kvHeads, grid } = cache;
@@ -145,7 +158,7 @@ function prepare(thread: Thread, { slice, layer, head, own, queries, last }: Uni
     peaks,
     work: peaks + PEAKS,
     counters: cache.counters + productCounters(cache.layers * kvHeads, slice.work === "decode" ? 1 : 0, slot, counted),
-    window: windowOf(cache, layer),
+    window: window ?? windowOf(cache, layer),
   });
   if (cache.kind === "f32") return;
   if (grid) {

@@ -9,7 +9,7 @@ import { PageCache } from "../kv/page-cache.js";
 import { PagePool } from "../kv/pages.js";
 import type { CachePolicy } from "../kv/policy.js";
 import type { Memory } from "../memory/memory.js";
-import type { ModelConfig } from "../model/config.js";
+import { type ModelConfig, windowsOf } from "../model/config.js";
 import type { AttentionOptions } from "./options.js";
 import { resolveAttention } from "./resolve.js";
 
@@ -20,12 +20,12 @@ export interface CacheOptions {
   attention: AttentionOptions;
   /** Sum up the queries for a calibration, see record.ts; `f32` caches only. */
   record?: boolean | undefined;
-  /** Keys a query sees in each layer, its own included; 0: all before it. Default: all in every layer. Not with delta attention. */
-  windows?: readonly number[] | undefined;
   /** Threads that attend. Default 64, the most that are counted apart. */
   threads?: number | undefined;
   /** Any build of the kernels on this memory; made when missing. */
   kernels?: Kernels | undefined;
+  /** Keys a query sees in each layer, its own included; 0: all before it. Default: as the model has it. */
+  windows?: readonly number[] | undefined;
 }
 
 const pools = new WeakMap<Memory, PagePool>();
@@ -80,13 +80,8 @@ export function createCache(memory: Memory, config: ModelConfig, options: CacheO
       { key: "kvCache" },
       'Use kvCache "int8"',
     );
-  const windows = options.windows?.some((size) => size > 0) ? options.windows : undefined;
-  if (windows && policy.delta)
-    throw new UnsupportedError(
-      "Delta attention is not supported for models with sliding windows",
-      { key: "attention.kind" },
-      'Use kind "full"',
-    );
+  const asked = options.windows ?? windowsOf(config);
+  const windows = asked?.some((size) => size > 0) ? asked : undefined;
   const kernels =
     options.kernels ?? instantiateKernels(kernelModule(memory.shared ? "simd-shared" : "simd"), memory.wasm);
   const pool = pagePool(memory);

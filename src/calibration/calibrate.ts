@@ -8,11 +8,18 @@ import { balancedThresholds, equalThresholds, type SparsityCurve, sparsityCurve 
 export interface CalibrateOptions {
   /** Identifies the weights. */
   model: string;
-  /** One cosine and sine per pair for a position, as `fillRopeTable` lays them out: f32 [positions][2][d / 2]. */
-  ropeTable: Float32Array;
+  /** How a layer turns its keys. */
+  rope(layer: number): RopeRows;
   /** Also make the score basis (default) with its thresholds. */
   score?: boolean | undefined;
   onProgress?: ((fraction: number) => void) | undefined;
+}
+
+/** One cosine and sine per pair for a position, as `fillRopeTable` lays them out: f32 [positions][2][turned / 2]. */
+export interface RopeRows {
+  table: Float32Array;
+  /** Elements of a head that are turned, the first ones. */
+  turned: number;
 }
 
 /** Largest code of the grid. */
@@ -38,7 +45,8 @@ export function calibrate(
   const importance: number[] = [];
   for (let index = 0; index < layers * kvHeads; index++) {
     const windows = recordings.map((heads) => heads[index] as RecordedHead);
-    heads.push(calibrateHead(windows, headDim, options, curves));
+    const rope = options.rope(Math.floor(index / kvHeads));
+    heads.push(calibrateHead(windows, headDim, rope, options, curves));
     if (options.score !== false) importance.push(farImportance(windows, headDim));
     options.onProgress?.((index + 1) / (layers * kvHeads));
   }
@@ -56,10 +64,11 @@ type ScoreCurves = Record<"element" | "chunk", SparsityCurve[]>;
 function calibrateHead(
   windows: readonly RecordedHead[],
   d: number,
+  rope: RopeRows,
   options: CalibrateOptions,
   curves: ScoreCurves,
 ): CalibratedHead {
-  const turns = turnRows(windows, d, options.ropeTable);
+  const turns = turnRows(windows, d, rope);
   const { steps: rawSteps, centers: rawCenters } = mappedGrid(windows, undefined, d, turns);
   const thresholds: Record<string, number[]> = {};
   const measure = (basis: string, keys: Float64Array[], steps: number[], centers: number[]) => {
@@ -92,11 +101,11 @@ function calibrateHead(
 }
 
 /** Rows of the RoPE table by which keys are turned on: from where they are to positions up to the end of the table. */
-function turnRows(windows: readonly RecordedHead[], d: number, table: Float32Array): Float32Array[] {
+function turnRows(windows: readonly RecordedHead[], d: number, { table, turned }: RopeRows): Float32Array[] {
   const longest = Math.max(...windows.map(({ keys }) => keys.length / d));
-  const room = Math.max(0, table.length / d - longest);
+  const room = Math.max(0, table.length / turned - longest);
   const offsets = new Set(Array.from({ length: TURNS }, (_, i) => Math.floor((room * i) / (TURNS - 1))));
-  return [...offsets].map((offset) => table.subarray(offset * d, (offset + 1) * d));
+  return [...offsets].map((offset) => table.subarray(offset * turned, (offset + 1) * turned));
 }
 
 function stepOf(size: number): number {
@@ -164,9 +173,11 @@ function mapKeys(
   return out;
 }
 
+/** What is beyond the pairs of `turn` stays. */
 function turnKey(key: ArrayLike<number>, turn: Float32Array, d: number): Float64Array {
-  const half = d / 2;
+  const half = turn.length / 2;
   const out = new Float64Array(d);
+  for (let i = turn.length; i < d; i++) out[i] = key[i] as number;
   for (let j = 0; j < half; j++) {
     const [a, b] = [key[j] as number, key[j + half] as number];
     const [c, s] = [turn[j] as number, turn[j + half] as number];

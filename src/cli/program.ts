@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { addCacheCommands } from "./cache-commands.js";
 import type { BenchFlags } from "./commands/bench.js";
 import type { CalibrateFlags } from "./commands/calibrate.js";
+import type { EmbedFlags } from "./commands/embed.js";
 import type { InspectFlags } from "./commands/inspect.js";
 import type { ScoreFlags } from "./commands/score.js";
 import type { ServeFlags } from "./commands/serve.js";
@@ -141,6 +142,24 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .action(async (flags: ScoreFlags) => (await import("./commands/score.js")).score(terminal, flags));
   addRunOptions(addModelSource(score));
   examples(score, "deltallm score -m model.gguf --file wiki.test.raw --ctx 2048 --json");
+
+  const embed = program
+    .command("embed")
+    .description("texts to vectors of length 1")
+    .argument("[texts...]", "the texts; without any, one per line of --file or stdin")
+    .option("--file <file>", "a text per line; -: stdin")
+    .addOption(
+      new Option(
+        "--pooling <how>",
+        "which tokens' vectors count (default: as the model's file says, else last)",
+      ).choices(["mean", "cls", "last"]),
+    )
+    .addOption(new Option("--ctx <n>", "longest text, in tokens").argParser(whole(1)))
+    .action(async (texts: string[], flags: EmbedFlags) =>
+      (await import("./commands/embed.js")).embed(terminal, texts, flags),
+    );
+  addRunOptions(addModelSource(embed));
+  examples(embed, "deltallm embed -m qwen3-embedding.gguf --file lines.txt --json");
 
   const verify = program
     .command("verify")

@@ -105,7 +105,9 @@ export interface TokenizerData {
   padId?: number | undefined;
   unknownId?: number | undefined;
   addBos?: boolean | undefined;
+  /** Put `endId` after a text that is to become an embedding. */
   addEos?: boolean | undefined;
+  endId?: number | undefined;
   addSpacePrefix?: boolean | undefined;
   /** Jinja source. */
   chatTemplate?: string | undefined;

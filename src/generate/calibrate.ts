@@ -55,7 +55,7 @@ export async function calibrateModel(
   }
   return calibrate(recordings, config, {
     model: await fingerprint(file),
-    ropeTable: engine.ropeTable(),
+    rope: (layer) => engine.ropeRows(layer),
     score: options.basis !== "raw",
     onProgress: (fraction) => {
       options.signal?.throwIfAborted();

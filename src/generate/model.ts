@@ -15,6 +15,8 @@ import type {
   Chat,
   ChatOptions,
   ContinuationScore,
+  Embeddings,
+  EmbedOptions,
   Model,
   ModelStats,
   PrefillOptions,
@@ -150,6 +152,11 @@ export class EngineModel implements Model, SessionHost {
 
   scoreWindow(ids: TokenIds, options: Pick<PrefillOptions, "signal" | "onProgress"> = {}): Promise<Float32Array> {
     return scoreWindow(this, ids, options);
+  }
+
+  async embed(texts: readonly (string | TokenIds)[], options: EmbedOptions = {}): Promise<Embeddings> {
+    this.#live();
+    return (await import("./embed.js")).embed(this, texts, options);
   }
 
   async calibrate(text: string | TokenIds, options: CalibrateOptions = {}): Promise<Calibration> {

@@ -1,4 +1,4 @@
-import { OptionError, SessionError } from "../errors.js";
+import { OptionError, SessionError, UnsupportedError } from "../errors.js";
 import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import type { Engine } from "../model/engine.js";
@@ -37,6 +37,8 @@ export class EngineSession implements Session, Sequence {
   #busy = false;
 
   constructor(host: SessionHost, cache: KeyValueCache = host.newCache(), ids: number[] = []) {
+    if (host.engine.config.bidirectional)
+      throw new UnsupportedError("This model makes embeddings and no text", {}, "Use embed()");
     this.#host = host;
     this.#cache = cache;
     this.#ids = ids;

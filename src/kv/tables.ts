@@ -20,7 +20,7 @@ export interface CacheMemory {
 
 /** Empty tables, and what stands beside them. @throws MemoryError with nothing kept */
 export function allocateTables(parts: CacheParts): CacheMemory {
-  const { pool, config, kind, contextLength, policy } = parts;
+  const { pool, config, kind, contextLength, policy, windows } = parts;
   const pages = Math.ceil(contextLength / PAGE);
   const bytes = pageBytes(kind, config);
   const heads = config.layers * config.kvHeads;
@@ -43,7 +43,11 @@ export function allocateTables(parts: CacheParts): CacheMemory {
       keys: table(policy.delta ? heads * config.headDim * PAGE : bytes),
       values: table(bytes),
       far: policy.delta ? table(heads * config.headDim * PAGE) : undefined,
-      merged: merges(policy) ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN)) : undefined,
+      // A window may begin inside of a merged span.
+      merged:
+        merges(policy) && !windows
+          ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN))
+          : undefined,
       owned: take(ownBytes(parts)),
       record: parts.record ? take(moments + samples) : undefined,
     };

@@ -92,6 +92,11 @@ export function windowOf(config: ModelConfig, layer: number): number | undefined
   return config.window?.layers[layer] ? config.window.size : undefined;
 }
 
+/** Keys a query sees by layer, 0 for all; undefined when no layer has a window. */
+export function windowsOf(config: ModelConfig): number[] | undefined {
+  return config.window?.layers.map((windowed) => (windowed ? (config.window?.size ?? 0) : 0));
+}
+
 /** Whether this layer turns queries and keys by their positions. */
 export function turns(config: ModelConfig, layer: number): boolean {
   return config.ropeLayers?.[layer] ?? true;

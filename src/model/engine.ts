@@ -1,4 +1,5 @@
 import { attentionScratchBytes } from "../attention/scratch.js";
+import type { RopeRows } from "../calibration/calibrate.js";
 import type { ModelFile } from "../formats/model-file.js";
 import { chooseKernelBuild, type KernelFamily } from "../kernels/choose.js";
 import type { Kernels } from "../kernels/generated.js";
@@ -6,8 +7,8 @@ import type { KeyValueCache } from "../kv/cache.js";
 import { activationBytes } from "../matmul/activations.js";
 import { Memory } from "../memory/memory.js";
 import { Team } from "../threads/team.js";
-import type { ModelConfig } from "./config.js";
-import { type Command, makeExecute } from "./execute.js";
+import { type ModelConfig, ropeDimOf, turns, windowOf } from "./config.js";
+import { type Command, makeExecute, type Output } from "./execute.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
@@ -113,20 +114,27 @@ export class Engine {
     return this.#team.threads;
   }
 
-  /** A copy of the table of cosines and sines, f32 `[contextLength][2][headDim / 2]`. */
-  ropeTable(): Float32Array {
-    return this.memory.f32(this.#plan.rope.table, this.#contextLength * this.config.headDim).slice();
+  /** A copy of the cosines and sines by which a layer turns keys, for every position; of one row where it turns none. */
+  ropeRows(layer: number): RopeRows {
+    const { config, rope } = this.#plan;
+    const turned = ropeDimOf(config);
+    if (!turns(config, layer))
+      return { table: Float32Array.from({ length: turned }, (_, i) => (i < turned / 2 ? 1 : 0)), turned };
+    const address = windowOf(config, layer) === undefined ? rope.table : rope.windowTable;
+    const magnitude = config.longRope?.magnitude ?? 1;
+    return { table: this.memory.f32(address, this.#contextLength * turned).map((x) => x / magnitude), turned };
   }
 
   /**
    * Appends each slice's tokens to its cache, all in one pass of at most `batch` rows. What becomes of a sequence does
    * not depend on the others.
    * @param ids of all slices, one after another
-   * @returns for each slice the address of the logits it wants, `[vocab]` or `[tokens, vocab]`, valid until the next
-   * forward pass; 0 where it wants none
+   * @param output what is wanted of the rows: logits, or the residual stream after the last norm
+   * @returns for each slice the address of what it wants, `[vocab]` or `[tokens, vocab]` of logits, `hidden` instead of
+   * `vocab` of the other, valid until the next forward pass; 0 where it wants none
    * @throws SessionError, MemoryError with nothing computed; KernelError
    */
-  forward(ids: ArrayLike<number>, slices: readonly Slice<KeyValueCache>[]): number[] {
+  forward(ids: ArrayLike<number>, slices: readonly Slice<KeyValueCache>[], output: Output = "logits"): number[] {
     const rows = rowsOf(slices);
     if (rows !== ids.length || rows > this.batch || slices.some((s) => s.tokens < 1 || s.position !== s.cache.length))
       throw new Error(`${slices.length} slices of ${rows} tokens do not fit ${ids.length} ids or their caches`);
@@ -134,13 +142,14 @@ export class Engine {
     const named = slices.map((slice) => ({ ...slice, cache: this.#opened(slice.cache) }));
     this.memory.i32(this.#plan.buffers.ids, rows).set(ids);
     const logits = this.#logitsAddress(slices.reduce((sum, slice) => sum + wantedOf(slice), 0));
-    this.#run({ do: "forward", slices: named, logits });
+    this.#run({ do: "forward", slices: named, out: logits, output });
     let next = logits;
+    const width = output === "logits" ? this.config.vocab : this.config.hidden;
     return slices.map((slice) => {
       slice.cache.commit(slice.tokens);
       const wanted = wantedOf(slice);
       const address = wanted > 0 ? next : 0;
-      next += wanted * this.config.vocab * 4;
+      next += wanted * width * 4;
       return address;
     });
   }
@@ -177,7 +186,7 @@ export class Engine {
       const room = Math.min(2 ** Math.ceil(Math.log2(rows)), this.batch);
       if (many.rows > 0) this.memory.free(many.address);
       this.#manyLogits = { address: 0, rows: 0 };
-      const address = this.memory.alloc(room * this.config.vocab * 4, "the logits of several tokens");
+      const address = this.memory.alloc(room * rowBytes(this.config), "the logits of several tokens");
       this.#manyLogits = { address, rows: room };
     }
     return this.#manyLogits.address;
@@ -186,6 +195,11 @@ export class Engine {
   #run(command: Command): void {
     this.#team.run(command);
   }
+}
+
+/** Bytes of a row of whatever a pass gives. */
+function rowBytes({ vocab, hidden }: ModelConfig): number {
+  return Math.max(vocab, hidden) * 4;
 }
 
 function allocateBuffers(
@@ -215,7 +229,7 @@ function allocateBuffers(
       "int8-token": memory.alloc(activationBytes("int8-token", batch, widest), "quantised activations"),
       "int8-block": memory.alloc(activationBytes("int8-block", batch, widest), "quantised activations"),
     },
-    logits: floats(config.vocab + 8, "logits"),
+    logits: memory.alloc(rowBytes(config) + 32, "logits"),
     attentionScratch: memory.alloc(attentionScratchBytes(config, contextLength, threads), "attention scratch"),
     scratch: memory.alloc(scratchBytes * threads, "thread scratch"),
     scratchBytes,

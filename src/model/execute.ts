@@ -11,8 +11,14 @@ export type Command =
   | { do: "plan"; plan: ModelPlan }
   | { do: "open cache"; cache: number; descriptor: CacheDescriptor }
   | { do: "close cache"; cache: number }
-  /** Runs the ids in the id buffer; caches go by number; `logits`: address of the wanted rows of logits. */
-  | { do: "forward"; slices: Slice<number>[]; logits: number };
+  /**
+   * Runs the ids in the id buffer; caches go by number; `out`: address of the wanted rows, of logits or of what the last
+   * norm makes of the residual stream.
+   */
+  | { do: "forward"; slices: Slice<number>[]; out: number; output: Output };
+
+/** What a pass gives of the wanted rows: `[vocab]` or `[hidden]` numbers each. */
+export type Output = "logits" | "hidden";
 
 /**
  * Makes the function each thread obeys commands with. It remembers the model and the open caches.
@@ -41,18 +47,19 @@ export function makeExecute(profile?: Profile): Execute {
           return { ...slice, cache };
         });
         profile?.start();
-        forward(new ForwardPass(thread, plan, slices, profile), plan, command.logits);
+        forward(new ForwardPass(thread, plan, slices, profile), plan, command);
       }
     }
   };
 }
 
 /** The whole model: embedding, layers, head. */
-function forward(pass: ForwardPass, plan: ModelPlan, logits: number): void {
+function forward(pass: ForwardPass, plan: ModelPlan, { out, output }: { out: number; output: Output }): void {
   const architecture = architectureOf(plan.config);
   pass.embed();
   plan.layers.forEach((weights, index) => {
     architecture.run(pass, plan, weights, index);
   });
-  pass.logits(logits);
+  if (output === "logits") pass.logits(out);
+  else pass.lastHidden(out);
 }

@@ -101,8 +101,12 @@ export async function loadWeights(
 }
 
 /** How the output head is kept: as asked for, floats in 8 bits, everything else as it is. */
-export function headTargetOf({ tensors }: ModelFile, asked: HeadPrecision | undefined): HeadPrecision | undefined {
-  return asked ?? (isFloat(tensors.head ?? tensors.embedding) ? "q8" : undefined);
+export function headTargetOf(
+  { config, tensors }: ModelFile,
+  asked: HeadPrecision | undefined,
+): HeadPrecision | undefined {
+  // A model made for embeddings computes no logits: nothing is won by a smaller head.
+  return asked ?? (isFloat(tensors.head ?? tensors.embedding) && !config.pooling ? "q8" : undefined);
 }
 
 /** Bytes of all weights in their final form, give or take the padding of the allocator. */

@@ -239,25 +239,35 @@ export class ForwardPass {
 
   /** logits = rms(hidden) · headᵀ of the rows the slices want them of. `out` is `[wanted rows, vocab]`. */
   logits(out: number): void {
-    const { config, buffers, head, outputNorm } = this.#plan;
-    const rows = wantedRows(this.#slices);
-    if (rows.length === 0) return;
-    // The last layer may have ended by row, and the rows are now shared out anew.
-    this.#thread.barrier();
-    const wanted = new ForwardPass(this.#thread, this.#plan, [], this.#profile, rows.length);
-    const { kernels } = this.#thread;
-    const bytes = config.hidden * 4;
-    for (let i = wanted.#start; i < wanted.#end; i++) {
-      const from = buffers.hidden + (rows[i] as number) * bytes;
-      kernels.rms_norm(buffers.normed + i * bytes, from, outputNorm, config.hidden, config.rmsNormEps);
-    }
-    this.#profile?.mark("norms");
+    const { config, buffers, head } = this.#plan;
+    const wanted = this.lastHidden(buffers.normed);
+    if (!wanted) return;
     wanted.linear("head", buffers.normed, [[out, head]]);
     const { logitDivisor = 1, logitSoftcap = 0 } = config;
     if (logitDivisor === 1 && logitSoftcap === 0) return;
-    const [start, end] = share(this.#thread, rows.length * config.vocab);
-    kernels.cap_logits(out + start * 4, end - start, logitDivisor, logitSoftcap);
+    const [start, end] = share(this.#thread, wanted.#rows * config.vocab);
+    this.#thread.kernels.cap_logits(out + start * 4, end - start, logitDivisor, logitSoftcap);
     this.#profile?.mark("head");
+  }
+
+  /**
+   * out = rms(hidden) of the rows the slices want, `[wanted rows, hidden]`. By wanted row.
+   * @returns a pass over these rows; undefined when there are none
+   */
+  lastHidden(out: number): ForwardPass | undefined {
+    const { config, buffers, outputNorm } = this.#plan;
+    const rows = wantedRows(this.#slices);
+    if (rows.length === 0) return undefined;
+    // The last layer may have ended by row, and the rows are now shared out anew.
+    this.#thread.barrier();
+    const wanted = new ForwardPass(this.#thread, this.#plan, [], this.#profile, rows.length);
+    const bytes = config.hidden * 4;
+    for (let i = wanted.#start; i < wanted.#end; i++) {
+      const from = buffers.hidden + (rows[i] as number) * bytes;
+      this.#thread.kernels.rms_norm(out + i * bytes, from, outputNorm, config.hidden, config.rmsNormEps);
+    }
+    this.#profile?.mark("norms");
+    return wanted;
   }
 }
 

@@ -12,6 +12,8 @@ export interface Slice<Cache> {
   work: "prefill" | "decode";
   /** The tokens whose logits are asked for. */
   want: "none" | "last" | "all";
+  /** `all`: the tokens see each other, the later ones too; the slice is then the whole sequence. Default `causal`. */
+  sees?: "causal" | "all" | undefined;
 }
 
 /** The next `tokens` tokens of a cache. */

@@ -10,6 +10,8 @@ import type {
   ChatOptions,
   Completion,
   ContinuationScore,
+  Embeddings,
+  EmbedOptions,
   LoadOptions,
   Model,
   ModelSource,
@@ -180,6 +182,10 @@ class RemoteModel implements Model {
 
   async scoreWindow(ids: TokenIds, options: Pick<PrefillOptions, "signal" | "onProgress"> = {}): Promise<Float32Array> {
     return this.#endpoint.call("model", "scoreWindow", [plain(ids), options]);
+  }
+
+  embed(texts: readonly (string | TokenIds)[], options: EmbedOptions = {}): Promise<Embeddings> {
+    return this.#endpoint.call("model", "embed", [texts.map(plain), options]);
   }
 
   async calibrate(text: string | TokenIds, options: CalibrateOptions = {}): Promise<Calibration> {

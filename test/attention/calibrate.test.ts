@@ -19,9 +19,10 @@ import { config, Rig, random } from "./harness.js";
 
 const shape = { heads: 4, kvHeads: 2, headDim: 32 };
 const d = shape.headDim;
-const ropeTable = new Float32Array(1024 * d).map((_, at) =>
+const table = new Float32Array(1024 * d).map((_, at) =>
   (at % d < d / 2 ? Math.cos : Math.sin)((Math.floor(at / d) + 1) / 500),
 );
+const rope = () => ({ table, turned: d });
 
 function recordings(tokens: number) {
   const memory = new Memory({ shared: false });
@@ -111,7 +112,7 @@ test("balanced thresholds reach the target over all heads, and spare the importa
 
 test("calibrated thresholds reach their target sparsity, in every grain and basis, twice alike", () => {
   const { recorded } = recordings(600);
-  const options = { model: "test", ropeTable };
+  const options = { model: "test", rope };
   const calibration = calibrate([recorded], config(shape), options);
   assert.equal(calibration, calibrate([recorded], config(shape), options));
   for (const grain of ["element", "chunk", "row"] as const)
@@ -132,7 +133,7 @@ test("calibrated thresholds reach their target sparsity, in every grain and basi
 
 test("in the score basis the square of a difference's length is the mean square of the logit error", () => {
   const { recorded } = recordings(600);
-  const calibration = calibrate([recorded], config(shape), { model: "test", ropeTable });
+  const calibration = calibrate([recorded], config(shape), { model: "test", rope });
   const { basis, inverse } = decodeBasis(calibration.heads[0]?.basis ?? "", d);
   multiply(
     basis,
@@ -163,7 +164,7 @@ test("delta attention without a calibration, or with one of another shape, is re
       (error: unknown) => error instanceof OptionError,
     );
   refused({ kind: "delta", threshold: 0.1 });
-  const calibration = calibrate([recordings(300).recorded], config(shape), { model: "test", ropeTable, score: false });
+  const calibration = calibrate([recordings(300).recorded], config(shape), { model: "test", rope, score: false });
   refused({ kind: "delta", basis: "score", calibration });
   refused({ kind: "delta", calibration, threshold: -1 });
   refused({ kind: "delta", calibration, threshold: 1, targetSparsity: 0.5 });

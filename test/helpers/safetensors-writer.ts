@@ -28,3 +28,27 @@ export function writeSafetensors(tensors: Record<string, PlainTensor>): Uint8Arr
   }
   return wrapSafetensors(JSON.stringify(header), data);
 }
+
+/** The tensors of a sound safetensors file. */
+export function readSafetensors(file: Uint8Array): Record<string, PlainTensor> {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const start = 8 + Number(view.getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, start))) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >;
+  return Object.fromEntries(
+    Object.entries(header)
+      .filter(([name]) => name !== "__metadata__")
+      .map(
+        ([
+          name,
+          {
+            dtype,
+            shape,
+            data_offsets: [from, to],
+          },
+        ]) => [name, { dtype, shape, bytes: file.slice(start + from, start + to) }],
+      ),
+  );
+}

@@ -15,7 +15,7 @@ const rounded: Record<string, readonly [max: number, mean: number]> = {
   gemma3: [0.7, 0.08],
 };
 
-for (const name of ["qwen3", "qwen2", "smollm3", "granite", "phi3", "falcon-e"]) {
+for (const name of ["qwen3", "qwen2", "smollm3", "granite", "gemma3", "phi3", "falcon-e"]) {
   const folder = shared("golden", "arch", name);
   if (!folder) continue;
   for (const golden of readdirSync(`${folder}/golden`)) {

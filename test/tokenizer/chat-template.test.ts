@@ -101,6 +101,17 @@ test("without a template there is an error, or the fallback when it is asked for
   const tokens = ["<|im_start|>", "<|im_end|>"];
   const chatml = { ...storyData(), tokens, types: [3, 3], merges: [] };
   assert.match(renderChat(chatml, messages, options), /^<\|im_start\|>system\nBe brief\.<\|im_end\|>\n/);
+  const render = (...tokens: string[]) =>
+    renderChat({ ...storyData(), tokens, types: tokens.map(() => 3), merges: [], bosId: 0 }, messages, options);
+  assert.is(
+    render("<bos>", "<start_of_turn>", "<end_of_turn>"),
+    "<bos><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\n",
+  );
+  assert.match(
+    render("<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>"),
+    /^<\|start_of_role\|>system<\|end_of_role\|>Be brief\.<\|end_of_text\|>\n/,
+  );
+  assert.match(render("<s>", "<|user|>", "<|end|>", "<|assistant|>"), /<\|user\|>\n Hi <\|end\|>\n<\|assistant\|>\n$/);
 });
 
 test("special tokens written out by a user stay plain text", async () => {

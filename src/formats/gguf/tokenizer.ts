@@ -51,6 +51,7 @@ export function readGgufTokenizer(fields: Fields, vocab: number): TokenizerData 
     unknownId: id("unknown"),
     addBos: fields.boolean("tokenizer.ggml.add_bos_token") ?? (kind === "sentencepiece" ? true : undefined),
     addEos: fields.boolean("tokenizer.ggml.add_eos_token"),
+    endId: id("eos"),
     addSpacePrefix: fields.boolean("tokenizer.ggml.add_space_prefix"),
     chatTemplate: fields.string("tokenizer.chat_template"),
   };

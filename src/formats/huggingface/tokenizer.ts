@@ -20,6 +20,7 @@ export type TokenizerJson = Pick<
   | "merges"
   | "addBos"
   | "addEos"
+  | "endId"
   | "addSpacePrefix"
   | "unknownId"
 >;
@@ -46,7 +47,7 @@ export function readTokenizerJson(json: JsonFields, vocab: number, bosText: stri
   if (unknownId !== undefined) types[unknownId] = TokenType.unknown;
   const { normalization, spaces, addSpacePrefix } = readNormalizer(json);
   const strips = readStrips(json);
-  const common = { tokens, types, merges, unknownId, normalization, ...strips, ...readTemplate(json, bosText) };
+  const common = { tokens, types, merges, unknownId, normalization, ...strips, ...readTemplate(json, bosText, ids) };
   if (sentencepiece) return { kind: "sentencepiece", ...common, addSpacePrefix };
   if (spaces)
     throw new UnsupportedError("A tokenizer of bytes with a normalizer of spaces is not supported", {
@@ -114,7 +115,11 @@ function readPreTokenizer(json: JsonFields): { pre?: string; pattern?: string; a
 }
 
 /** Special tokens the template puts around one text. */
-function readTemplate(json: JsonFields, bosText: string | undefined): { addBos?: boolean; addEos?: boolean } {
+function readTemplate(
+  json: JsonFields,
+  bosText: string | undefined,
+  ids: ReadonlyMap<string, number>,
+): Pick<TokenizerJson, "addBos" | "addEos" | "endId"> {
   const template = flatten(json.get("post_processor"), "processors").find((each) => each.type === "TemplateProcessing");
   if (!template || !Array.isArray(template.single)) return {};
   const parts = template.single.map((part) => {
@@ -125,7 +130,8 @@ function readTemplate(json: JsonFields, bosText: string | undefined): { addBos?:
   const text = parts.indexOf("text");
   const before = parts.slice(0, Math.max(text, 0));
   const addBos = bosText === undefined ? before.length > 0 : before.includes(bosText);
-  return { addBos, addEos: parts.length > text + 1 };
+  const after = parts[text + 1];
+  return { addBos, addEos: after !== undefined, ...(after !== undefined && { endId: ids.get(after) }) };
 }
 
 type Step = Record<string, unknown>;
