@@ -46,8 +46,14 @@ export interface Progress {
 
 /** Options of `loadModel`. */
 export interface LoadOptions {
-  /** Threads that compute, this one included. Default: as many as help on this machine; 1 where no shared memory is to be had. */
+  /** Threads that compute. Default: as many as help on this machine; 1 where no shared memory is to be had. */
   threads?: number | undefined;
+  /**
+   * Where the engine runs in Node, Deno and Bun: in a `worker`, so that the caller's event loop is never held up, or in
+   * the thread of the `caller`, which is then blocked for the length of a forward pass at a time, and is a little sooner
+   * ready. Default `worker`. On web pages it is always a worker.
+   */
+  engineThread?: "worker" | "caller" | undefined;
   /** Build of the kernels. Default: the fastest that passes its start-up test. Both give the same bits. */
   kernel?: "simd" | "relaxed" | undefined;
   /**

@@ -56,7 +56,11 @@ export const wholeModels: Suite = {
               const loaded: Model[] = [];
               const cases: Case[] = [];
               for (const { name: label, labels, options } of settings(environment, name)) {
-                const model = await loadModel(name, { ...options, contextLength: depth + PROMPT + STEPS });
+                const model = await loadModel(name, {
+                  ...options,
+                  engineThread: "caller",
+                  contextLength: depth + PROMPT + STEPS,
+                });
                 loaded.push(model);
                 const { run, work } = await (stage === "prefill" ? prefill : decode)(model, depth, size);
                 cases.push({ name: label, labels: { model: shown, depth, stage, ...labels }, work, run });

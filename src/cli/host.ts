@@ -35,8 +35,9 @@ export function processHost(process: NodeJS.Process): Host {
       return () => process.off("SIGTERM", listener);
     },
     residentBytes: () => process.memoryUsage?.().rss,
-    loadModel: async (source, options) => (await import("../load.js")).loadModel(source, options),
-    openModel: async (source, options) => (await import("../load.js")).openModelSource(source, options, "stream"),
+    loadModel: async (source, options) => (await import("../load-engine.js")).loadEngine(source, options),
+    openModel: async (source, options) =>
+      (await import("../load-engine.js")).openModelSource(source, options, "stream"),
     createTokenizer: async (data) => (await import("../tokenizer/tokenizer.js")).createTokenizer(data),
   };
 }

@@ -6,9 +6,9 @@ import { openGguf } from "./gguf/model.js";
 import type { Beside } from "./gguf/split.js";
 import { correctKnownModel } from "./known-models.js";
 import type { ModelFile } from "./model-file.js";
+import { noModel } from "./no-model.js";
 import type { OpenOptions } from "./options.js";
 import { looksLikeSafetensors } from "./safetensors/header.js";
-import { show } from "./show.js";
 import type { ByteSource } from "./source.js";
 import { blobSource } from "./sources/blob.js";
 import { bytesSource } from "./sources/bytes.js";
@@ -49,11 +49,7 @@ async function openAny(source: ModelSource, options: OpenOptions): Promise<Model
     if ("read" in source && typeof source.read === "function") return openFile(source, undefined, options);
     if ("open" in source && typeof source.open === "function") return openFolder(source, options);
   }
-  throw new OptionError(
-    `${show(source)} is no model`,
-    { key: "source" },
-    'Give "embedded", a path, a URL, a Blob, a Uint8Array, a ByteSource, or filesFolder(…)',
-  );
+  throw noModel(source);
 }
 
 function addressOf(text: string): URL {

@@ -7,7 +7,7 @@ import { noEnd } from "./generate.js";
 import type { ChatMessage, ToolCall } from "./messages.js";
 import type { GenerateOptions } from "./options.js";
 import { checkFits, checkMessages } from "./prompt.js";
-import type { FinishReason, Piece } from "./results.js";
+import type { FinishReason, Piece, PieceReader } from "./results.js";
 import { EngineSession, type SessionHost } from "./session.js";
 import type { TemplateTokenizer } from "./template.js";
 
@@ -34,33 +34,37 @@ export class EngineChat implements Chat {
     return structuredClone(this.#conversation.messages);
   }
 
-  send(message: string | ChatMessage | readonly ChatMessage[], options: GenerateOptions = {}): AsyncGenerator<Piece> {
+  send(
+    message: string | ChatMessage | readonly ChatMessage[],
+    options: GenerateOptions = {},
+    reader?: PieceReader,
+  ): AsyncGenerator<Piece> {
     return this.#alone(() => {
       const given = typeof message === "string" ? [{ role: "user", content: message }] : [message].flat();
       if (message === "" || given.length === 0) throw new OptionError("The message is empty", { key: "message" });
       checkMessages(given);
-      return this.#answer(this.#conversation.messages, given, options);
+      return this.#answer(this.#conversation.messages, given, options, { reader });
     });
   }
 
-  regenerate(options: GenerateOptions = {}): AsyncGenerator<Piece> {
+  regenerate(options: GenerateOptions = {}, reader?: PieceReader): AsyncGenerator<Piece> {
     return this.#alone(() => {
       const { messages } = this.#conversation;
       const last = messages.at(-1);
       const kept = last?.role === "assistant" ? messages.slice(0, -1) : messages;
       if (!kept.some(({ role }) => role !== "system"))
         throw new SessionError("There is no message to answer", {}, "Send one first");
-      return this.#answer(kept, [], options);
+      return this.#answer(kept, [], options, { reader });
     });
   }
 
-  continue(options: GenerateOptions = {}): AsyncGenerator<Piece> {
+  continue(options: GenerateOptions = {}, reader?: PieceReader): AsyncGenerator<Piece> {
     return this.#alone(() => {
       const { messages } = this.#conversation;
       const last = messages.at(-1);
       if (last?.role !== "assistant" || last.toolCalls?.length)
         throw new SessionError("The last message is no answer that could go on", {}, "Send a message first");
-      return this.#answer(messages.slice(0, -1), [], options, last.content ?? "");
+      return this.#answer(messages.slice(0, -1), [], options, { reader, begun: last.content ?? "" });
     });
   }
 
@@ -130,7 +134,7 @@ export class EngineChat implements Chat {
     base: readonly ChatMessage[],
     given: readonly ChatMessage[],
     options: GenerateOptions,
-    begun = "",
+    { begun = "", reader }: { begun?: string; reader?: PieceReader | undefined } = {},
   ): AsyncGenerator<Piece, void, undefined> {
     const conversation = this.#conversation.copy();
     conversation.messages = [...base, ...given];
@@ -156,9 +160,7 @@ export class EngineChat implements Chat {
       return kept;
     };
     const end = noEnd();
-    let written = "";
-    let reason: FinishReason = "abort";
-    const calls: ToolCall[] = [];
+    const made: Piece[] = [];
     try {
       const pieces = answer(
         this.#host,
@@ -166,15 +168,18 @@ export class EngineChat implements Chat {
         this.#session,
         this.#session.replace(prompt.tokens),
         { ...options, contextOverflow: overflow },
-        { end, begun, makeRoom: overflow === "shift" ? makeRoom : undefined },
+        { end, begun, reader, makeRoom: overflow === "shift" ? makeRoom : undefined },
       );
       for await (const piece of pieces) {
-        written += piece.text;
-        collectCall(calls, piece.toolCallDelta);
-        if (piece.finishReason) reason = piece.finishReason;
+        made.push(piece);
         yield piece;
       }
     } finally {
+      const read = made.slice(0, reader?.taken());
+      const written = read.map(({ text }) => text).join("");
+      const reason: FinishReason = read.at(-1)?.finishReason ?? "abort";
+      const calls: ToolCall[] = [];
+      for (const { toolCallDelta } of read) collectCall(calls, toolCallDelta);
       // An aborted prefill leaves the conversation as it was; the tokens already computed are found again next time.
       if (end.tokens.length > 0 || reason !== "abort") {
         const content = calls.length > 0 && begun + written === "" ? null : begun + written;

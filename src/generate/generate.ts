@@ -4,7 +4,7 @@ import type { AnswerConstraint } from "./constraint.js";
 import type { GenerateOptions } from "./options.js";
 import { resolveLimits } from "./options.js";
 import { shiftTokens } from "./prompt.js";
-import type { FinishReason, Piece, TokenLogprob } from "./results.js";
+import type { FinishReason, Piece, PieceReader, TokenLogprob } from "./results.js";
 import { createSampler, type Sampled } from "./sampler.js";
 import { resolveSampling } from "./sampling-options.js";
 import { sequenceBreakers } from "./sequence-breakers.js";
@@ -36,6 +36,8 @@ export interface GenerationSetting {
   constraint?: AnswerConstraint | undefined;
   /** What the answer begins with already: the constraint of `options` goes on from there. */
   begun?: string | undefined;
+  /** Who reads the pieces, where they are made ahead of it. */
+  reader?: PieceReader | undefined;
   /** Compute the last token too, so that the session holds all that was given out. Default false. */
   completeSession?: boolean | undefined;
 }
@@ -75,11 +77,17 @@ export async function* generate(
     (async (tokens) =>
       options.contextOverflow === "shift" ? shiftTokens(tokens, 1, contextLength, options) : undefined);
   let written = 0;
+  /** Lengths of the session when the pieces were given out. */
+  const lengths: number[] = [];
+  const brokenOff = () => (setting.reader?.taken() ?? lengths.length) < lengths.length;
   try {
     let next: TokenIds = prompt;
     end.reason = limits.maxTokens === 0 ? "length" : undefined;
     while (!end.reason) {
       if (session.length + next.length > contextLength) {
+        // What is dropped now cannot be taken back.
+        await setting.reader?.caughtUp();
+        if (brokenOff()) return;
         const kept = await makeRoom(history);
         if (!kept) {
           end.reason = "context";
@@ -107,6 +115,7 @@ export async function* generate(
       else if (written === limits.maxTokens) end.reason = "length";
       const { reason } = end;
       end.reason = undefined; // Not over while the reader can still break off.
+      lengths.push(session.length);
       yield asPiece(tokenizer, emit, choice);
       end.reason = reason;
     }
@@ -116,10 +125,25 @@ export async function* generate(
     const text = rest.emit + (rest.stopped ? "" : stops.flush().emit);
     if (rest.stopped) end.reason = "stop";
     const usage = { promptTokens, cachedTokens, completionTokens: written };
+    lengths.push(session.length);
     yield { text, token: -1, logprob: 0, finishReason: end.reason, usage };
   } finally {
     sampler.dispose();
+    if (brokenOff()) {
+      const taken = setting.reader?.taken() ?? 0;
+      end.tokens.length = taken;
+      end.ended = false;
+      end.reason = undefined;
+      await takeBack(session, history, lengths[Math.max(taken - 1, 0)] as number);
+    }
   }
+}
+
+/** Brings the session back to its first `length` tokens. */
+async function takeBack(session: EngineSession, history: readonly number[], length: number): Promise<void> {
+  if (session.length <= length) return;
+  const kept = session.cut(length);
+  if (kept < length) await session.advance(history.slice(kept, length), {}, () => undefined);
 }
 
 function asPiece(tokenizer: ModelTokenizer, text: string, { id, logprob, top }: Sampled): Piece {

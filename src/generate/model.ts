@@ -29,7 +29,7 @@ import { EngineChat } from "./chat.js";
 import { gather } from "./complete.js";
 import type { GenerateOptions } from "./options.js";
 import { type Prompt, promptTokens } from "./prompt.js";
-import type { Completion, Piece } from "./results.js";
+import type { Completion, Piece, PieceReader } from "./results.js";
 import { Scheduler } from "./scheduler.js";
 import { scoreContinuations, scoreWindow } from "./score.js";
 import { EngineSession, type SessionHost } from "./session.js";
@@ -114,12 +114,13 @@ export class EngineModel implements Model, SessionHost {
     session: EngineSession,
     prompt: string | TokenIds,
     options: GenerateOptions,
+    reader?: PieceReader,
   ): AsyncGenerator<Piece, void, undefined> {
     const continues = typeof prompt === "string" && session.length > 0;
     let ids = continues ? this.tokenizer.encode(prompt) : await promptTokens(this.tokenizer, prompt);
     // The logits of the newest token are gone: it is computed again.
     if (ids.length === 0 && session.length > 0) ids = session.replace([...session.ids]);
-    yield* answer(this, this.tokenizer, session, ids, options, { completeSession: true });
+    yield* answer(this, this.tokenizer, session, ids, options, { completeSession: true, reader });
   }
 
   createChat(options: ChatOptions = {}): Chat {

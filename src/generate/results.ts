@@ -66,3 +66,11 @@ export interface Completion<T = unknown> {
   /** Wall-clock time, in milliseconds: until the first token, and after it. */
   timings?: { promptMs: number; completionMs: number } | undefined;
 }
+
+/** A reader that pieces are made ahead of: what it has not taken when it breaks off is taken back. */
+export interface PieceReader {
+  /** How many pieces it took before it broke off or aborted; infinite when it did not. */
+  taken(): number;
+  /** Waits until it has taken all there are, or has broken off or aborted. */
+  caughtUp(): Promise<void>;
+}

@@ -6,7 +6,7 @@ import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types
 import type { AttentionMeter } from "./attention-meter.js";
 import { checkLogits } from "./logits.js";
 import type { GenerateOptions } from "./options.js";
-import type { Piece } from "./results.js";
+import type { Piece, PieceReader } from "./results.js";
 import type { Scheduler, Sequence } from "./scheduler.js";
 import { readSessionNote, sessionNote } from "./session-note.js";
 
@@ -26,7 +26,12 @@ export interface SessionHost {
   /** Tells the weights apart from those of other models, see `fingerprint`. */
   modelId(): Promise<string>;
   /** What `Session.generate` does. */
-  generateIn(session: EngineSession, prompt: string | TokenIds, options: GenerateOptions): AsyncIterable<Piece>;
+  generateIn(
+    session: EngineSession,
+    prompt: string | TokenIds,
+    options: GenerateOptions,
+    reader?: PieceReader,
+  ): AsyncIterable<Piece>;
 }
 
 /** A sequence of tokens with its keys and values, on an engine in this thread. */
@@ -107,8 +112,8 @@ export class EngineSession implements Session, Sequence {
     return this.#compute(ids, options, "all", (piece, logits, done) => read(logits, piece.length, done));
   }
 
-  generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncIterable<Piece> {
-    return this.#host.generateIn(this, prompt, options);
+  generate(prompt: string | TokenIds, options: GenerateOptions = {}, reader?: PieceReader): AsyncIterable<Piece> {
+    return this.#host.generateIn(this, prompt, options, reader);
   }
 
   async truncate(length: number): Promise<number> {

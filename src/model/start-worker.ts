@@ -1,5 +1,6 @@
 import { nodeModules } from "../platform/node-modules.js";
 import { platform } from "../platform/platform.js";
+import { workerArguments } from "../platform/worker-arguments.js";
 import type { StartWorker } from "../threads/team.js";
 import { startBrowserWorker } from "./start-browser-worker.js";
 
@@ -7,7 +8,7 @@ import { startBrowserWorker } from "./start-browser-worker.js";
 const startNodeWorker: StartWorker = async (start) => {
   const workers = await nodeModules.workers();
   // Not the global class: bundlers for browsers look for that, and this file is not for them.
-  const worker = new workers.Worker(new URL("worker.js", here), { workerData: start });
+  const worker = new workers.Worker(new URL("worker.js", here), { workerData: start, ...workerArguments() });
   await new Promise<void>((resolve, reject) => {
     worker.once("message", () => resolve());
     worker.once("error", reject);

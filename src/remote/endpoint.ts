@@ -1,31 +1,15 @@
-import { type ErrorData, errorFromData, errorToData } from "./errors.js";
+import { SessionError } from "../errors.js";
+import { errorFromData, errorToData } from "./errors.js";
+import { type Call, isPlain, type Message, mapValues, ownBytes, type Reference, transferable } from "./messages.js";
+import { StreamReader, StreamSender } from "./streams.js";
 
 /** What two threads talk over: a Worker, a worker's own global scope or a MessagePort. */
 export interface Port {
   postMessage(message: unknown, transfer: Transferable[]): void;
   onmessage: ((event: MessageEvent) => void) | null;
+  /** Told when this side begins, and when it ends, to wait for the other: a process must not end in between. */
+  hold?(waiting: boolean): void;
 }
-
-/** What stands for a function or an AbortSignal among the arguments of a call. */
-interface Reference {
-  reference: "function" | "signal";
-  id: number;
-  aborted?: boolean;
-}
-
-type Message =
-  /** `as`: keep the result under this name instead of sending it. */
-  | { do: "call"; id: number; target: string; method: string; args: unknown[]; as?: string | undefined }
-  | { do: "result"; id: number; value: unknown; note: unknown }
-  | { do: "error"; id: number; error: ErrorData; signal: number | undefined; note: unknown }
-  /** A function of the arguments is called; nobody waits for its result. */
-  | { do: "invoke"; id: number; args: unknown[] }
-  | { do: "abort"; id: number }
-  | { do: "release"; ids: number[] }
-  | { do: "forget"; target: string };
-
-/** Names of streams begin with this. */
-const STREAM = "stream";
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -34,6 +18,7 @@ interface Waiting {
   signals: Map<number, AbortSignal>;
 }
 
+type Iterating = (...args: unknown[]) => AsyncIterable<unknown>;
 type Methods = Record<string, ((...args: unknown[]) => unknown) | undefined>;
 
 /**
@@ -43,18 +28,21 @@ type Methods = Record<string, ((...args: unknown[]) => unknown) | undefined>;
 export class Endpoint {
   /** Told with every answer, before it is delivered: what the other side's `note` returned for the object called. */
   onNote: ((note: unknown, target: string) => void) | undefined;
-  /** Sent along with every answer: called with the object (of a stream: the one that made it) and, unless the call has failed, with its result. */
-  note: ((object: unknown, value?: unknown) => unknown) | undefined;
+  /** Sent along with every answer: called with the object; `goesOn`: comes with items that more may follow. */
+  note: ((object: unknown, answer: { method: string; goesOn: boolean }) => unknown) | undefined;
+  /** Whether an item of a stream says that it is the last. */
+  isLast: (item: unknown) => boolean = () => false;
   readonly #port: Port;
   readonly #objects = new Map<string, unknown>();
-  /** Objects whose methods made the streams. */
-  readonly #owners = new Map<string, unknown>();
   readonly #waiting = new Map<number, Waiting>();
   /** Functions lent to the other side. */
   readonly #lent = new Map<number, (...args: unknown[]) => unknown>();
   /** Signals borrowed from the other side. */
   readonly #borrowed = new Map<number, AbortController>();
+  readonly #senders = new Map<number, StreamSender>();
+  readonly #readers = new Map<number, StreamReader>();
   #nextId = 1;
+  #held = 0;
   #closed: Error | undefined;
 
   constructor(port: Port) {
@@ -81,33 +69,55 @@ export class Endpoint {
   async call<Result>(target: string, method: string, args: readonly unknown[], as?: string): Promise<Result> {
     const lent = this.#lend(args);
     try {
-      return (await this.#request(target, method, lent.args, lent.signals, as)) as Result;
+      const request: Call = { do: "call", id: this.#nextId++, target, method, args: lent.args, as };
+      return (await this.#holding(this.#request(request, lent.signals))) as Result;
     } finally {
       lent.release();
     }
   }
 
-  /** Iterates over what a method of the other side's object returns; breaking off ends it there too. */
-  async *stream<Item>(target: string, method: string, args: readonly unknown[]): AsyncGenerator<Item, void, undefined> {
-    const lent = this.#lend(args);
-    const name = this.newName(STREAM);
-    let over = true; // Nothing to end at the other side: not begun, failed or done.
+  /**
+   * Iterates over what a method of the other side's object returns; breaking off ends it there too. The method gets one
+   * more argument: a `PieceReader`.
+   * @param ahead most items that may be on their way
+   */
+  async *stream<Item>(
+    target: string,
+    method: string,
+    args: readonly unknown[],
+    ahead: number,
+  ): AsyncGenerator<Item, void, undefined> {
+    const id = this.#nextId++;
+    const reader = new StreamReader();
+    let [count, told] = [0, 0];
+    const tell = (stop: boolean) => {
+      told = count;
+      if (!this.#closed) this.#send({ do: "taken", id, count, stop });
+    };
+    reader.onDrained = () => tell(false);
+    const lent = this.#lend(args, () => tell(false));
+    this.#readers.set(id, reader);
+    const end = this.#request({ do: "call", id, target, method, args: lent.args, ahead }, lent.signals).then(
+      () => reader.finish(),
+      (error) => reader.fail(error),
+    );
     try {
-      await this.#request(target, method, lent.args, lent.signals, name);
       for (;;) {
-        over = true;
-        const step = (await this.#request(name, "next", [], lent.signals, undefined, target)) as IteratorResult<Item>;
-        if (step.done) return;
-        over = false;
-        yield step.value;
+        const aborted = [...lent.signals.values()].find((signal) => signal.aborted);
+        if (aborted && reader.waiting) throw aborted.reason;
+        const next = await this.#holding(reader.next());
+        if (!next) return;
+        count++;
+        yield next.item as Item;
+        if (reader.drained || (count - told) * 2 >= ahead) tell(false);
       }
     } finally {
-      try {
-        if (!over && !this.#closed) await this.#request(name, "return", [], lent.signals, undefined, target);
-      } finally {
-        this.forget(name);
-        lent.release();
+      if (!reader.over) {
+        tell(true);
+        await this.#holding(end);
       }
+      this.#readers.delete(id);
+      lent.release();
     }
   }
 
@@ -121,23 +131,25 @@ export class Endpoint {
     this.#closed ??= error;
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
+    for (const reader of this.#readers.values()) reader.drop();
     this.#objects.clear();
   }
 
-  #request(
-    target: string,
-    method: string,
-    args: unknown[],
-    signals: Map<number, AbortSignal>,
-    as?: string,
-    noted = target,
-  ): Promise<unknown> {
+  #request(call: Call, signals: Map<number, AbortSignal>): Promise<unknown> {
     if (this.#closed) return Promise.reject(this.#closed);
-    const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#send({ do: "call", id, target, method, args, as });
-      this.#waiting.set(id, { resolve, reject, target: noted, signals });
+      this.#send(call);
+      this.#waiting.set(call.id, { resolve, reject, target: call.target, signals });
     });
+  }
+
+  async #holding<Result>(result: Promise<Result>): Promise<Result> {
+    if (this.#held++ === 0) this.#port.hold?.(true);
+    try {
+      return await result;
+    } finally {
+      if (--this.#held === 0) this.#port.hold?.(false);
+    }
   }
 
   async #receive(message: Message): Promise<void> {
@@ -154,41 +166,47 @@ export class Endpoint {
         const signal = message.signal === undefined ? undefined : waiting.signals.get(message.signal);
         return waiting.reject(signal?.aborted ? signal.reason : errorFromData(message.error));
       }
+      case "items":
+        this.onNote?.(message.note, this.#waiting.get(message.id)?.target ?? "");
+        this.#readers.get(message.id)?.receive(message.items, message.last);
+        return;
+      case "taken":
+        this.#senders.get(message.id)?.[message.stop ? "stop" : "take"](message.count);
+        return;
       case "invoke":
         this.#lent.get(message.id)?.(...message.args);
         return;
       case "abort":
         this.#borrowed.get(message.id)?.abort();
+        for (const sender of this.#senders.values()) sender.wake();
         return;
       case "release":
         for (const id of message.ids) this.#borrowed.delete(id);
         return;
       case "forget":
         this.#objects.delete(message.target);
-        this.#owners.delete(message.target);
     }
   }
 
-  async #answer({ id, target, method, args, as }: Message & { do: "call" }): Promise<void> {
+  async #answer({ id, target, method, args, as, ahead }: Call): Promise<void> {
     const found = this.#objects.get(target);
+    let object: unknown;
     const run = async () => {
-      const object = (await found) as Methods | undefined;
-      const call = object?.[method];
+      object = await found;
+      const call = (object as Methods | undefined)?.[method];
+      if (object === undefined)
+        throw new SessionError(`This ${target.split(" ")[0]} has been disposed of`, {}, "Create a new one");
       if (!call) throw new Error(`no ${method} of ${target}`);
-      return call.apply(
-        object,
-        args.map((arg) => this.#borrow(arg)),
-      );
+      const borrowed = args.map((arg) => this.#borrow(arg));
+      if (ahead === undefined) return call.apply(object, borrowed);
+      return this.#sendItems(id, { object, method, ahead }, borrowed, call as Iterating);
     };
     const result = run();
-    if (as !== undefined) {
-      this.#objects.set(as, result);
-      if (as.startsWith(STREAM)) this.#owners.set(as, found);
-    }
-    const note = async (value?: unknown) => this.note?.(await (this.#owners.get(target) ?? found), value);
+    if (as !== undefined) this.#objects.set(as, result);
+    const note = async () => this.note?.(object ?? (await found), { method, goesOn: false });
     try {
       const value = await result;
-      this.#send({ do: "result", id, value: as === undefined ? value : undefined, note: await note(value) });
+      this.#send({ do: "result", id, value: as === undefined ? value : undefined, note: await note() });
     } catch (error) {
       const signal = [...this.#borrowed].find(([, { signal }]) => signal.aborted && signal.reason === error)?.[0];
       const noted = await note().catch(() => undefined);
@@ -196,12 +214,39 @@ export class Endpoint {
     }
   }
 
-  #send(message: Message): void {
-    const transfer = message.do === "result" ? transferable(message.value) : [];
-    this.#port.postMessage(message, transfer);
+  async #sendItems(
+    id: number,
+    { object, method, ahead }: { object: unknown; method: string; ahead: number },
+    args: unknown[],
+    call: Iterating,
+  ): Promise<void> {
+    const sender = new StreamSender(ahead, this.isLast, (items, last) => {
+      this.#send({ do: "items", id, items, last, note: this.note?.(object, { method, goesOn: true }) });
+    });
+    const aborted = () =>
+      args.some((arg) => isPlain(arg) && Object.values(arg).some((one) => one instanceof AbortSignal && one.aborted));
+    const reader = {
+      taken: () => (sender.stopped || aborted() ? sender.taken : Number.POSITIVE_INFINITY),
+      caughtUp: () => sender.caughtUp(aborted),
+    };
+    this.#senders.set(id, sender);
+    try {
+      await sender.run(call.apply(object, [...args, reader]));
+    } finally {
+      this.#senders.delete(id);
+    }
   }
 
-  #lend(args: readonly unknown[]): { args: unknown[]; signals: Map<number, AbortSignal>; release(): void } {
+  #send(message: Message): void {
+    const own = message.do === "result" ? { ...message, value: ownBytes(message.value) } : message;
+    this.#port.postMessage(own, own.do === "result" ? transferable(own.value) : []);
+  }
+
+  /** @param beforeAbort called before the other side is told that a signal was aborted */
+  #lend(
+    args: readonly unknown[],
+    beforeAbort?: () => void,
+  ): { args: unknown[]; signals: Map<number, AbortSignal>; release(): void } {
     const ids: number[] = [];
     const signals = new Map<number, AbortSignal>();
     const undo: (() => void)[] = [];
@@ -213,7 +258,10 @@ export class Endpoint {
         this.#lent.set(id, value as (...args: unknown[]) => unknown);
         return { reference: "function", id } satisfies Reference;
       }
-      const abort = () => this.#send({ do: "abort", id });
+      const abort = () => {
+        beforeAbort?.();
+        this.#send({ do: "abort", id });
+      };
       value.addEventListener("abort", abort);
       undo.push(() => value.removeEventListener("abort", abort));
       signals.set(id, value);
@@ -245,18 +293,4 @@ export class Endpoint {
     }
     return mapValues(arg, (value) => (isPlain(value) ? this.#borrow(value) : value));
   }
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-}
-
-function mapValues(object: Record<string, unknown>, change: (value: unknown) => unknown): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
-}
-
-/** Arrays of numbers move instead of being copied, when they are all there is in their buffer. */
-function transferable(value: unknown): Transferable[] {
-  if (!(value instanceof Float32Array) || !(value.buffer instanceof ArrayBuffer)) return [];
-  return value.byteLength === value.buffer.byteLength ? [value.buffer] : [];
 }

@@ -2,7 +2,7 @@ import type { ModelFile, TensorInfo, TokenizerData } from "../formats/model-file
 import type { ByteSource } from "../formats/source.js";
 import { StringList } from "../formats/string-list.js";
 import { EngineChat } from "../generate/chat.js";
-import { loadModel } from "../load.js";
+import { loadEngine } from "../load-engine.js";
 import { startThreadsWith } from "../model/start-browser-worker.js";
 import type { ChatMessage, LoadOptions, Model, ModelStats, Session } from "../types.js";
 import { Endpoint, type Port } from "./endpoint.js";
@@ -25,7 +25,8 @@ export interface ModelDescription {
 
 /** What comes with every answer. */
 export interface Note {
-  stats: ModelStats;
+  /** Without the heads, when they were sent a moment ago: they are long. */
+  stats: Omit<ModelStats, "attention"> & { attention: Partial<ModelStats["attention"]> };
   notes: string[];
   /** Of the session that was called. */
   length: number | undefined;
@@ -36,7 +37,7 @@ export interface Note {
 /** Lists of metadata longer than this stay with the engine: the vocabulary is in `file.tokenizer` anyway. */
 const LONGEST_LIST = 1024;
 
-/** Pieces of a generation come with a note only so often, in milliseconds: statistics are longer than pieces. */
+/** Pieces of a generation come with a note, and single steps with statistics by head, only so often, in milliseconds. */
 const NOTE_MS = 100;
 
 /**
@@ -59,12 +60,17 @@ export function serveHost(port: Port, { ofPage = false } = {}): void {
     revisions.set(chat, chat.revision);
     return chat.messages;
   };
-  endpoint.note = (object, value): Note | undefined => {
+  endpoint.isLast = (item) => typeof item === "object" && item !== null && "finishReason" in item && "usage" in item;
+  endpoint.note = (object, { goesOn, method }): Note | undefined => {
     const now = performance.now();
-    if (!model || (isPiece(value) && now - noted < NOTE_MS)) return undefined;
-    noted = now;
+    const recent = now - noted < NOTE_MS;
+    if (!model || (goesOn && recent)) return undefined;
+    const { attention, ...stats } = model.stats();
+    const { heads, ...sums } = attention;
+    const short = method === "step" && recent;
+    if (!short) noted = now;
     return {
-      stats: model.stats(),
+      stats: { ...stats, attention: short ? sums : attention },
       notes: model.file.notes,
       length: typeof object === "object" && object && "length" in object ? Number(object.length) : undefined,
       messages: object instanceof EngineChat ? changedMessages(object) : undefined,
@@ -72,7 +78,7 @@ export function serveHost(port: Port, { ofPage = false } = {}): void {
   };
   endpoint.expose("host", {
     async load(source: SourceData, options: LoadOptions) {
-      model = await loadModel(sourceFromData(endpoint, source), options);
+      model = await loadEngine(sourceFromData(endpoint, source), options);
       endpoint.expose("model", model);
       endpoint.expose("tokenizer", model.tokenizer);
       return describe(endpoint, model);
@@ -114,11 +120,6 @@ function describe(endpoint: Endpoint, model: Model): ModelDescription {
     allTensors: allTensors.map(withoutSource),
     sources: sources.map((source) => lendBytes(endpoint, source)),
   };
-}
-
-/** Whether this is an item of a stream that goes on. */
-function isPiece(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "done" in value && !value.done;
 }
 
 function isList(value: unknown): value is ArrayLike<unknown> | StringList {

@@ -1,5 +1,6 @@
 import type { Chat, ChatMessage, ChatOptions, GenerateOptions, Piece } from "../types.js";
 import type { Endpoint } from "./endpoint.js";
+import { streamPieces } from "./stream-pieces.js";
 
 /** A chat of a model in another thread. Its messages are those of the latest answer. */
 export class RemoteChat implements Chat {
@@ -23,15 +24,15 @@ export class RemoteChat implements Chat {
   }
 
   send(message: string | ChatMessage | readonly ChatMessage[], options: GenerateOptions = {}): AsyncIterable<Piece> {
-    return this.#endpoint.stream(this.name, "send", [message, options]);
+    return streamPieces(this.#endpoint, this.name, "send", [message, options]);
   }
 
   regenerate(options: GenerateOptions = {}): AsyncIterable<Piece> {
-    return this.#endpoint.stream(this.name, "regenerate", [options]);
+    return streamPieces(this.#endpoint, this.name, "regenerate", [options]);
   }
 
   continue(options: GenerateOptions = {}): AsyncIterable<Piece> {
-    return this.#endpoint.stream(this.name, "continue", [options]);
+    return streamPieces(this.#endpoint, this.name, "continue", [options]);
   }
 
   edit(index: number, content: string): Promise<void> {

@@ -28,6 +28,7 @@ import { PageTokenizer } from "./page-tokenizer.js";
 import { RemoteChat } from "./remote-chat.js";
 import { plain, RemoteSession } from "./remote-session.js";
 import { borrowBytes, sourceToData } from "./remote-source.js";
+import { streamPieces } from "./stream-pieces.js";
 
 /** Entries of the vocabulary sent at once: some milliseconds of work for the page. */
 const VOCABULARY_PART = 8192;
@@ -50,8 +51,7 @@ export async function loadRemoteModel(host: HostThread, source: ModelSource, opt
   host.onFailure((error) => endpoint.close(error));
   exposeThreads(endpoint, host);
   try {
-    const base = typeof document === "undefined" ? globalThis.location?.href : document.baseURI;
-    const data = sourceToData(endpoint, source, base);
+    const data = sourceToData(endpoint, source);
     let note: Note | undefined;
     endpoint.onNote = (latest) => {
       note = latest as Note;
@@ -101,6 +101,8 @@ class RemoteModel implements Model {
   readonly #endpoint: Endpoint;
   readonly #sessions = new Map<string, RemoteSession>();
   readonly #chats = new Map<string, RemoteChat>();
+  /** Names of the sessions and chats that are not disposed of. */
+  readonly #open = new Set<string>();
   #stats: ModelStats;
   #disposing: Promise<void> | undefined;
 
@@ -113,7 +115,7 @@ class RemoteModel implements Model {
   ) {
     this.#host = host;
     this.#endpoint = endpoint;
-    this.#stats = note.stats;
+    this.#stats = note.stats as ModelStats;
     this.config = description.config;
     this.contextLength = description.contextLength;
     const sources = description.sources.map((source) => borrowBytes(endpoint, source));
@@ -132,7 +134,7 @@ class RemoteModel implements Model {
     endpoint.onNote = (latest, target) => {
       if (!latest) return;
       const { stats, notes, length, messages } = latest as Note;
-      this.#stats = stats;
+      this.#stats = { ...this.#stats, ...stats, attention: { ...this.#stats.attention, ...stats.attention } };
       this.file.notes = notes;
       const session = this.#sessions.get(target);
       if (session && length !== undefined) session.length = length;
@@ -152,7 +154,7 @@ class RemoteModel implements Model {
   }
 
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncIterable<Piece> {
-    return this.#endpoint.stream("model", "generate", [plain(prompt), options]);
+    return streamPieces(this.#endpoint, "model", "generate", [plain(prompt), options]);
   }
 
   complete<T = unknown>(prompt: Prompt, options: GenerateOptions = {}): Promise<Completion<T>> {
@@ -225,6 +227,7 @@ class RemoteModel implements Model {
       drop: () => this.#drop(chat.name),
     });
     this.#chats.set(chat.name, chat);
+    this.#open.add(chat.name);
     return chat;
   }
 
@@ -234,6 +237,7 @@ class RemoteModel implements Model {
       drop: () => this.#drop(session.name),
     });
     this.#sessions.set(session.name, session);
+    this.#open.add(session.name);
     return session;
   }
 
@@ -245,6 +249,7 @@ class RemoteModel implements Model {
       session.length = await this.#endpoint.call<number>("host", "lengthOf", [session.name]);
     } catch (error) {
       this.#sessions.delete(session.name);
+      this.#open.delete(session.name);
       throw error;
     }
     return session;
@@ -253,7 +258,7 @@ class RemoteModel implements Model {
   async #drop(name: string): Promise<void> {
     this.#sessions.delete(name);
     this.#chats.delete(name);
-    if (this.#disposing) return;
+    if (this.#disposing || !this.#open.delete(name)) return;
     await this.#endpoint.call(name, "dispose", []);
     this.#endpoint.forget(name);
   }

@@ -1,5 +1,6 @@
 import type { GenerateOptions, Piece, PrefillOptions, Session, TokenIds } from "../types.js";
 import type { Endpoint } from "./endpoint.js";
+import { streamPieces } from "./stream-pieces.js";
 
 /** A session of a model in another thread. Its length is that of the latest answer. */
 export class RemoteSession implements Session {
@@ -23,7 +24,7 @@ export class RemoteSession implements Session {
   }
 
   generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncIterable<Piece> {
-    return this.#endpoint.stream(this.name, "generate", [plain(prompt), options]);
+    return streamPieces(this.#endpoint, this.name, "generate", [plain(prompt), options]);
   }
 
   truncate(length: number): Promise<number> {
@@ -44,7 +45,12 @@ export class RemoteSession implements Session {
   }
 }
 
+/** Longer lists than this are no prompts: the other side refuses them by their length. */
+const LONGEST = 2 ** 24;
+
 /** Ids, text or messages in a form that can be cloned. */
 export function plain<Ids extends string | TokenIds | readonly unknown[]>(ids: Ids): Ids | unknown[] {
-  return typeof ids === "string" || Array.isArray(ids) || ArrayBuffer.isView(ids) ? ids : Array.from(ids);
+  if (typeof ids !== "object" || ids === null || Array.isArray(ids) || ArrayBuffer.isView(ids)) return ids;
+  const { length } = ids;
+  return Number.isInteger(length) && length >= 0 && length <= LONGEST ? Array.from(ids) : ids;
 }

@@ -46,7 +46,7 @@ test("a chat computes only what is new in each turn", async () => {
 });
 
 test("a chat whose template refuses a message says so every time, not that it is busy", async () => {
-  await using refusing = await loadModel("embedded", { threads: 1 });
+  await using refusing = await loadModel("embedded", { threads: 1, engineThread: "caller" });
   refusing.file.tokenizer.chatTemplate = "{{ raise_exception('no') }}";
   const chat = refusing.createChat();
   for (let i = 0; i < 2; i++) {

@@ -135,6 +135,7 @@ test("what is no prompt is refused by name", async () => {
 
 test("break and abort stop at once and give the cache back", async () => {
   const open = model.createSession();
+  await open.prefill([5]);
   const before = model.stats().kvBytes;
   for await (const _ of model.generate("Once upon a time", { seed: 1 })) break;
   const controller = new AbortController();

@@ -6,7 +6,7 @@ import type { EngineModel } from "#src/generate/model.js";
 import type { LoadOptions } from "#src/types.js";
 
 const load = async (options: LoadOptions = {}) =>
-  (await loadModel("embedded", { contextLength: 256, ...options })) as EngineModel;
+  (await loadModel("embedded", { contextLength: 256, engineThread: "caller", ...options })) as EngineModel;
 
 /** Slices of every pass from now on. */
 function watchPasses(model: EngineModel): { tokens: number; work: string }[][] {

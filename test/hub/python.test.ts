@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openModelSource } from "#src/load.js";
+import { openModelSource } from "#src/load-engine.js";
 import { fixture } from "../helpers/fixtures.js";
 import { MockHub } from "../helpers/mock-hub.js";
 import { startCommand } from "../helpers/pull-process.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openModelSource } from "#src/load.js";
+import { openModelSource } from "#src/load-engine.js";
 import { runFake } from "../helpers/cli.js";
 import { fixture } from "../helpers/fixtures.js";
 import { sendFile } from "../helpers/mock-hub.js";

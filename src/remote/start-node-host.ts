@@ -1,0 +1,60 @@
+import { KernelError } from "../errors.js";
+import { nodeModules } from "../platform/node-modules.js";
+import { workerArguments } from "../platform/worker-arguments.js";
+import type { Port } from "./endpoint.js";
+import type { HostThread } from "./remote-model.js";
+
+/** What a worker of `node:worker_threads` and its `parentPort` have in common. */
+interface NodePort {
+  postMessage(message: unknown, transfer: never[]): void;
+  on(event: "message", listener: (data: unknown) => void): unknown;
+}
+
+/** A worker of `node:worker_threads`, or its `parentPort`, with the interface of web workers. */
+export function portOf(node: NodePort): Port {
+  let listener: Port["onmessage"] = null;
+  node.on("message", (data) => listener?.({ data } as MessageEvent));
+  return {
+    postMessage: (message, transfer) => node.postMessage(message, transfer as never[]),
+    get onmessage() {
+      return listener;
+    },
+    set onmessage(value) {
+      listener = value;
+    },
+  };
+}
+
+const here = import.meta.url;
+
+/**
+ * Starts a worker that owns a model. It keeps the process alive only while an answer is awaited.
+ * @throws what kept the worker from starting
+ */
+export async function startNodeHost(): Promise<HostThread> {
+  const workers = await nodeModules.workers();
+  // Not the global class: bundlers for browsers look for that, and this file is not for them.
+  const worker = new workers.Worker(new URL("worker.js", here), workerArguments());
+  await new Promise<void>((resolve, reject) => {
+    worker.once("message", () => resolve());
+    worker.once("error", reject);
+  });
+  worker.unref();
+  let report: ((error: Error) => void) | undefined;
+  const failed = (what: string, cause?: unknown) =>
+    report?.(new KernelError(`The thread of the model ${what}`, {}, "Load the model again", { cause }));
+  worker.on("error", (error) => failed(`has failed: ${(error as Error).message}`, error));
+  worker.on("exit", () => failed("has ended"));
+  return {
+    port: Object.assign(portOf(worker as unknown as NodePort), {
+      hold: (waiting: boolean) => (waiting ? worker.ref() : worker.unref()),
+    }),
+    onFailure(callback) {
+      report = callback;
+    },
+    terminate() {
+      report = undefined;
+      void worker.terminate();
+    },
+  };
+}
