@@ -45,16 +45,30 @@ export function compileConstraint(vocabulary: TokenBytes, spec: ConstraintSpec):
       { key: given[1] ?? "schema" },
       "Give one of schema, regex and grammar",
     );
+  return compileNode(vocabulary, (nodes) => specNode(nodes, vocabulary, spec));
+}
+
+/** A constraint from nodes that `make` puts together; whatever has rules has to be made by `settled`. */
+export function compileNode(vocabulary: TokenBytes, make: (nodes: NodeFactory) => Node): Constraint {
   const shared = sharedOf(vocabulary);
-  const { nodes } = shared;
+  const root = make(shared.nodes);
+  return new GrammarConstraint({ ...shared, vocabulary, stopIds: new Set(vocabulary.stopIds), root });
+}
+
+/** Makes nodes that have rules. */
+export function settled(nodes: NodeFactory, make: () => Node): Node {
   nodes.begin();
   try {
-    const root = rootNode(nodes, vocabulary, spec);
-    return new GrammarConstraint({ ...shared, vocabulary, stopIds: new Set(vocabulary.stopIds), root });
+    return make();
   } finally {
-    // Also after an error: nodes that other grammars have in common with this one must be settled.
+    // Also after an error: nodes that other grammars have in common with these must be settled.
     nodes.finish();
   }
+}
+
+/** What a specification allows. */
+export function specNode(nodes: NodeFactory, vocabulary: TokenBytes, spec: ConstraintSpec): Node {
+  return settled(nodes, () => rootNode(nodes, vocabulary, spec));
 }
 
 function rootNode(nodes: NodeFactory, vocabulary: TokenBytes, spec: ConstraintSpec): Node {

@@ -2,7 +2,7 @@ import { ConstraintError, OptionError } from "../errors.js";
 import { derive } from "./derive.js";
 import type { Masks } from "./masks.js";
 import { has, type Node, type NodeFactory } from "./nodes.js";
-import { specialBytes, type TokenTrie } from "./token-trie.js";
+import { specialBytes, specialMark, type TokenTrie } from "./token-trie.js";
 import type { Constraint, ConstraintState, TokenBytes } from "./types.js";
 
 /** What the states of one constraint share. */
@@ -73,7 +73,7 @@ class GrammarState implements ConstraintState {
   }
 
   read(bytes: Uint8Array): boolean {
-    const after = this.#over ? undefined : this.#follow(bytes);
+    const after = this.#over || bytes.includes(specialMark) ? undefined : this.#follow(bytes);
     if (after) this.#node = after;
     return after !== undefined;
   }
@@ -120,8 +120,9 @@ class GrammarState implements ConstraintState {
     const { stopIds, vocabulary } = this.#compiled;
     if (!Number.isInteger(token) || token < 0 || token >= vocabulary.size || this.#over) return undefined;
     if (stopIds.has(token)) return this.#node.nullable ? this.#node : undefined;
-    const bytes = vocabulary.bytes(token) ?? specialBytes(token);
-    return bytes.length === 0 ? undefined : this.#follow(bytes);
+    const bytes = vocabulary.bytes(token);
+    if (bytes && (bytes.length === 0 || bytes.includes(specialMark))) return undefined;
+    return this.#follow(bytes ?? specialBytes(token));
   }
 
   #follow(bytes: Uint8Array): Node | undefined {

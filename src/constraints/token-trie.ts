@@ -1,7 +1,10 @@
 import { type ByteSet, byteSet } from "./nodes.js";
 import type { TokenBytes } from "./types.js";
 
-/** Special tokens stand in the trie as this byte, which no UTF-8 contains, and their id in four bytes. */
+/**
+ * Special tokens stand in the trie as this byte, which no UTF-8 contains, and their id in four bytes. Ordinary tokens with
+ * this byte are never allowed.
+ */
 export const specialMark = 0xff;
 
 /** How a special token is written in a grammar. */
@@ -40,7 +43,7 @@ export class TokenTrie {
       const own = stops.has(id) ? undefined : vocabulary.bytes(id);
       if (own === undefined) {
         if (!stops.has(id)) this.#end(tree, tree.insert(specialBytes(id)), id);
-      } else if (own.length > 0) {
+      } else if (own.length > 0 && !own.includes(specialMark)) {
         this.#end(tree, tree.insert(own), id);
         longest = Math.max(longest, own.length);
       }

@@ -1,4 +1,4 @@
-import type { Constraint, ConstraintSpec, TokenBytes } from "../constraints/types.js";
+import type { Constraint, ConstraintSpec, ConstraintState, TokenBytes } from "../constraints/types.js";
 import { OptionError } from "../errors.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { AnswerConstraint } from "./constraint.js";
@@ -13,11 +13,6 @@ interface Kept {
 }
 
 const kept = new WeakMap<ModelTokenizer, Kept>();
-
-/** A tokenizer as constraints see it. The same object each time: what is worked out about a vocabulary hangs on it. */
-export function tokenBytesOf(tokenizer: ModelTokenizer): TokenBytes {
-  return keptOf(tokenizer).vocabulary;
-}
 
 /**
  * What `schema`, `regex` or `grammar` demand of an answer; undefined without them.
@@ -38,23 +33,37 @@ export async function answerConstraint(
       { key: "stop" },
       "Leave stop out; the answer ends when it is complete",
     );
-  const constraint = await compiled(tokenizer, { schema, regex, grammar });
+  const spec: ConstraintSpec = { schema, regex, grammar };
+  const constraint = await keptConstraint(tokenizer, specKey(spec), async (vocabulary) => {
+    const { compileConstraint } = await import("../constraints/compile.js");
+    return compileConstraint(vocabulary, spec);
+  });
+  return begin(constraint, begun, key);
+}
+
+/** The state after what the answer begins with already. */
+export function begin(constraint: Constraint, begun: string, key: string): ConstraintState {
   const state = constraint.start();
   if (begun && !state.read(new TextEncoder().encode(begun)))
     throw new OptionError(`The answer so far is not what ${key} asks for`, { key }, "Regenerate it instead");
   return state;
 }
 
-async function compiled(tokenizer: ModelTokenizer, spec: ConstraintSpec): Promise<Constraint> {
+/** A text that is the same for the same specification. */
+export function specKey({ schema, regex, grammar }: ConstraintSpec): string {
+  return JSON.stringify([schema, grammar, regex === undefined ? regex : [typeof regex, String(regex)]]);
+}
+
+/** A constraint that was made before, or one that is made now. */
+export async function keptConstraint(
+  tokenizer: ModelTokenizer,
+  name: string,
+  make: (vocabulary: TokenBytes) => Promise<Constraint>,
+): Promise<Constraint> {
   const { vocabulary, constraints } = keptOf(tokenizer);
   if (vocabulary.size === 0)
     throw new OptionError("This model has no vocabulary, so its answers cannot be constrained", { key: "schema" });
-  const name = JSON.stringify([spec.schema, spec.grammar, spec.regex === undefined ? spec.regex : String(spec.regex)]);
-  let constraint = constraints.get(name);
-  if (!constraint) {
-    const { compileConstraint } = await import("../constraints/compile.js");
-    constraint = compileConstraint(vocabulary, spec);
-  }
+  const constraint = constraints.get(name) ?? (await make(vocabulary));
   // Put last, and the one not used for longest forgotten.
   constraints.delete(name);
   constraints.set(name, constraint);

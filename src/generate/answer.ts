@@ -1,5 +1,6 @@
 import type { TokenIds } from "../types.js";
 import { answerConstraint } from "./answer-constraint.js";
+import { toolAnswer } from "./answer-tools.js";
 import { type GenerationSetting, generate } from "./generate.js";
 import type { GenerateOptions } from "./options.js";
 import { checkFits } from "./prompt.js";
@@ -20,6 +21,9 @@ export async function* answer(
   setting: GenerationSetting = {},
 ): AsyncGenerator<Piece, void, undefined> {
   checkFits(session.length + prompt.length, host.contextLength, options);
-  const constraint = setting.constraint ?? (await answerConstraint(tokenizer, options, setting.begun));
-  yield* generate(host, tokenizer, session, prompt, options, { ...setting, constraint });
+  const history = [...session.ids, ...Array.from(prompt)];
+  const calls = await toolAnswer(tokenizer, history, options, setting.begun);
+  const constraint = calls?.constraint ?? (await answerConstraint(tokenizer, options, setting.begun));
+  const pieces = generate(host, tokenizer, session, prompt, options, { ...setting, constraint });
+  yield* calls ? calls.read(pieces) : pieces;
 }

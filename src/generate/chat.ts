@@ -10,6 +10,7 @@ import { checkFits, checkMessages } from "./prompt.js";
 import type { FinishReason, Piece, PieceReader } from "./results.js";
 import { EngineSession, type SessionHost } from "./session.js";
 import type { TemplateTokenizer } from "./template.js";
+import { collectCall } from "./tool-calls.js";
 
 /** A conversation over one session: each turn computes only what is new in it. */
 export class EngineChat implements Chat {
@@ -240,14 +241,4 @@ export class EngineChat implements Chat {
   #idle(): void {
     if (this.#busy) throw new SessionError("This chat is still answering", {}, "Await the answer or break off first");
   }
-}
-
-/** Puts the parts of tool calls together. */
-function collectCall(calls: ToolCall[], delta: Piece["toolCallDelta"]): void {
-  if (!delta) return;
-  calls[delta.index] ??= { id: "", name: "", arguments: "" };
-  const call = calls[delta.index] as ToolCall;
-  call.id ||= delta.id ?? "";
-  call.name += delta.name ?? "";
-  call.arguments += delta.arguments ?? "";
 }

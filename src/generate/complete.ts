@@ -1,5 +1,7 @@
+import type { ToolCall } from "./messages.js";
 import type { GenerateOptions } from "./options.js";
 import type { Completion, Piece, TokenLogprob } from "./results.js";
+import { collectCall } from "./tool-calls.js";
 
 /** Gathers a generation into one answer. */
 export async function gather<T>(
@@ -16,9 +18,11 @@ export async function gather<T>(
     finishReason: "abort",
   };
   const logprobs: (TokenLogprob & { topLogprobs: TokenLogprob[] })[] = [];
-  for await (const { text, token, logprob, topLogprobs, finishReason, usage } of pieces) {
+  const calls: ToolCall[] = [];
+  for await (const { text, token, logprob, topLogprobs, toolCallDelta, finishReason, usage } of pieces) {
     first ??= performance.now();
     answer.text += text;
+    collectCall(calls, toolCallDelta);
     if (token >= 0) {
       answer.tokens.push(token);
       if (topLogprobs) logprobs.push({ token, text: tokenText(token), logprob, topLogprobs });
@@ -29,6 +33,7 @@ export async function gather<T>(
   const end = performance.now();
   first ??= end;
   if (logprobs.length > 0) answer.logprobs = logprobs;
+  if (calls.length > 0) answer.toolCalls = calls;
   // Only an answer that is complete has a value.
   if (options.schema !== undefined && answer.finishReason === "schema") answer.value = JSON.parse(answer.text) as T;
   answer.timings = { promptMs: first - start, completionMs: end - first };

@@ -32,7 +32,7 @@ export interface GenerationSetting {
    * `contextOverflow`.
    */
   makeRoom?: ((tokens: readonly number[]) => Promise<TokenIds | undefined>) | undefined;
-  /** What the answer has to follow, at its beginning. */
+  /** What the answer has to follow, as far as it has come. */
   constraint?: AnswerConstraint | undefined;
   /** What the answer begins with already: the constraint of `options` goes on from there. */
   begun?: string | undefined;

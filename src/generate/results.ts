@@ -30,7 +30,10 @@ export interface TokenLogprob {
 export interface Piece {
   /** New text. May be empty: a character can take several tokens, and what may begin a stop text is held back. */
   text: string;
-  /** Id of the token; −1 in the last piece, which has no token of its own. */
+  /**
+   * Id of the token; −1 in the last piece, which has no token of its own, and in further pieces for a token that ends one
+   * tool call and begins another.
+   */
   token: number;
   /**
    * Natural logarithm of the token's probability in the model's own distribution, before biases, penalties, temperature

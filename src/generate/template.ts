@@ -1,20 +1,35 @@
 import type { TokenizerData } from "../formats/model-file.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
+import { fenced, type ToolFormat, toolFormatOf } from "../tools/formats.js";
 import type { Tokenizer } from "../types.js";
 import type { ChatMessage, TemplateOptions, ToolDefinition } from "./messages.js";
 
 /** The tokenizer with the model's template. */
-export type TemplateTokenizer = ModelTokenizer & Pick<Tokenizer, "applyTemplate">;
+export type TemplateTokenizer = ModelTokenizer &
+  Pick<Tokenizer, "applyTemplate"> & {
+    /** How the model writes calls of tools. */
+    readonly toolFormat: ToolFormat;
+  };
 
 /** Adds `applyTemplate` to a tokenizer. The templates' engine is imported when a template is first used. */
 export function withTemplate(tokenizer: ModelTokenizer, data: TokenizerData): TemplateTokenizer {
   const special = (id: number | undefined) => (id === undefined ? "" : (data.tokens[id] ?? ""));
+  const toolFormat = toolFormatOf(data.chatTemplate);
   return Object.assign(tokenizer, {
+    toolFormat,
     async applyTemplate(messages: readonly ChatMessage[], options: TemplateOptions = {}): Promise<string> {
-      const { addGenerationPrompt = true, tools } = options;
+      const { addGenerationPrompt = true } = options;
+      let { tools } = options;
+      let shown = messages;
+      // A template that knows no tools is told in words.
+      if (toolFormat === fenced) {
+        const { withFencedTools } = await import("../tools/fenced.js");
+        shown = withFencedTools(messages, tools ?? []);
+        tools = undefined;
+      }
       const { renderChat } = await import("../tokenizer/chat-template.js");
       const bosToken = special(data.bosId);
-      const text = renderChat(data, messages.map(templateMessage), {
+      const text = renderChat(data, shown.map(templateMessage), {
         addGenerationPrompt,
         bosToken,
         eosToken: special(data.eosIds[0]),

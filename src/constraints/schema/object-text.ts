@@ -6,18 +6,43 @@ import type { ObjectShape } from "./shapes.js";
 /** Most properties that are counted for `minProperties` and `maxProperties`. */
 const mostCounted = 200;
 
+/** What stands around properties. */
+export interface ObjectStyle {
+  readonly open: string;
+  readonly close: string;
+  /** Between the values, as `JsonText.space` in JSON. */
+  readonly space: Node;
+  /** A property's name and what stands between it and its value. */
+  key(name: string): Node;
+  /** Properties that are not listed can be written. */
+  readonly others: boolean;
+}
+
 /** Objects: the listed properties in their order, those that need not be there perhaps left out, then others. */
-export function objectNode(writer: SchemaText, shape: ObjectShape, pointer: string): Node {
+export function objectNode(writer: SchemaText, shape: ObjectShape, pointer: string, style?: ObjectStyle): Node {
   const { nodes, text } = writer;
   const colon = nodes.sequence(nodes.text(":"), text.gap);
+  const {
+    open: begin,
+    close: end,
+    space,
+    key,
+    others,
+  } = style ?? {
+    open: "{",
+    close: "}",
+    space: text.space,
+    key: (name: string) => nodes.sequence(nodes.text(JSON.stringify(name)), colon),
+    others: true,
+  };
   const members = [...shape.properties].map(([name, { schemas, required }]) => ({
     required,
     node: schemas.some(({ schema, negated }) => schema === false && !negated)
       ? nodes.nothing
-      : nodes.sequence(nodes.text(JSON.stringify(name)), colon, writer.value(schemas)),
+      : nodes.sequence(key(name), writer.value(schemas)),
   }));
   const needed = members.filter(({ required }) => required).length;
-  const free = shape.others.filter(({ silent }) => !silent);
+  const free = others ? shape.others.filter(({ silent }) => !silent) : [];
   const other = nodes.choice(
     ...free.map(({ names, schemas }) =>
       nodes.sequence(text.quote, nodes.automaton(names, 0, true), text.quote, colon, writer.value(schemas)),
@@ -34,8 +59,8 @@ export function objectNode(writer: SchemaText, shape: ObjectShape, pointer: stri
   const counted = shape.min > needed || shape.max < (open ? Number.POSITIVE_INFINITY : members.length);
   const most = counted ? (Number.isFinite(shape.max) ? shape.max : shape.min) : 0;
   if (most > mostCounted) throw refuse(`More than ${mostCounted} properties are not counted`, pointer);
-  const comma = nodes.sequence(nodes.text(","), text.space);
-  const close = nodes.sequence(text.space, nodes.text("}"));
+  const comma = nodes.sequence(nodes.text(","), space);
+  const close = nodes.sequence(space, nodes.text(end));
   const up = (count: number) => (counted ? Math.min(count + 1, most + 1) : 1);
   const counts = Array.from({ length: counted ? most + 2 : 2 }, (_, count) => count);
   // From the back: what follows when `count` properties are written (only whether there are any, unless they count).
@@ -46,8 +71,8 @@ export function objectNode(writer: SchemaText, shape: ObjectShape, pointer: stri
     if (count > 0) return nodes.sequence(nodes.repeat(nodes.sequence(comma, other), least, left), close);
     const more = nodes.repeat(nodes.sequence(comma, other), 0, left - 1);
     return nodes.choice(
-      least === 0 ? nodes.text("}") : nodes.nothing,
-      left > 0 ? nodes.sequence(text.space, other, more, close) : nodes.nothing,
+      least === 0 ? nodes.text(end) : nodes.nothing,
+      left > 0 ? nodes.sequence(space, other, more, close) : nodes.nothing,
     );
   });
   for (let i = members.length - 1; i >= 0; i--) {
@@ -55,10 +80,10 @@ export function objectNode(writer: SchemaText, shape: ObjectShape, pointer: stri
     const following = after;
     after = counts.map((count) =>
       nodes.choice(
-        nodes.sequence(count > 0 ? comma : text.space, node, following[up(count)]!),
+        nodes.sequence(count > 0 ? comma : space, node, following[up(count)]!),
         required ? nodes.nothing : following[count]!,
       ),
     );
   }
-  return nodes.sequence(nodes.text("{"), after[0]!);
+  return nodes.sequence(nodes.text(begin), after[0]!);
 }

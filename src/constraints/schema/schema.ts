@@ -3,7 +3,7 @@ import type { Node, NodeFactory } from "../nodes.js";
 import type { JsonSchema } from "../types.js";
 import { type Conjunct, refuse, SchemaDocument } from "./document.js";
 import { numberAutomaton } from "./numbers.js";
-import { objectNode } from "./object-text.js";
+import { type ObjectStyle, objectNode } from "./object-text.js";
 import type { ArrayShape, Shape } from "./shapes.js";
 import { Shapes } from "./shapes-of.js";
 import { type StringShape, sized, stringAutomaton } from "./strings.js";
@@ -14,10 +14,26 @@ import { JsonText } from "./text.js";
  * @throws OptionError when the schema is damaged, needs what is not supported, or no value fits it
  */
 export function schemaNode(schema: JsonSchema, nodes: NodeFactory): Node {
-  let document: SchemaDocument;
+  return written(nodes, () => {
+    const document = new SchemaDocument(schema);
+    return new SchemaText(document, nodes).write([document.root]);
+  });
+}
+
+/**
+ * Keyword arguments of Python, `(key=value, …)`, for an object that a schema describes; values are literals of Python.
+ * @throws OptionError as `schemaNode`, and for names that are none in Python
+ */
+export function argumentsNode(schema: JsonSchema, nodes: NodeFactory): Node {
+  return written(nodes, () => {
+    const document = new SchemaDocument(schema);
+    return new SchemaText(document, nodes, true).writeArguments(document.root);
+  });
+}
+
+function written(nodes: NodeFactory, write: () => Node): Node {
   try {
-    document = new SchemaDocument(schema);
-    const root = new SchemaText(document, nodes).write([document.root]);
+    const root = write();
     nodes.finish();
     if (root.dead) throw refuse("No value fits the schema", "");
     return root;
@@ -37,7 +53,11 @@ export class SchemaText {
   readonly #rules = new Map<string, RuleNode>();
   readonly #open: { rule: RuleNode; schemas: readonly Conjunct[] }[] = [];
 
-  constructor(document: SchemaDocument, nodes: NodeFactory) {
+  /** Single values are written as Python writes them. */
+  readonly #python: boolean;
+
+  constructor(document: SchemaDocument, nodes: NodeFactory, python = false) {
+    this.#python = python;
     this.nodes = nodes;
     this.text = new JsonText(nodes);
     this.#shapes = new Shapes(document);
@@ -46,12 +66,35 @@ export class SchemaText {
   /** The texts of these schemas together, with everything they refer to. */
   write(schemas: readonly Conjunct[]): Node {
     const node = this.value(schemas);
+    this.#writeOpen();
+    return node;
+  }
+
+  /** The objects these schemas allow, as keyword arguments. */
+  writeArguments(schema: Conjunct): Node {
+    const { nodes, text } = this;
+    const style: ObjectStyle = {
+      open: "(",
+      close: ")",
+      space: text.gap,
+      key: (name) => {
+        if (!/^[A-Za-z_]\w*$/.test(name)) throw refuse(`"${name}" is no name of an argument in Python`, schema.pointer);
+        return nodes.text(`${name}=`);
+      },
+      others: false,
+    };
+    const shapes = this.#shapes.of([schema]).flatMap(({ object }) => (object ? [object] : []));
+    const node = nodes.choice(...shapes.map((shape) => objectNode(this, shape, schema.pointer, style)));
+    this.#writeOpen();
+    return node;
+  }
+
+  #writeOpen(): void {
     for (let next = this.#open.pop(); next !== undefined; next = this.#open.pop()) {
       const pointer = next.schemas[0]?.pointer ?? "";
       const shapes = this.#shapes.of(next.schemas);
       next.rule.shape.rule.body = this.nodes.choice(...shapes.map((shape) => this.#shape(shape, pointer)));
     }
-    return node;
   }
 
   /** A rule for a value; its body is written later. */
@@ -68,7 +111,7 @@ export class SchemaText {
 
   #shape({ values, number, string, array, object }: Shape, pointer: string): Node {
     const { nodes } = this;
-    const items = values.map((value) => nodes.text(JSON.stringify(value)));
+    const items = values.map((value) => nodes.text(this.#python ? pythonText(value) : JSON.stringify(value)));
     if (number) items.push(nodes.automaton(sized(pointer, () => numberAutomaton(number))));
     if (string) items.push(this.#string(string, pointer));
     if (array) items.push(this.#array(array, pointer));
@@ -125,7 +168,13 @@ export class SchemaText {
   ): Node {
     const { nodes, text } = this;
     const shapes = this.#shapes.of(rest);
-    const values = [...new Set(shapes.flatMap((shape) => shape.values.map((value) => JSON.stringify(value))))];
+    const values = [
+      ...new Set(
+        shapes.flatMap((shape) =>
+          shape.values.map((value) => (this.#python ? pythonText(value) : JSON.stringify(value))),
+        ),
+      ),
+    ];
     const listed = shapes.every(({ number, string, array, object }) => !number && !string && !array && !object);
     if (prefix.length || !listed || values.length > limits.uniqueValues)
       throw refuse(
@@ -155,4 +204,14 @@ export class SchemaText {
     };
     return nodes.choice(min === 0 ? nodes.text("[]") : nodes.nothing, nodes.sequence(nodes.text("["), follow(0, 0)));
   }
+}
+
+/** A value as a literal of Python. */
+function pythonText(value: unknown): string {
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (Array.isArray(value)) return `[${value.map(pythonText).join(", ")}]`;
+  if (typeof value !== "object") return JSON.stringify(value);
+  const members = Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}: ${pythonText(inner)}`);
+  return `{${members.join(", ")}}`;
 }

@@ -1,0 +1,12 @@
+import type { ToolCall } from "./messages.js";
+import type { Piece } from "./results.js";
+
+/** Puts the parts of tool calls together. */
+export function collectCall(calls: ToolCall[], delta: Piece["toolCallDelta"]): void {
+  if (!delta) return;
+  calls[delta.index] ??= { id: "", name: "", arguments: "" };
+  const call = calls[delta.index] as ToolCall;
+  call.id ||= delta.id ?? "";
+  call.name += delta.name ?? "";
+  call.arguments += delta.arguments ?? "";
+}
