@@ -8,9 +8,11 @@ export {
 export {
   gemm_q4, gemm_q4k, gemm_q4min, gemv_q4, gemv_q4k, gemv_q4min, rows_q4, rows_q4k, rows_q4min,
 } from "./layouts/q4";
-export { gemm_q6, gemv_q6, rows_q6 } from "./layouts/q6";
-export { gemm_q8, gemv_q8, rows_q8 } from "./layouts/q8";
+export { gemm_few_q4, gemm_few_q4k, gemm_few_q4min } from "./layouts/q4-few";
+export { gemm_few_q6, gemm_q6, gemv_q6, rows_q6 } from "./layouts/q6";
+export { gemm_few_q8, gemm_q8, gemv_q8, rows_q8 } from "./layouts/q8";
 export { gemv_ternary, rows_ternary } from "./layouts/ternary";
+export { gemm_few_ternary, gemm_few_ternary32 } from "./layouts/ternary-few";
 export { gemm_ternary } from "./layouts/ternary-gemm";
 export { gemm_ternary_blocks } from "./layouts/ternary-blocks";
 export { gemv_ternary_lut } from "./layouts/ternary-lut";

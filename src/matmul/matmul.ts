@@ -2,6 +2,7 @@ import { Lookup, Product } from "../kernels/generated.js";
 import { share, type Thread } from "../threads/thread.js";
 import { chooseDots, type DotChoice } from "./dots.js";
 import { layouts } from "./layouts/index.js";
+import type { ProductKernel, WeightLayout } from "./layouts/layout.js";
 import type { Weight } from "./weight.js";
 
 /** Most tokens of a product that goes to the kernels for few; from there on unpacking the weights first pays. */
@@ -46,15 +47,15 @@ export function matmul(
     accumulate: options.accumulate ? 1 : 0,
     dot32: tokens === 1 ? dots.gemv : dots.gemm,
   });
-  const kernel =
-    blockScales !== 0 && layout.blockScales
-      ? layout.blockScales
-      : tokens === 1
-        ? layout.one
-        : tokens <= FEW_TOKENS
-          ? layout.few
-          : layout.many;
+  const kernel = productKernel(layout, blockScales !== 0, tokens, dots);
   thread.kernels[kernel](records, start, end);
+}
+
+function productKernel(layout: WeightLayout, scaled: boolean, tokens: number, dots: DotChoice): ProductKernel {
+  if (scaled && layout.blockScales) return layout.blockScales;
+  if (tokens === 1) return layout.one;
+  if (tokens > FEW_TOKENS) return layout.many;
+  return dots.gemm === 1 && layout.few32 ? layout.few32 : layout.few;
 }
 
 /**

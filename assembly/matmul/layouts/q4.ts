@@ -8,20 +8,20 @@ import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
 import { storeOutputs, zeroRow } from "../store";
 
 /** The three layouts. */
-const Q4: i32 = 0;
-const Q4_MIN: i32 = 1;
-const Q4_K: i32 = 2;
+export const Q4: i32 = 0;
+export const Q4_MIN: i32 = 1;
+export const Q4_K: i32 = 2;
 
 // @ts-ignore: decorator
 @inline
-function parameterBytes(kind: i32): i32 {
+export function parameterBytes(kind: i32): i32 {
   return kind == Q4 ? 16 : kind == Q4_MIN ? 32 : 64;
 }
 
 /** Scales of rows 0–3 (`part` 0) or 4–7 (`part` 1) of a block; `mask` and `factor` as for `firstScales`. */
 // @ts-ignore: decorator
 @inline
-function scales(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
+export function scales(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
   if (kind == Q4_K) return v128.load(block + (part << 4));
   const bits = v128.load(block);
   return part == 0 ? firstScales(bits, mask, factor) : lastScales(bits, mask, factor);
@@ -30,7 +30,7 @@ function scales(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v
 /** Minima of the same rows, behind the scales. */
 // @ts-ignore: decorator
 @inline
-function minima(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
+export function minima(kind: i32, block: usize, part: i32, mask: v128, factor: v128): v128 {
   return scales(kind, block + (kind == Q4_K ? 32 : 16), part, mask, factor);
 }
 

@@ -104,6 +104,75 @@ export function gemv_q6(product: Product, rowStart: i32, rowEnd: i32): void {
   }
 }
 
+/** Σ code · x over 16 columns in four rows from codes unpacked. */
+// @ts-ignore: decorator
+@inline
+function dotCodes(x: usize, c0: v128, c1: v128, c2: v128, c3: v128, byte: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD)
+    return i32x4.add(
+      widened(
+        i16x8.add(
+          i16x8.relaxed_dot_i8x16_i7x16_s(v128.load32_splat(x), c0),
+          i16x8.relaxed_dot_i8x16_i7x16_s(v128.load32_splat(x, 4), c1),
+        ),
+      ),
+      widened(
+        i16x8.add(
+          i16x8.relaxed_dot_i8x16_i7x16_s(v128.load32_splat(x, 8), c2),
+          i16x8.relaxed_dot_i8x16_i7x16_s(v128.load32_splat(x, 12), c3),
+        ),
+      ),
+    );
+  return i32x4.add(
+    i32x4.add(dotQuad(x, c0, byte), dotQuad(x + 8, c1, byte)),
+    i32x4.add(dotQuad(x + 16, c2, byte), dotQuad(x + 24, c3, byte)),
+  );
+}
+
+/** 2 to 8 tokens × layout `q6`; each code is unpacked once for all of them. */
+export function gemm_few_q6(product: Product, rowStart: i32, rowEnd: i32): void {
+  const padded = (product.columns + 31) & ~31;
+  const stride = recordBytes(padded);
+  const tokens = product.tokens;
+  const six = hiddenBytes(0x3f);
+  const top = hiddenBytes(0xc0);
+  const byte = hiddenShorts(0xff);
+  const mask = hiddenWords(F16_MASK);
+  const factor = hiddenWords(F16_FACTOR);
+  const zero = hiddenWords(0x42000000); // 32
+  let w = product.weights + <usize>(rowStart >> 3) * (padded >> 5) * BLOCK_BYTES;
+  for (let row = rowStart; row < rowEnd; row += 8) {
+    memory.fill(product.scratch, 0, <usize>tokens << 5);
+    for (let c = 0; c < padded; c += 32, w += BLOCK_BYTES) {
+      for (let part: usize = 0; part < 2; part++) {
+        const d = scalesFromF16With(v128.load16x4_s(w + (part << 3)), mask, factor);
+        for (let half: usize = 0; half < 2; half++) {
+          const codes = w + 32 + half * 96 + (part << 4);
+          const v0 = v128.load(codes);
+          const v1 = v128.load(codes, 32);
+          const v2 = v128.load(codes, 64);
+          const c0 = v128.and(v0, six);
+          const c1 = v128.and(v1, six);
+          const c2 = v128.and(v2, six);
+          const c3 = fourth(v0, v1, v2, top);
+          const factors = i32x4.extend_low_i16x8_s(v128.load8x8_s(w + (half << 3) + (part << 2), 16));
+          const f = f32x4.mul(d, f32x4.convert_i32x4_s(factors));
+          const column = <usize>c + (half << 4);
+          let x = product.activations + (ASC_FEATURE_RELAXED_SIMD ? column : padded + (column << 1));
+          let p = product.activations + <usize>padded * 3 + (<usize>c >> 1);
+          let sums = product.scratch + (part << 4);
+          for (let t = 0; t < tokens; t++, x += stride, p += stride, sums += 32) {
+            const offset = f32x4.mul(v128.load32_splat(p + (half << 2), 8), zero);
+            const share = blockShareOffset(dotCodes(x, c0, c1, c2, c3, byte), offset, f, v128.load32_splat(p));
+            v128.store(sums, f32x4.add(v128.load(sums), share));
+          }
+        }
+      }
+    }
+    storeSums(product.out, product.scratch, tokens, product.rows, row, rowEnd, product.accumulate != 0);
+  }
+}
+
 /** Four codes of eight rows, less `zero`, as 16-bit numbers: columns 0, 2, then 1, 3. */
 // @ts-ignore: decorator
 @inline

@@ -40,6 +40,8 @@ export interface WeightLayout {
   one: ProductKernel;
   few: ProductKernel;
   many: ProductKernel;
+  /** In place of `few` where the 32-bit dot products are the faster ones. */
+  few32?: ProductKernel;
   /** For matrices with a scale per 256 columns, any number of tokens. */
   blockScales?: ProductKernel;
   rows: LookupKernel;

@@ -9,7 +9,7 @@ export const q4: WeightLayout = {
   rowUnit: ROW_GROUP,
   groupBytes: bytesPerBlock(16 + 128),
   one: "gemv_q4",
-  few: "gemm_q4",
+  few: "gemm_few_q4",
   many: "gemm_q4",
   rows: "rows_q4",
 };
@@ -19,7 +19,7 @@ export const q4min: WeightLayout = {
   ...q4,
   groupBytes: bytesPerBlock(32 + 128),
   one: "gemv_q4min",
-  few: "gemm_q4min",
+  few: "gemm_few_q4min",
   many: "gemm_q4min",
   rows: "rows_q4min",
 };
@@ -29,7 +29,7 @@ export const q4k: WeightLayout = {
   ...q4,
   groupBytes: bytesPerBlock(64 + 128),
   one: "gemv_q4k",
-  few: "gemm_q4k",
+  few: "gemm_few_q4k",
   many: "gemm_q4k",
   rows: "rows_q4k",
 };

@@ -10,7 +10,7 @@ export const q6: WeightLayout = {
   rowUnit: ROW_GROUP,
   groupBytes: bytesPerBlock(32 + 128 + 64),
   one: "gemv_q6",
-  few: "gemm_q6",
+  few: "gemm_few_q6",
   many: "gemm_q6",
   rows: "rows_q6",
 };

@@ -6,7 +6,7 @@ export const q8: WeightLayout = {
   rowUnit: ROW_GROUP,
   groupBytes: bytesPerBlock(16 + 256),
   one: "gemv_q8",
-  few: "gemm_q8",
+  few: "gemm_few_q8",
   many: "gemm_q8",
   rows: "rows_q8",
 };
