@@ -25,7 +25,7 @@ export async function toolAnswer(
   options: GenerateOptions,
   begun = "",
 ): Promise<ToolAnswer | undefined> {
-  const { tools = [], toolChoice = "auto", schema, regex, grammar, stop } = options;
+  const { tools = [], toolChoice = "auto", parallelToolCalls = true, schema, regex, grammar, stop } = options;
   checkTools(tools, toolChoice);
   if (tools.length === 0 || toolChoice === "none") return undefined;
   const forced = toolChoice !== "auto";
@@ -40,9 +40,9 @@ export async function toolAnswer(
     import("../tools/grammar.js"),
     import("../tools/parser.js"),
   ]);
-  const name = JSON.stringify(["tools", chosen, calls, spec && specKey(spec)]);
+  const name = JSON.stringify(["tools", chosen, calls, parallelToolCalls, spec && specKey(spec)]);
   const constraint = await keptConstraint(tokenizer, name, async (vocabulary) =>
-    compileTools(vocabulary, format, chosen, calls, spec),
+    compileTools(vocabulary, format, chosen, calls, spec, parallelToolCalls ? undefined : 1),
   );
   const parser = new ToolParser(format, (index) => callId(prompt, index));
   parser.push(begun);

@@ -32,6 +32,8 @@ export interface GenerateOptions extends SamplingOptions {
   tools?: readonly ToolDefinition[] | undefined;
   /** `auto`: the model decides; `none`: no call; `required`: at least one; a name: that tool. Default `auto`. */
   toolChoice?: "auto" | "none" | "required" | { name: string } | undefined;
+  /** An answer may call several tools, or one several times. Default true. */
+  parallelToolCalls?: boolean | undefined;
   /** The n likeliest tokens with each piece, 0 … 100. Default: none. */
   topLogprobs?: number | undefined;
 }

@@ -167,8 +167,6 @@ export function readChatRequest(body: JsonObject): ChatRequest {
     throw badParameter("top_logprobs", "top_logprobs needs logprobs: true");
   if (values.tool_choice !== undefined && values.tool_choice !== "none" && !values.tools?.length)
     throw badParameter("tool_choice", "tool_choice needs tools");
-  if (values.parallel_tool_calls === false && values.tools?.length && values.tool_choice !== "none")
-    throw badParameter("parallel_tool_calls", "parallel_tool_calls is supported as true only", "unsupported_value");
   const named = typeof values.tool_choice === "object" ? values.tool_choice.name : undefined;
   if (named !== undefined && !values.tools?.some(({ name }) => name === named))
     throw badParameter("tool_choice", `There is no tool named ${JSON.stringify(named)}`);
@@ -183,6 +181,7 @@ export function readChatRequest(body: JsonObject): ChatRequest {
       ...(schema ? { schema } : {}),
       ...(values.tools?.length && values.tool_choice !== "none" ? { tools: values.tools } : {}),
       ...(values.tool_choice === undefined || !values.tools?.length ? {} : { toolChoice: values.tool_choice }),
+      ...(values.parallel_tool_calls === undefined ? {} : { parallelToolCalls: values.parallel_tool_calls }),
       ...(values.logprobs ? { topLogprobs: values.top_logprobs ?? 0 } : {}),
     },
     n: values.n ?? 1,

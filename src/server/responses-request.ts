@@ -208,8 +208,9 @@ export function readResponseRequest(body: JsonObject): ResponseRequest {
       ...(values.text?.schema ? { schema: values.text.schema } : {}),
       ...(tools.length && values.tool_choice !== "none" ? { tools } : {}),
       ...(values.tool_choice === undefined || tools.length === 0 ? {} : { toolChoice: values.tool_choice }),
+      ...(values.parallel_tool_calls === undefined ? {} : { parallelToolCalls: values.parallel_tool_calls }),
       ...(logprobs ? { topLogprobs: values.top_logprobs ?? 0 } : {}),
-    } as GenerateOptions,
+    },
     logprobs,
   };
 }

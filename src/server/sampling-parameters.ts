@@ -95,5 +95,5 @@ export function samplingOptions(values: Partial<SamplingParameters>): GenerateOp
     repetitionPenalty: values.repeat_penalty,
     repetitionWindow: values.repeat_last_n,
     grammar: values.grammar,
-  } as GenerateOptions;
+  };
 }

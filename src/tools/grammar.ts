@@ -28,10 +28,11 @@ export function compileTools(
   tools: readonly ToolDefinition[],
   calls: Calls,
   spec: ConstraintSpec | undefined,
+  most: number = mostCalls,
 ): Constraint {
   return compileNode(vocabulary, (nodes) => {
     const call = nodes.choice(...tools.map((tool, i) => callNode(nodes, format, tool, i, calls === "any")));
-    const written = callsNode(nodes, vocabulary, format, call, calls === "one" ? 1 : mostCalls);
+    const written = callsNode(nodes, vocabulary, format, call, calls === "one" ? 1 : most);
     if (calls !== "any") return written;
     if (spec) return nodes.choice(specNode(nodes, vocabulary, spec), written);
     const text = textNode(nodes, vocabulary, format);

@@ -79,6 +79,7 @@ export async function run({ baseURL, apiKey, model, check, expect }) {
       max_tokens: 200,
       tools,
       tool_choice: "required",
+      parallel_tool_calls: false,
     });
     const [call] = choices[0].message.tool_calls;
     expect(call.function.name === "weather" && call.id !== "", call);

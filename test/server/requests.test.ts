@@ -144,6 +144,46 @@ test("responses: whole and streamed alike, events numbered in order", async () =
   );
 });
 
+test("a tool that must be called is called, once where only one call is wanted", async () => {
+  const handle = await storyHandler();
+  const look = {
+    type: "object",
+    properties: { at: { enum: ["sun", "moon"] } },
+    required: ["at"],
+    additionalProperties: false,
+  };
+  const body = {
+    messages: user,
+    seed: 1,
+    max_tokens: 150,
+    tools: [{ type: "function", function: { name: "look", parameters: look } }],
+    tool_choice: "required",
+    parallel_tool_calls: false,
+  };
+  const { choices } = await (await handle(post("/v1/chat/completions", body))).json();
+  assert.is(choices[0].finish_reason, "tool_calls");
+  assert.is(choices[0].message.tool_calls.length, 1);
+  const [call] = choices[0].message.tool_calls;
+  assert.is(call.function.name, "look");
+  assert.ok(["sun", "moon"].includes(JSON.parse(call.function.arguments).at));
+  const all = events(await (await handle(post("/v1/chat/completions", { ...body, stream: true }))).text());
+  const deltas = all.flatMap(({ data }) => data.choices?.[0]?.delta?.tool_calls ?? []);
+  assert.is(deltas.map((delta) => delta.function.arguments).join(""), call.function.arguments);
+  assert.is(deltas[0].id, call.id);
+});
+
+test("embeddings: texts, ids, base64, fewer dimensions", async () => {
+  const handle = await storyHandler();
+  const embed = async (body: object) => (await (await handle(post("/v1/embeddings", body))).json()).data;
+  const [one, two] = await embed({ input: ["A cat", "A dog"] });
+  assert.is(one.index, 0);
+  assert.is(two.embedding.length, (await sharedModel()).config.hidden);
+  assert.ok(Math.abs(one.embedding.reduce((sum: number, each: number) => sum + each * each, 0) - 1) < 1e-4);
+  const [packed] = await embed({ input: "A cat", encoding_format: "base64" });
+  assert.equal([...new Float32Array(Uint8Array.from(Buffer.from(packed.embedding, "base64")).buffer)], one.embedding);
+  assert.is((await embed({ input: "A cat", dimensions: 8 }))[0].embedding.length, 8);
+});
+
 test("tokenize and detokenize are each other's way back", async () => {
   const handle = await storyHandler();
   const { tokens } = await (await handle(post("/tokenize", { content: "Once upon a time" }))).json();

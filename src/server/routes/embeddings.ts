@@ -11,13 +11,6 @@ interface EmbeddingParameters {
   dimensions: number;
 }
 
-interface Embedder {
-  embed(
-    texts: string[] | number[][],
-    options: { signal: AbortSignal },
-  ): Promise<{ embeddings: Float32Array[]; tokens: number }>;
-}
-
 const tokenIds = list(whole(0, 2 ** 31 - 1), 1 << 20);
 
 /** A text, texts, token ids, or lists of them. */
@@ -49,7 +42,7 @@ export const embeddings: Endpoint = async (call) => {
       const { hidden } = used.model.config;
       if (values.dimensions !== undefined && values.dimensions > hidden)
         throw badParameter("dimensions", `This model's embeddings have ${hidden} dimensions`);
-      const { embeddings: vectors, tokens } = await (used.model as unknown as Embedder).embed(values.input, { signal });
+      const { embeddings: vectors, tokens } = await used.model.embed(values.input, { signal });
       return json({
         object: "list",
         data: vectors.map((vector, index) => ({
