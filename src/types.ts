@@ -3,9 +3,10 @@ import type { Calibration } from "./calibration/calibration.js";
 import type { ModelFolder } from "./formats/folder.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import type { ByteSource } from "./formats/source.js";
-import type { ChatMessage, TemplateOptions } from "./generate/messages.js";
+import type { ChatMessage, JsonSchema, TemplateOptions } from "./generate/messages.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { Completion, Piece } from "./generate/results.js";
+import type { FromSchema } from "./generate/schema-type.js";
 import type { HubOptions } from "./hub/settings.js";
 import type { KernelSources } from "./kernels/instantiate.js";
 import type { AttentionStats } from "./kv/counters.js";
@@ -17,6 +18,7 @@ export type { ChatMessage, JsonSchema, TemplateOptions, ToolCall, ToolDefinition
 export type { ContextShift, GenerateOptions } from "./generate/options.js";
 export type { Completion, FinishReason, Piece, TokenLogprob, Usage } from "./generate/results.js";
 export type { SamplingOptions } from "./generate/sampling-options.js";
+export type { FromSchema } from "./generate/schema-type.js";
 export type { HubOptions } from "./hub/settings.js";
 export type { AttentionStats } from "./kv/counters.js";
 
@@ -297,7 +299,11 @@ export interface Model {
    * @throws SessionError when the prompt does not fit the context, see `contextOverflow`
    */
   generate(prompt: string | TokenIds | readonly ChatMessage[], options?: GenerateOptions): AsyncIterable<Piece>;
-  /** The same in one call: the whole answer. */
+  /** The same in one call: the whole answer. With a schema whose type is literal, `value` has the type it describes. */
+  complete<const Schema extends JsonSchema>(
+    prompt: string | TokenIds | readonly ChatMessage[],
+    options: GenerateOptions & { schema: Schema },
+  ): Promise<Completion<FromSchema<Schema>>>;
   complete<T = unknown>(
     prompt: string | TokenIds | readonly ChatMessage[],
     options?: GenerateOptions,

@@ -1,27 +1,8 @@
 import { OptionError } from "../errors.js";
-import { unicodeClasses } from "../tokenizer/unicode-classes.js";
 import { allCodePoints, complementRanges, intersectRanges, type Ranges, rangesOf } from "./code-points.js";
 import { limits } from "./limits.js";
 import { characterClass, choice, type Regex, repeat, sequence } from "./regex.js";
-
-const digits: Ranges = [0x30, 0x39];
-const word: Ranges = [0x30, 0x39, 0x41, 0x5a, 0x5f, 0x5f, 0x61, 0x7a];
-// ECMA-262 WhiteSpace and LineTerminator.
-const space: Ranges = [
-  9, 13, 0x20, 0x20, 0xa0, 0xa0, 0x1680, 0x1680, 0x2000, 0x200a, 0x2028, 0x2029, 0x202f, 0x202f, 0x205f, 0x205f, 0x3000,
-  0x3000, 0xfeff, 0xfeff,
-];
-const lineEnds: Ranges = [10, 10, 13, 13, 0x2028, 0x2029];
-const singleEscapes: Record<string, number> = { t: 9, n: 10, v: 11, f: 12, r: 13 };
-const classEscapes: Record<string, Ranges> = { d: digits, w: word, s: space };
-const categoryNames: Record<string, string> = {
-  Letter: "L",
-  Mark: "M",
-  Number: "N",
-  Punctuation: "P",
-  Symbol: "S",
-  punct: "P",
-};
+import { categoryRanges, classEscapes, lineEnds, singleEscapes } from "./regex-classes.js";
 
 /**
  * Reads a regular expression as ECMAScript does with the flag `u`, with the escapes allowed there without it as well.
@@ -35,19 +16,11 @@ export function parseRegex(source: string, flags: string, key: string): Regex {
   return new RegexParser(source, flags, key).parse();
 }
 
-function categoryRanges(listed: string): Ranges {
-  return rangesOf(
-    listed.split(" ").flatMap((range) => {
-      const [low, high = low] = range.split("-") as [string, string?];
-      return [Number.parseInt(low, 16), Number.parseInt(high, 16)];
-    }),
-  );
-}
-
 class RegexParser {
   readonly #characters: string[];
   readonly #ignoreCase: boolean;
   readonly #dotAll: boolean;
+  readonly #names = new Set<string>();
   #at = 0;
   #depth = 0;
 
@@ -155,7 +128,10 @@ class RegexParser {
       if (kind === "<" && (after === "=" || after === "!")) throw this.#refuse("looks behind, which is not supported");
       if (kind === "<") {
         const end = this.#characters.indexOf(">", this.#at);
-        if (end < this.#at + 2) throw this.#refuse("has a group name that does not end");
+        const name = this.#characters.slice(this.#at + 1, Math.max(end, 0)).join("");
+        if (!/^[A-Za-z_$][\w$]*$/.test(name) || this.#names.has(name))
+          throw this.#refuse(`has the group name "${name}", which is none or there twice`);
+        this.#names.add(name);
         this.#at = end + 1;
       } else if (kind === ":") this.#at++;
       else throw this.#refuse(`has a group of the kind (?${kind ?? ""}, which is not supported`);
@@ -246,19 +222,18 @@ class RegexParser {
       .join("")
       .replace(/^(General_Category|gc)=/, "");
     this.#at = end + 1;
-    const listed = unicodeClasses[categoryNames[name] ?? name];
+    const listed = categoryRanges(name);
     if (name === "Any") return negated ? [] : allCodePoints;
     if (name === "ASCII") return negated ? complementRanges([0, 0x7f]) : [0, 0x7f];
     if (listed === undefined)
       throw this.#refuse(`has the property \\p{${name}}; supported are L, M, N, P, S, Any and ASCII`);
-    const ranges = categoryRanges(listed);
-    return negated ? complementRanges(ranges) : ranges;
+    return negated ? complementRanges(listed) : listed;
   }
 
   #one(character: string): Ranges {
     const code = character.codePointAt(0)!;
     // Which letters belong together outside of ASCII depends on the Unicode version of whoever is asked.
-    if (this.#ignoreCase && code > 0x7f && intersectRanges([code, code], categoryRanges(unicodeClasses.L!)).length)
+    if (this.#ignoreCase && code > 0x7f && intersectRanges([code, code], categoryRanges("L")!).length)
       throw this.#refuse("ignores the case of a letter outside of ASCII, which is not supported");
     return [code, code];
   }

@@ -1,40 +1,15 @@
+import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { compileConstraint } from "#src/constraints/compile.js";
 import { OptionError } from "#src/errors.js";
 import { accepts, byteVocabulary, randomNumbers, randomText, storyVocabulary } from "../helpers/constraints.js";
+import { atRoot } from "../helpers/fixtures.js";
 
 const bytes = byteVocabulary(["ab", "true", '":'], ["<think>"]);
 const grammar = (source: string) => compileConstraint(bytes, { grammar: source });
 
-const json = String.raw`
-# Any JSON value.
-root   ::= object
-value  ::= object | array | string | number | ("true" | "false" | "null") ws
-
-object ::=
-  "{" ws (
-            string ":" ws value
-    ("," ws string ":" ws value)*
-  )? "}" ws
-
-array  ::=
-  "[" ws (
-            value
-    ("," ws value)*
-  )? "]" ws
-
-string ::=
-  "\"" (
-    [^"\\\x7F\x00-\x1F] |
-    "\\" (["\\bfnrt] | "u" [0-9a-fA-F]{4}) # escapes
-  )* "\"" ws
-
-number ::= ("-"? ([0-9] | [1-9] [0-9]{0,15})) ("." [0-9]+)? ([eE] [-+]? [0-9] [1-9]{0,15})? ws
-
-# Optional space: by convention, applied in this grammar after literal chars when allowed
-ws ::= | " " | "\n" [ \t]{0,20}
-`;
+const json = readFileSync(atRoot("test", "fixtures", "json.gbnf"), "utf8");
 
 test("a grammar of JSON allows JSON", () => {
   const constraint = grammar(json);

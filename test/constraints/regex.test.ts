@@ -116,6 +116,7 @@ for (const [source, said] of [
   ["(?<n>a)\\k<n>", "back reference"],
   ["\\bword", "word boundary"],
   ["\\p{Script=Greek}", "Script=Greek"],
+  ["\\p{constructor}", "constructor"],
   ["a{3,1}", "ends before it begins"],
   ["a**", "repeats a repetition"],
   ["(a", "without a"],

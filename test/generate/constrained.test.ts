@@ -32,6 +32,18 @@ test("complete with a schema gives a value, and says that the schema ended it", 
   }
 });
 
+test("the type of the value follows from the schema, or is given", async () => {
+  const inferred = await model.complete("A ", { schema: person, seed: 1 });
+  const likes: "tea" | "cake" | undefined = inferred.value?.likes;
+  const age: number | undefined = inferred.value?.age;
+  const given = await model.complete<{ n: string }>("A ", {
+    schema: { type: "object" } as object as { type: string },
+    maxTokens: 1,
+  });
+  const n: string | undefined = given.value?.n;
+  assert.ok(likes && age && n === undefined);
+});
+
 test("a constrained answer that reaches the token limit has no value", async () => {
   const answer = await model.complete("The girl: ", { schema: person, seed: 1, maxTokens: 3 });
   assert.is(answer.finishReason, "length");

@@ -160,6 +160,8 @@ export class SchemaDocument {
     if (pointer !== "" && typeof schema.$id === "string")
       throw refuse('"$id" inside a schema is not supported', inside(pointer, "$id"));
     this.#checked.add(pointer);
+    // Read without being merged with others, so nobody else looks at it.
+    if (isObject(schema.propertyNames)) this.check(schema.propertyNames, inside(pointer, "propertyNames"));
   }
 
   #at(path: string): Conjunct | undefined {
