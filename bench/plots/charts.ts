@@ -50,6 +50,20 @@ export function chartsOf(run: Run): Map<string, Chart> {
       column: keyCount(result),
     })),
   });
+  add("rows", {
+    kind: "lines",
+    title: "Sequences that decode at once",
+    subtitle: `One pass makes a token of each sequence, logits of every row. Higher is faster. ${IQR}`,
+    xLabel: "sequences",
+    valueLabel: "tokens per second, all together",
+    zero: true,
+    points: of("rows").map((result) => ({
+      ...rate(result),
+      x: Number(result.labels.sequences),
+      series: `${result.labels.threads} ${result.labels.threads === 1 ? "thread" : "threads"}`,
+      column: String(result.labels.shape),
+    })),
+  });
   for (const stage of ["prefill", "decode"])
     add(`model-${stage}`, {
       kind: "dots",

@@ -5,6 +5,7 @@ import { loading } from "./loading.js";
 import { matmuls, ternary } from "./matmul.js";
 import { wholeModels } from "./model.js";
 import { attentionParts } from "./parts.js";
+import { rows } from "./rows.js";
 import { tokenizing } from "./tokenizer.js";
 
 /** Everything that is measured, in this order. */
@@ -15,6 +16,7 @@ export const suites: readonly Suite[] = [
   attention,
   bandwidth,
   wholeModels,
+  rows,
   tokenizing,
   loading,
 ];

@@ -11,6 +11,6 @@ export { serveHost };
 const scope = globalThis as unknown as WorkerScope & Port;
 if (scope.name === THREAD_NAME) serveBrowserThread(scope);
 else if (scope.name === HOST_NAME) {
-  serveHost(scope, { ofPage: true });
+  serveHost(scope, { startsThreads: true });
   scope.postMessage("ready", []);
 }

@@ -24,6 +24,11 @@ export function startThreadsWith(other: StartWorker): void {
   starter = other;
 }
 
+/** Who starts threads instead of this thread, if `startThreadsWith` was called. */
+export function otherStarter(): StartWorker | undefined {
+  return starter === ownThread ? undefined : starter;
+}
+
 /** Why threads had better be asked for in this worker, if so. */
 export function threadsAreRisky(): string | undefined {
   const firefox = globalThis.navigator?.userAgent?.includes("Firefox/") && typeof document === "undefined";

@@ -1,19 +1,24 @@
 import { nodeModules } from "../platform/node-modules.js";
 import { platform } from "../platform/platform.js";
 import { workerArguments } from "../platform/worker-arguments.js";
-import type { StartWorker } from "../threads/team.js";
-import { startBrowserWorker } from "./start-browser-worker.js";
+import { type StartWorker, stopTeam } from "../threads/team.js";
+import { otherStarter, startBrowserWorker } from "./start-browser-worker.js";
 
-/** Starts a worker thread of Node, Deno or Bun that runs `worker.js`. It does not keep the process alive. */
-const startNodeWorker: StartWorker = async (start) => {
+/**
+ * Starts a worker thread of Node, Deno or Bun that runs `worker.js`. It does not keep the process alive. Should it end
+ * before it is told to, its team is stopped: the others would wait for it forever.
+ */
+export const startNodeWorker: StartWorker = async (start) => {
   const workers = await nodeModules.workers();
   // Not the global class: bundlers for browsers look for that, and this file is not for them.
   const worker = new workers.Worker(new URL("worker.js", here), { workerData: start, ...workerArguments() });
   await new Promise<void>((resolve, reject) => {
     worker.once("message", () => resolve());
     worker.once("error", reject);
+    worker.once("exit", () => reject(new Error("the thread has ended before it was ready")));
   });
-  worker.on("error", () => {}); // a failed thread poisons the barrier; the error reaches the caller from there
+  worker.on("error", () => stopTeam(start));
+  worker.on("exit", () => stopTeam(start));
   worker.unref();
   return {
     async terminate() {
@@ -25,4 +30,5 @@ const startNodeWorker: StartWorker = async (start) => {
 const here = import.meta.url;
 
 /** Starts a thread in the way of this runtime. */
-export const startWorker: StartWorker = platform === "browser" ? startBrowserWorker : startNodeWorker;
+export const startWorker: StartWorker = (start) =>
+  platform === "browser" ? startBrowserWorker(start) : (otherStarter() ?? startNodeWorker)(start);

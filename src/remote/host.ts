@@ -42,11 +42,11 @@ const NOTE_MS = 100;
 
 /**
  * Owns one model on behalf of somebody who talks to it over `port`.
- * @param ofPage a page is at the other end, and starts the threads
+ * @param startsThreads whoever is at the other end starts the threads, too
  */
-export function serveHost(port: Port, { ofPage = false } = {}): void {
+export function serveHost(port: Port, { startsThreads = false } = {}): void {
   const endpoint = new Endpoint(port);
-  if (ofPage)
+  if (startsThreads)
     startThreadsWith(async (start) => {
       await endpoint.call("threads", "start", [start]);
       // The page that went away in the meantime has taken the thread along.

@@ -1,6 +1,8 @@
 import { KernelError } from "../errors.js";
+import { startNodeWorker } from "../model/start-worker.js";
 import { nodeModules } from "../platform/node-modules.js";
 import { workerArguments } from "../platform/worker-arguments.js";
+import type { WorkerHandle } from "../threads/team.js";
 import type { Port } from "./endpoint.js";
 import type { HostThread } from "./remote-model.js";
 
@@ -38,9 +40,12 @@ export async function startNodeHost(): Promise<HostThread> {
   await new Promise<void>((resolve, reject) => {
     worker.once("message", () => resolve());
     worker.once("error", reject);
+    worker.once("exit", () => reject(new Error("the thread has ended before it was ready")));
   });
   worker.unref();
   let report: ((error: Error) => void) | undefined;
+  const threads: WorkerHandle[] = [];
+  let over = false;
   const failed = (what: string, cause?: unknown) =>
     report?.(new KernelError(`The thread of the model ${what}`, {}, "Load the model again", { cause }));
   worker.on("error", (error) => failed(`has failed: ${(error as Error).message}`, error));
@@ -52,9 +57,19 @@ export async function startNodeHost(): Promise<HostThread> {
     onFailure(callback) {
       report = callback;
     },
+    // By this thread, which is not blocked: it learns when one of them ends, while the others wait for it.
+    async startThread(start) {
+      const thread = await startNodeWorker(start);
+      // The model was given up while this one started.
+      if (over) await thread.terminate();
+      threads.push(thread);
+      return thread;
+    },
     terminate() {
       report = undefined;
+      over = true;
       void worker.terminate();
+      for (const thread of threads) void thread.terminate();
     },
   };
 }

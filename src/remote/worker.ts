@@ -4,6 +4,6 @@ import { serveHost } from "./host.js";
 import { portOf } from "./start-node-host.js";
 
 if (parentPort) {
-  serveHost(portOf(parentPort as never));
+  serveHost(portOf(parentPort as never), { startsThreads: true });
   parentPort.postMessage("ready");
 }

@@ -125,10 +125,10 @@ export class Team {
 
 /** The loop of a worker: waits for a command, runs it, until the team is disposed of or a thread fails. */
 export function serve(start: WorkerStart, execute: Execute): void {
-  const kernels = instantiateKernels(start.module ?? kernelModule(start.build), start.wasm);
-  const thread = teamThread(kernels, start.wasm, start.mailbox, start.index, start.count);
-  const decoder = new TextDecoder();
   try {
+    const kernels = instantiateKernels(start.module ?? kernelModule(start.build), start.wasm);
+    const thread = teamThread(kernels, start.wasm, start.mailbox, start.index, start.count);
+    const decoder = new TextDecoder();
     for (;;) {
       thread.barrier();
       const length = new Int32Array(start.wasm.buffer, start.mailbox + COMMAND_LENGTH, 1)[0] as number;
@@ -158,6 +158,11 @@ function teamThread(
         throw new KernelError("Another thread of this model has failed or the model was disposed of");
     },
   });
+}
+
+/** Tells every thread of the team, waiting or not, to stop: for whoever learns that one of them has ended. */
+export function stopTeam({ wasm, mailbox }: WorkerStart): void {
+  poison(wasm, mailbox);
 }
 
 /** Tells every thread, waiting or not, to stop. */
