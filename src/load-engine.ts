@@ -6,6 +6,7 @@ import type { ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
 import { EngineModel } from "./generate/model.js";
 import { provideKernels } from "./kernels/instantiate.js";
+import { PAGE, pageBytes } from "./kv/layout.js";
 import type { ModelConfig } from "./model/config.js";
 import { Engine } from "./model/engine.js";
 import { checkFits } from "./model/fits.js";
@@ -23,6 +24,8 @@ const SMALL_MODEL_BYTES = 32 << 20;
 const DEFAULT_CONTEXT = 8192;
 /** Tokens of one prefill step: enough to use each weight many times, few enough to stop soon. */
 const DEFAULT_PREFILL_CHUNK = 64;
+/** More than this is kept of ended sessions only when asked for. */
+const MOST_PREFIX_BYTES = 256 << 20;
 
 /** Sources that are worth a look at the names: a scheme, a single word without the ending of a file, `owner/name`. */
 const MAY_BE_NAME =
@@ -41,6 +44,7 @@ export async function loadEngine(source: ModelSource, options: LoadOptions = {})
   positiveInteger("threads", options.threads);
   positiveInteger("prefillChunk", options.prefillChunk);
   positiveInteger("contextLength", options.contextLength);
+  if (options.prefixCacheBytes !== 0) positiveInteger("prefixCacheBytes", options.prefixCacheBytes);
   oneOf("kvCache", options.kvCache, ["int8", "f32"]);
   oneOf("i2sLayout", options.i2sLayout, ["block128", "block64", "rows4"]);
   oneOf("head", options.head, ["f16", "q8", "q6", "q4"]);
@@ -75,6 +79,12 @@ export async function loadEngine(source: ModelSource, options: LoadOptions = {})
       kvCache: options.kvCache ?? "int8",
       attention,
       contextLength,
+      prefixCacheBytes:
+        options.prefixCacheBytes ??
+        Math.min(
+          MOST_PREFIX_BYTES,
+          2 * Math.ceil(contextLength / PAGE) * pageBytes(options.kvCache ?? "int8", file.config),
+        ),
       threadsReason: threads.reason,
       profile,
     });

@@ -75,6 +75,12 @@ export interface LoadOptions {
   i2sLayout?: I2SLayout | undefined;
   /** Tokens computed together in prefill. Affects speed and memory, never a result. */
   prefillChunk?: number | undefined;
+  /**
+   * Most bytes of keys and values that are kept, when their sessions are gone, for sessions that begin with the same
+   * tokens; what was not used for longest goes first. 0 keeps nothing. Never changes a result. Default: those of one full
+   * context, at most 256 MiB.
+   */
+  prefixCacheBytes?: number | undefined;
   /** Where models come from by name, and where they are kept. */
   hub?: HubOptions | undefined;
   /** Default: full attention. */
@@ -133,6 +139,8 @@ export interface Speed {
 export interface ModelStats {
   prefill: Speed;
   decode: Speed;
+  /** Tokens computed, and tokens of prompts that were taken from earlier sessions instead. */
+  tokens: { computed: number; cached: number };
   /** Size of the linear memory, in bytes. */
   memoryBytes: number;
   weightBytes: number;

@@ -59,6 +59,8 @@ export const wholeModels: Suite = {
                 const model = await loadModel(name, {
                   ...options,
                   engineThread: "caller",
+                  // The same prompt is computed again and again.
+                  prefixCacheBytes: 0,
                   contextLength: depth + PROMPT + STEPS,
                 });
                 loaded.push(model);

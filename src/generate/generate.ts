@@ -77,6 +77,8 @@ export async function* generate(
     (async (tokens) =>
       options.contextOverflow === "shift" ? shiftTokens(tokens, 1, contextLength, options) : undefined);
   let written = 0;
+  const before = session.cachedTokens;
+  let cached: number | undefined;
   /** Lengths of the session when the pieces were given out. */
   const lengths: number[] = [];
   const brokenOff = () => (setting.reader?.taken() ?? lengths.length) < lengths.length;
@@ -99,6 +101,7 @@ export async function* generate(
         sampler.sample(logits, history, { mask: constraint?.mask(), top: limits.topLogprobs }),
       );
       onProgress = undefined;
+      cached ??= cachedTokens + session.cachedTokens - before;
       end.tokens.push(choice.id);
       constraint?.advance(choice.id);
       if (stopIds.has(choice.id)) {
@@ -124,7 +127,7 @@ export async function* generate(
     const rest = stops.push(decoder.flush());
     const text = rest.emit + (rest.stopped ? "" : stops.flush().emit);
     if (rest.stopped) end.reason = "stop";
-    const usage = { promptTokens, cachedTokens, completionTokens: written };
+    const usage = { promptTokens, cachedTokens: cached ?? cachedTokens, completionTokens: written };
     lengths.push(session.length);
     yield { text, token: -1, logprob: 0, finishReason: end.reason, usage };
   } finally {

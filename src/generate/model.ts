@@ -1,9 +1,10 @@
 import { createCache } from "../attention/create-cache.js";
 import type { AttentionOptions } from "../attention/options.js";
-import { SessionError } from "../errors.js";
+import { MemoryError, SessionError } from "../errors.js";
 import { fingerprint } from "../formats/fingerprint.js";
 import type { ModelFile } from "../formats/model-file.js";
 import type { KeyValueCache } from "../kv/cache.js";
+import { PrefixIndex } from "../kv/prefix-index.js";
 import type { Engine } from "../model/engine.js";
 import type { Profile } from "../model/profile.js";
 import { fallbackTemplate } from "../tokenizer/fallback-template.js";
@@ -40,6 +41,8 @@ export interface ModelSettings {
   kvCache: "int8" | "f32";
   attention: AttentionOptions;
   contextLength: number;
+  /** Most bytes of pages kept for sessions that begin alike. */
+  prefixCacheBytes: number;
   threadsReason: string;
   profile: Profile | undefined;
 }
@@ -51,6 +54,8 @@ export class EngineModel implements Model, SessionHost {
   readonly tokenizer: TemplateTokenizer;
   readonly speed = new SpeedMeter();
   readonly scheduler: Scheduler;
+  readonly prefixes: PrefixIndex;
+  cachedTokens = 0;
   readonly attentionMeter = new AttentionMeter();
   readonly open = new Set<EngineSession>();
   lastLength = 0;
@@ -61,7 +66,8 @@ export class EngineModel implements Model, SessionHost {
   constructor(file: ModelFile, engine: Engine, tokenizer: ModelTokenizer, settings: ModelSettings) {
     this.file = file;
     this.engine = engine;
-    this.scheduler = new Scheduler(engine, this.speed);
+    this.prefixes = new PrefixIndex(settings.prefixCacheBytes);
+    this.scheduler = new Scheduler(engine, this.speed, () => this.prefixes.evict());
     this.tokenizer = withTemplate(tokenizer, file.tokenizer);
     this.#settings = settings;
   }
@@ -86,13 +92,14 @@ export class EngineModel implements Model, SessionHost {
   newCache(): KeyValueCache {
     this.#live();
     const { kvCache, attention, contextLength } = this.#settings;
-    return createCache(this.engine.memory, this.config, {
-      kind: kvCache,
-      contextLength,
-      attention,
-      threads: this.engine.threads,
-      kernels: this.engine.kernels,
-    });
+    const options = { kind: kvCache, contextLength, attention, threads: this.engine.threads };
+    for (;;)
+      try {
+        return createCache(this.engine.memory, this.config, { ...options, kernels: this.engine.kernels });
+      } catch (error) {
+        // What is kept for later must not stand in the way.
+        if (!(error instanceof MemoryError && this.prefixes.evict())) throw error;
+      }
   }
 
   async *generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
@@ -175,6 +182,7 @@ export class EngineModel implements Model, SessionHost {
     return {
       prefill: speed.get("prefill"),
       decode: speed.get("decode"),
+      tokens: { computed: speed.get("prefill").tokens + speed.get("decode").tokens, cached: this.cachedTokens },
       memoryBytes: engine.memory.totalBytes,
       weightBytes: engine.weightBytes,
       kvBytes: open.size > 0 ? kvBytes : attention.kvBytes,
@@ -189,6 +197,7 @@ export class EngineModel implements Model, SessionHost {
 
   resetStats(): void {
     this.speed.reset();
+    this.cachedTokens = 0;
     this.attentionMeter.reset();
     this.#settings.profile?.reset();
   }
@@ -197,6 +206,7 @@ export class EngineModel implements Model, SessionHost {
     if (this.#disposed) return;
     for (const session of [...this.open]) await session.dispose();
     this.#disposed = true;
+    this.prefixes.clear();
     this.tokenizer.dispose();
     await this.engine.dispose();
     await this.file.close();

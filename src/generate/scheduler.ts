@@ -1,5 +1,6 @@
 import { MemoryError } from "../errors.js";
 import type { KeyValueCache } from "../kv/cache.js";
+import { PAGE } from "../kv/layout.js";
 import type { Engine } from "../model/engine.js";
 import type { Slice } from "../model/slice.js";
 import { yieldToEventLoop } from "../platform/yield.js";
@@ -12,6 +13,14 @@ export interface Sequence {
   readonly cache: KeyValueCache;
 }
 
+/** What requests have in common with others. */
+export interface Prefix {
+  /** One for each whole page of the sequence as it will be. */
+  readonly keys: readonly string[];
+  /** Takes the pages that are known by now into the sequence, if it is empty. Returns the tokens taken. */
+  take(): number;
+}
+
 /** Tokens to be appended to a sequence. */
 export interface Request {
   sequence: Sequence;
@@ -19,6 +28,7 @@ export interface Request {
   /** Logits of which of the tokens. */
   want: "last" | "all";
   signal?: AbortSignal | undefined;
+  prefix?: Prefix | undefined;
   /**
    * Told after each pass, before anything else can run.
    * @param piece the tokens just appended, `done` of `ids` were before them
@@ -28,6 +38,8 @@ export interface Request {
 }
 
 interface Job extends Request {
+  /** In the order they came. */
+  order: number;
   done: number;
   resolve(): void;
   reject(reason: unknown): void;
@@ -56,8 +68,12 @@ export class Scheduler {
   readonly #speed: SpeedMeter;
   #waiting: Job[] = [];
   #running = false;
+  #count = 0;
+  readonly #makeRoom: () => boolean;
 
-  constructor(engine: Engine, speed: SpeedMeter) {
+  /** @param makeRoom gives up memory nobody needs now; false when there is none */
+  constructor(engine: Engine, speed: SpeedMeter, makeRoom: () => boolean) {
+    this.#makeRoom = makeRoom;
     this.#engine = engine;
     this.#speed = speed;
   }
@@ -69,7 +85,7 @@ export class Scheduler {
    */
   run(request: Request): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...request, done: 0, resolve, reject });
+      this.#waiting.push({ ...request, order: this.#count++, done: 0, resolve, reject });
       if (!this.#running) void this.#work();
     });
   }
@@ -94,8 +110,9 @@ export class Scheduler {
   /** What the next pass computes: short requests first, then an equal piece of each long one, the longest waiting first. */
   #nextPieces(): Piece[] {
     const { batch, prefillChunk } = this.#engine;
-    const short = this.#waiting.filter((job) => left(job) <= SHORT);
-    const long = this.#waiting.filter((job) => left(job) > SHORT);
+    const ready = this.#waiting.filter((job) => !this.#begins(job));
+    const short = ready.filter((job) => left(job) <= SHORT);
+    const long = ready.filter((job) => left(job) > SHORT);
     const pieces: Piece[] = [];
     let room = batch;
     const take = (job: Job, most: number) => {
@@ -110,6 +127,28 @@ export class Scheduler {
     const each = Math.max(Math.floor(room / Math.max(long.length, 1)), LEAST_PIECE);
     for (const job of long) take(job, each);
     return pieces;
+  }
+
+  /**
+   * Whether a sequence that is still empty has to wait, since an earlier request computes pages it begins with. When not,
+   * it takes those that are known.
+   */
+  #begins(job: Job): boolean {
+    const { prefix } = job;
+    try {
+      if (!prefix || job.done > 0 || job.sequence.cache.length > 0) return false;
+      for (const other of this.#waiting) {
+        if (other.order >= job.order || !other.prefix) continue;
+        const common = commonKeys(other.prefix.keys, prefix.keys);
+        if (common > 0 && other.sequence.cache.length < common * PAGE) return true;
+      }
+      job.done = prefix.take();
+    } catch (error) {
+      if (error instanceof MemoryError) return false;
+      this.#end(job, () => job.reject(error));
+      return true;
+    }
+    return false;
   }
 
   #piece(job: Job, tokens: number): Piece | undefined {
@@ -135,8 +174,9 @@ export class Scheduler {
         pieces.map(({ slice }) => slice),
       );
     } catch (error) {
+      if (error instanceof MemoryError && this.#makeRoom()) this.#pass(pieces);
       // Who does not find room must not take the others down.
-      if (error instanceof MemoryError && pieces.length > 1) for (const piece of pieces) this.#pass([piece]);
+      else if (error instanceof MemoryError && pieces.length > 1) for (const piece of pieces) this.#pass([piece]);
       else for (const { job } of pieces) this.#end(job, () => job.reject(error));
       return;
     }
@@ -170,6 +210,12 @@ export class Scheduler {
     this.#waiting = this.#waiting.filter((other) => other !== job);
     settle();
   }
+}
+
+function commonKeys(a: readonly string[], b: readonly string[]): number {
+  let common = 0;
+  while (common < a.length && common < b.length && a[common] === b[common]) common++;
+  return common;
 }
 
 function left(job: Job): number {

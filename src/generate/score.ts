@@ -54,10 +54,8 @@ async function scoreAfter(
 ): Promise<ContinuationScore> {
   // The token before the first scored one is computed with the continuation: its logits are needed each time.
   const shared = Math.max(0, from - 1);
-  let common = 0;
-  while (common < base.length && common < shared && base.ids[common] === all[common]) common++;
-  if (common < base.length) common = base.cut(common);
-  if (common < shared) await base.advance(all.slice(common, shared), {}, () => undefined);
+  const missing = base.replace(all.slice(0, shared + 1)).slice(0, -1);
+  if (missing.length > 0) await base.advance(missing, {}, () => undefined);
   const session = await base.fork();
   try {
     const { logprobs, greedy } = await scoreNext(host, session, all.slice(shared));

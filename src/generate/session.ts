@@ -1,14 +1,20 @@
 import { OptionError, SessionError, UnsupportedError } from "../errors.js";
 import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { KeyValueCache } from "../kv/cache.js";
+import { PAGE } from "../kv/layout.js";
+import { type PrefixIndex, pageKeys } from "../kv/prefix-index.js";
 import type { Engine } from "../model/engine.js";
 import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
 import type { AttentionMeter } from "./attention-meter.js";
 import { checkLogits } from "./logits.js";
 import type { GenerateOptions } from "./options.js";
 import type { Piece, PieceReader } from "./results.js";
-import type { Scheduler, Sequence } from "./scheduler.js";
+import type { Prefix, Scheduler, Sequence } from "./scheduler.js";
 import { readSessionNote, sessionNote } from "./session-note.js";
+import { SharedPages } from "./shared-pages.js";
+
+/** Tokens that other sessions must know more of than a session itself for it to begin anew with their pages. */
+const WORTH_A_NEW_START = 4 * PAGE;
 
 /** What sessions of one model share. */
 export interface SessionHost {
@@ -16,6 +22,10 @@ export interface SessionHost {
   readonly scheduler: Scheduler;
   readonly attentionMeter: AttentionMeter;
   readonly open: Set<EngineSession>;
+  /** Pages of all sessions by their tokens. */
+  readonly prefixes: PrefixIndex;
+  /** Tokens taken from there instead of computing them. */
+  cachedTokens: number;
   /** Most tokens of a session. */
   readonly contextLength: number;
   /** Tokens of the session that computed last. */
@@ -40,13 +50,18 @@ export class EngineSession implements Session, Sequence {
   #cache: KeyValueCache | undefined;
   #ids: number[] = [];
   #busy = false;
+  /** Undefined where pages are not shared with other sessions of the model. */
+  readonly #pages: SharedPages | undefined;
+  #cachedTokens = 0;
 
-  constructor(host: SessionHost, cache: KeyValueCache = host.newCache(), ids: number[] = []) {
+  /** @param cache one with content, or of other options than those of the model: `shares` then says whether its pages do */
+  constructor(host: SessionHost, cache?: KeyValueCache, ids: number[] = [], shares = cache === undefined) {
     if (host.engine.config.bidirectional)
       throw new UnsupportedError("This model makes embeddings and no text", {}, "Use embed()");
     this.#host = host;
-    this.#cache = cache;
+    this.#cache = cache ?? host.newCache();
     this.#ids = ids;
+    this.#pages = shares ? new SharedPages(host.prefixes, this.#cache) : undefined;
     host.open.add(this);
   }
 
@@ -57,6 +72,11 @@ export class EngineSession implements Session, Sequence {
   /** The tokens computed so far. */
   get ids(): readonly number[] {
     return this.#ids;
+  }
+
+  /** Tokens that were not computed but taken from other sessions. */
+  get cachedTokens(): number {
+    return this.#cachedTokens;
   }
 
   /** Bytes reserved for keys and values. */
@@ -127,6 +147,8 @@ export class EngineSession implements Session, Sequence {
     this.#idle();
     const kept = this.cache.truncate(Math.min(length, this.length));
     this.#ids.length = kept;
+    this.#pages?.forget(kept);
+    if (kept === 0) this.#cachedTokens = 0;
     return kept;
   }
 
@@ -138,13 +160,15 @@ export class EngineSession implements Session, Sequence {
     const ids = this.#ids;
     let common = 0;
     while (common < ids.length && common < tokens.length - 1 && ids[common] === tokens[common]) common++;
+    // Another session may know much more of them: a new start takes its pages.
+    if (this.#pages && this.#pages.known(tokens) > common + WORTH_A_NEW_START) common = 0;
     if (common < ids.length) common = this.cut(common);
     return Array.from(tokens).slice(common);
   }
 
   async fork(): Promise<EngineSession> {
     this.#idle();
-    return new EngineSession(this.#host, this.cache.fork(), [...this.#ids]);
+    return new EngineSession(this.#host, this.cache.fork(), [...this.#ids], this.#pages !== undefined);
   }
 
   async save(): Promise<Uint8Array> {
@@ -168,13 +192,15 @@ export class EngineSession implements Session, Sequence {
       ids = readSessionNote(note, model, length, this.#host.engine.config.vocab);
     });
     this.#ids = ids;
+    this.#pages?.forget(0);
   }
 
   async dispose(): Promise<void> {
     const cache = this.#cache;
     if (!cache) return;
-    this.#host.attentionMeter.add(this.length, cache.stats());
+    this.#host.attentionMeter.add(this.length - this.#cachedTokens, cache.stats());
     this.#cache = undefined;
+    this.#pages?.dispose();
     this.#host.scheduler.cancel(this, new SessionError("This session has been disposed of", {}, "Create a new one"));
     this.#ids = [];
     this.#host.open.delete(this);
@@ -197,8 +223,10 @@ export class EngineSession implements Session, Sequence {
         ids,
         want,
         signal,
+        prefix: this.#prefixOf(ids, want),
         computed: (piece, logits, done) => {
           for (const id of piece) this.#ids.push(id);
+          this.#pages?.offer(this.#ids);
           this.#host.lastLength = this.#ids.length;
           computed(piece, logits, done);
           onProgress?.({ phase: "prefill", fraction: (done + piece.length) / ids.length, bytes: 0 });
@@ -207,6 +235,23 @@ export class EngineSession implements Session, Sequence {
     } finally {
       this.#busy = false;
     }
+  }
+
+  /** What a prompt has in common with others. */
+  #prefixOf(ids: TokenIds, want: "last" | "all"): Prefix | undefined {
+    const pages = this.#pages;
+    if (!pages || this.#host.prefixes.budget === 0 || this.length + ids.length <= PAGE) return undefined;
+    return {
+      keys: pageKeys(this.#ids, ids),
+      take: () => {
+        if (want === "all" || this.length > 0) return 0;
+        const taken = pages.take(ids);
+        for (let i = 0; i < taken; i++) this.#ids.push(ids[i] as number);
+        this.#cachedTokens += taken;
+        this.#host.cachedTokens += taken;
+        return taken;
+      },
+    };
   }
 
   #check(ids: TokenIds): void {

@@ -122,7 +122,7 @@ test("wrong ids, full contexts and disposed sessions are refused; the session st
 });
 
 test("an aborted prefill keeps the chunks that were done", async () => {
-  await using model = await loadModel("embedded", { threads: 1, prefillChunk: 10 });
+  await using model = await loadModel("embedded", { engineThread: "caller", threads: 1, prefillChunk: 10 });
   const session = model.createSession();
   const controller = new AbortController();
   const work = session.prefill(ids, {

@@ -25,7 +25,7 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
   const source = flags.shape ? `random:${flags.shape}` : flags.model;
   const context = Math.max(depth + prompt + newTokens, WARM_UP_PROMPT + WARM_UP_STEPS);
   const options = await loadOptions(terminal, { ...flags, ctx: flags.ctx ?? context });
-  await withModel(terminal, source, { ...options, profile: flags.profile }, async (model) => {
+  await withModel(terminal, source, { ...options, profile: flags.profile, prefixCacheBytes: 0 }, async (model) => {
     const bar = new ProgressBar(terminal);
     const ids = pseudoRandomIds(depth + prompt + newTokens + WARM_UP_PROMPT, model.config.vocab);
     const result = await terminal.interruptible(async (signal) => {
