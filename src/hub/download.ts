@@ -3,10 +3,14 @@ import type { ModelCache, PartialBlob } from "./cache.js";
 import { type HashKind, type StreamingHash, startHash } from "./hash.js";
 import { type Answer, ask, PassingFailure, Patience } from "./http.js";
 import type { HubSettings } from "./settings.js";
+import { fetchWindows } from "./windows.js";
 
 /** Bytes collected before they are written. */
 const WRITE_BYTES = 1 << 20;
 const READ_BYTES = 4 << 20;
+/** A connection below this many bytes per second is slow, if what is left would take it longer than `LONG_MS`. */
+const SLOW_BYTES_PER_SECOND = 8e6;
+const LONG_MS = 8000;
 /** Times a download may start again from nothing because what was there does not fit. */
 const MOST_RESTARTS = 5;
 
@@ -67,6 +71,7 @@ class Download {
   #buffered = 0;
   #fetched = 0;
   #restarts = 0;
+  #severalConnections = true;
   #sha256!: StreamingHash;
   #named: StreamingHash | undefined;
 
@@ -199,13 +204,21 @@ class Download {
 
   async #take(answer: Answer): Promise<void> {
     const { size, name } = this.#wanted;
+    const { headers } = answer;
+    const ranges = answer.status === 206 || headers.get("accept-ranges") === "bytes";
+    const started = Date.now();
+    const before = this.#fetched;
     try {
       for await (const chunk of answer.chunks()) {
-        if (this.#partial.size + this.#buffered + chunk.length > size)
-          throw new DownloadError(`The file has ${size} bytes, the server sends more`, { file: name });
-        this.#fetched += chunk.length;
-        await this.#add(chunk);
-        this.#options.onBytes?.(this.#partial.size + this.#buffered);
+        await this.#accept(chunk);
+        const ms = Date.now() - started;
+        if (!ranges || !this.#severalConnections || ms < this.#settings.slowMs) continue;
+        const perMs = (this.#fetched - before) / ms;
+        const left = size - this.#partial.size - this.#buffered;
+        if (perMs * 1000 < SLOW_BYTES_PER_SECOND && left / perMs > LONG_MS) {
+          await answer.cancel();
+          return await this.#takeWindows(answer);
+        }
       }
     } finally {
       // Also after a failure: it is what the next try goes on from.
@@ -213,6 +226,25 @@ class Download {
     }
     if (this.#partial.size < size)
       throw new PassingFailure(`The transfer ended after ${this.#partial.size} of ${size} bytes`, name);
+  }
+
+  /** What is left, over several connections; should that fail, the next try has one again. */
+  async #takeWindows({ url, headers }: Answer): Promise<void> {
+    this.#severalConnections = false;
+    const { size } = this.#wanted;
+    const from = this.#partial.size + this.#buffered;
+    const rest = { address: url, from, size, version: versionOf(headers), versionOf, signal: this.#options.signal };
+    for await (const window of fetchWindows(this.#settings, rest)) await this.#accept(window);
+    this.#severalConnections = true;
+  }
+
+  async #accept(chunk: Uint8Array): Promise<void> {
+    const { size, name } = this.#wanted;
+    if (this.#partial.size + this.#buffered + chunk.length > size)
+      throw new DownloadError(`The file has ${size} bytes, the server sends more`, { file: name });
+    this.#fetched += chunk.length;
+    await this.#add(chunk);
+    this.#options.onBytes?.(this.#partial.size + this.#buffered);
   }
 
   async #add(chunk: Uint8Array): Promise<void> {

@@ -30,6 +30,8 @@ export interface HubSettings {
   idleMs: number;
   /** Milliseconds before the second try; doubles each time. */
   retryMs: number;
+  /** Milliseconds after which a slow connection gets others beside it. */
+  slowMs: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -49,6 +51,7 @@ export async function hubSettings(options: HubOptions = {}, environment?: Enviro
     cacheFolder,
     idleMs: Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 30_000,
     retryMs: 500,
+    slowMs: 3000,
   };
 }
 

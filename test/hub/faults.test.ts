@@ -41,6 +41,7 @@ test.before.each(() => {
     cacheFolder: undefined,
     idleMs: 300,
     retryMs: 1,
+    slowMs: 3000,
   };
 });
 test.after(() => hub.close());
@@ -309,6 +310,28 @@ test("a slow drip is waited for, a silent connection is not", async () => {
   await get(other);
   await check(other, true);
   assert.ok(silent >= 1);
+});
+
+test("a slow connection gets others beside it; what does not fit together goes on over one", async () => {
+  for (const fault of ["none", "cut", "other version", "whole file"]) {
+    settings.slowMs = 50;
+    hub.commit("me/big", { "m.gguf": content, note: fault });
+    hub.seen.length = 0;
+    hub.fault = ({ send, count, request }) => {
+      const drip = { bytes: 2000, ms: 10 };
+      if (count === 0) send({ drip });
+      else if (fault === "cut" && count < 6) send({ cutAfter: 50_000 });
+      else if (fault === "other version" && count === 2) send({ etag: '"other"' });
+      else if (fault === "whole file" && /-\d/.test(request.headers.range ?? "")) send({ noRange: true });
+      else send();
+      return true;
+    };
+    const cache = memoryCache();
+    const { sha256: got } = await get(cache);
+    assert.is(got, sha256, fault);
+    await check(cache, true);
+    assert.ok(hub.fileRequests.length > 4, `${fault}: ${hub.fileRequests.length}`);
+  }
 });
 
 test("a listing that is not one, an impossible commit and paths that lead away are refused", async () => {
