@@ -2,12 +2,20 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OptionError, SourceError } from "../errors.js";
+import { hubSets } from "../eval/hub-sets.js";
 import type { TaskEntry } from "../eval/log.js";
+import { readParquet } from "../eval/parquet.js";
 import { readExamples } from "../eval/read-examples.js";
 import type { TaskExamples } from "../eval/run.js";
 import { dataFiles, type Example, select, type TaskName, taskNames, type WindowExample } from "../eval/tasks.js";
+import { datasetFiles } from "../hub/dataset.js";
+import { hubSettings } from "../hub/settings.js";
+import { openCache } from "../hub/source.js";
 import type { Tokenizer } from "../types.js";
+import { DownloadBar } from "./download-bar.js";
 import type { EvalFlags } from "./eval-options.js";
+import { hubOptions } from "./pull-first.js";
+import type { Terminal } from "./terminal.js";
 
 /** The data of one task, as read. */
 export interface TaskData {
@@ -23,18 +31,25 @@ export interface TaskData {
 const folders = [".", "eval", "wikitext2"];
 
 /**
- * Reads the data of the tasks asked for, or of all whose files are there.
- * @throws OptionError when there are none, SourceError when a file is missing
+ * Reads the data of the tasks asked for, or of all whose files are there. Without a folder they come from the hub.
+ * @throws OptionError when there are none, SourceError when a file is missing, and what downloads throw
  */
-export async function readTaskData(flags: EvalFlags): Promise<TaskData[]> {
+export async function readTaskData(terminal: Terminal, flags: EvalFlags): Promise<TaskData[]> {
+  if (flags.data === undefined && flags.tasks?.some((task) => task !== "perplexity" || flags.text === undefined)) {
+    const local = flags.tasks.includes("perplexity") && flags.text !== undefined;
+    const named = await readHubData(
+      terminal,
+      flags,
+      flags.tasks.filter((task) => !(local && task === "perplexity")),
+    );
+    return local ? [...named, await readOne("perplexity", flags.text as string)] : named;
+  }
   const found = new Map<TaskName, string>();
   for (const task of flags.tasks ?? taskNames) {
     const file = task === "perplexity" && flags.text !== undefined ? flags.text : findFile(flags.data, task);
     if (file !== undefined) found.set(task, file);
     else if (flags.tasks) {
       const names = dataFiles(task).join(" or ");
-      if (flags.data === undefined)
-        throw new OptionError(`${task} needs data`, { key: "--data" }, `Give a folder with ${names}`);
       throw new SourceError(`There is no ${names}`, { file: flags.data, key: "--data" });
     }
   }
@@ -42,9 +57,45 @@ export async function readTaskData(flags: EvalFlags): Promise<TaskData[]> {
     throw new OptionError(
       "There are no data of any task",
       { key: "--data" },
-      `Give a folder with ${taskNames[0]}.jsonl or others`,
+      `Name tasks (--tasks winogrande,squad_v2): their data come from the hub; or give a folder with ${taskNames[0]}.jsonl or others`,
     );
   return Promise.all([...found].map(([task, file]) => readOne(task, file)));
+}
+
+/** Data sets of the hub, kept in its cache. */
+async function readHubData(
+  terminal: Terminal,
+  flags: { offline?: boolean | undefined },
+  tasks: readonly TaskName[],
+): Promise<TaskData[]> {
+  const settings = await hubSettings(hubOptions(flags), terminal.host.env);
+  const cache = await openCache(settings);
+  if (!cache) throw new SourceError("There is no cache here", { key: "--data" }, "Give a folder");
+  const bar = new DownloadBar(terminal);
+  const all: TaskData[] = [];
+  try {
+    for (const task of tasks) {
+      const { repository, revision, files: pattern, columns, rows: published, toText } = hubSets[task];
+      const files = await terminal.interruptible((signal) =>
+        datasetFiles(settings, cache, repository, revision, pattern, {
+          signal,
+          onProgress: (each) => bar.update(each),
+        }),
+      );
+      bar.clear();
+      const rows: Record<string, unknown>[] = [];
+      for (const { path, bytes } of files) rows.push(...(await readParquet(bytes, columns, `${repository}/${path}`)));
+      const file = `hf:datasets/${repository}`;
+      if (rows.length !== published)
+        await terminal.note(`note: ${repository} has ${rows.length} rows, the published set has ${published}`);
+      const text = toText(rows, file);
+      const examples = task === "perplexity" ? [] : readExamples(task, text, file);
+      all.push({ task, file, text, examples, sha256: await sha256(new TextEncoder().encode(text)) });
+    }
+  } finally {
+    bar.clear();
+  }
+  return all;
 }
 
 function findFile(data: string | undefined, task: TaskName): string | undefined {

@@ -16,6 +16,8 @@ export interface ReportFlags {
 
 export interface EvalFlags extends ModelFlags, ReportFlags {
   tasks?: TaskName[];
+  /** Another way to write `tasks`. */
+  task?: TaskName[];
   data?: string;
   text?: string;
   textWindow: number;
@@ -35,7 +37,11 @@ export function addEvalOptions(command: Command): Command {
         `separated by commas: ${taskNames.join(", ")} (default: all whose data are there)`,
       ).argParser(parseTasks),
     )
-    .option("--data <folder>", "the data: <task>.jsonl, squad_v2.json, wiki.test.raw.txt")
+    .addOption(new Option("--task <names>", "the same").argParser(parseTasks).hideHelp())
+    .option(
+      "--data <folder>",
+      "the data: <task>.jsonl, squad_v2.json, wiki.test.raw.txt (default: from the hub, for the tasks named)",
+    )
     .option("--text <file>", "the text for perplexity, instead of the one in --data")
     .addOption(
       new Option("--text-window <n>", "perplexity: tokens per window; the first of each is not scored")
@@ -71,7 +77,7 @@ export function addReportOptions(command: Command, out: string): Command {
 }
 
 function parseTasks(text: string): TaskName[] {
-  const names = text.split(",").map((name) => name.trim());
+  const names = text.split(",").map((name) => name.trim().toLowerCase().replaceAll("-", "_"));
   const unknown = names.find((name) => !(taskNames as readonly string[]).includes(name));
   if (unknown !== undefined) throw new InvalidArgumentError(`"${unknown}" is none of ${taskNames.join(", ")}.`);
   return taskNames.filter((name) => names.includes(name));

@@ -1,5 +1,5 @@
 import { DownloadError, SourceError } from "../errors.js";
-import { fileAddress } from "./api.js";
+import { fileAddress, type RepositoryKind } from "./api.js";
 import type { ModelCache } from "./cache.js";
 import { type Downloaded, download } from "./download.js";
 import { type HashKind, startHash } from "./hash.js";
@@ -101,7 +101,7 @@ async function pullFile(
       await cache.removeBlob(plan.key, file.oid);
     }
     const address =
-      file.url ?? fileAddress(settings, plan.kind as "models", plan.repository, plan.commit as string, file.path);
+      file.url ?? fileAddress(settings, plan.kind as RepositoryKind, plan.repository, plan.commit as string, file.path);
     if (settings.offline) throw new SourceError("The file is not in the cache", { file: address });
     const hash = file.oid === undefined ? undefined : { ...hashKind(file.oid, file.size), digest: file.oid };
     if (plan.kind === "url") await cache.writeNote(plan.key, `${blob}.url`, address);

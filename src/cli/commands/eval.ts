@@ -23,8 +23,9 @@ import type { Terminal } from "../terminal.js";
 const DEFAULT_CONTEXT = 8192;
 
 /** `eval`: runs tasks on a model and reports what they come to. */
-export async function evaluateModel(terminal: Terminal, flags: EvalFlags): Promise<void> {
-  const data = await readTaskData(flags);
+export async function evaluateModel(terminal: Terminal, given: EvalFlags): Promise<void> {
+  const flags = { ...given, tasks: given.tasks ?? given.task };
+  const data = await readTaskData(terminal, flags);
   if (flags.sweep) await runSweep(terminal, flags, flags.sweep, data);
   else await report(terminal, await runOnce(terminal, flags, data), flags);
 }
