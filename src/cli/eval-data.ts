@@ -62,11 +62,21 @@ export async function readTaskData(terminal: Terminal, flags: EvalFlags): Promis
   return Promise.all([...found].map(([task, file]) => readOne(task, file)));
 }
 
+/** The validation part of WikiText-2, to calibrate on: nothing of it is evaluated. */
+export async function readWikiValidation(
+  terminal: Terminal,
+  flags: { offline?: boolean | undefined },
+): Promise<string> {
+  const [data] = await readHubData(terminal, flags, ["perplexity"], "validation");
+  return (data as TaskData).text;
+}
+
 /** Data sets of the hub, kept in its cache. */
 async function readHubData(
   terminal: Terminal,
   flags: { offline?: boolean | undefined },
   tasks: readonly TaskName[],
+  split?: "validation",
 ): Promise<TaskData[]> {
   const settings = await hubSettings(hubOptions(flags), terminal.host.env);
   const cache = await openCache(settings);
@@ -76,8 +86,9 @@ async function readHubData(
   try {
     for (const task of tasks) {
       const { repository, revision, files: pattern, columns, rows: published, toText } = hubSets[task];
+      const wanted = split ? new RegExp(pattern.source.replace("test", split)) : pattern;
       const files = await terminal.interruptible((signal) =>
-        datasetFiles(settings, cache, repository, revision, pattern, {
+        datasetFiles(settings, cache, repository, revision, wanted, {
           signal,
           onProgress: (each) => bar.update(each),
         }),
@@ -86,7 +97,7 @@ async function readHubData(
       const rows: Record<string, unknown>[] = [];
       for (const { path, bytes } of files) rows.push(...(await readParquet(bytes, columns, `${repository}/${path}`)));
       const file = `hf:datasets/${repository}`;
-      if (rows.length !== published)
+      if (rows.length !== published && !split)
         await terminal.note(`note: ${repository} has ${rows.length} rows, the published set has ${published}`);
       const text = toText(rows, file);
       const examples = task === "perplexity" ? [] : readExamples(task, text, file);

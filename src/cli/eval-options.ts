@@ -76,14 +76,16 @@ export function addReportOptions(command: Command, out: string): Command {
     .addOption(new Option("--seed <n>", "of the resampling behind intervals").argParser(whole(0)).default(0));
 }
 
-function parseTasks(text: string): TaskName[] {
+/** A parser for names of tasks; `-` and `_` mean the same. */
+export function parseTasks(text: string): TaskName[] {
   const names = text.split(",").map((name) => name.trim().toLowerCase().replaceAll("-", "_"));
   const unknown = names.find((name) => !(taskNames as readonly string[]).includes(name));
   if (unknown !== undefined) throw new InvalidArgumentError(`"${unknown}" is none of ${taskNames.join(", ")}.`);
   return taskNames.filter((name) => names.includes(name));
 }
 
-function parseLimits(text: string): Limits {
+/** A parser for `300` and `300,boolq=150`. */
+export function parseLimits(text: string): Limits {
   const limits: Limits = {};
   for (const part of text.split(",")) {
     const [name, value] = part.includes("=") ? part.split("=", 2) : ["all", part];

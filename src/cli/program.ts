@@ -18,6 +18,7 @@ import {
   type SamplingFlags,
   whole,
 } from "./options.js";
+import { addReproduce } from "./reproduce-options.js";
 import type { Terminal } from "./terminal.js";
 
 /** Tells the caller that a command ran well and the answer is no. */
@@ -196,6 +197,7 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
   addReportOptions(merge, "where the joined log goes");
 
   addCacheCommands(program, terminal);
+  addReproduce(program, terminal);
 
   const inspect = program
     .command("inspect")

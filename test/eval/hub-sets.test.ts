@@ -8,7 +8,7 @@ import { hubSets } from "#src/eval/hub-sets.js";
 import { readParquet } from "#src/eval/parquet.js";
 import { readExamples } from "#src/eval/read-examples.js";
 import { taskNames } from "#src/eval/tasks.js";
-import { fixture } from "../helpers/fixtures.js";
+import { atRoot, fixture } from "../helpers/fixtures.js";
 import { MockHub } from "../helpers/mock-hub.js";
 import { startCommand } from "../helpers/pull-process.js";
 
@@ -148,6 +148,42 @@ test("eval takes its data by name, keeps them, and needs no connection the next 
   } finally {
     await hub.close();
     rmSync(cache, { recursive: true, force: true });
+  }
+});
+
+test("reproduce runs both models, full and delta, and goes on where it was", async () => {
+  const hub = await MockHub.start();
+  const folder = mkdtempSync(join(tmpdir(), "deltallm-hub-"));
+  const env = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(folder, "cache") };
+  try {
+    const story = new Uint8Array(readFileSync(atRoot("weights/story.gguf")));
+    hub.commit("microsoft/bitnet-b1.58-2B-4T-gguf", { "ggml-model-i2_s.gguf": story });
+    hub.commit("meta-llama/Llama-3.2-1B-Instruct", { "Llama-3.2-1B-Instruct-Q8_0.gguf": story });
+    hub.commit("datasets/rajpurkar/squad_v2", { [paths.squad_v2[0]]: parquet("squad_v2") });
+    hub.commit("datasets/Salesforce/wikitext", {
+      "wikitext-2-raw-v1/validation-00000-of-00001.parquet": parquet("wikitext-validation"),
+    });
+    const out = join(folder, "out");
+    const args = ["reproduce", "--ctx", "256", "--threads", "1", "--out", out];
+    const first = await startCommand(args, env).ended;
+    assert.is(first.code, 0, first.stderr);
+    assert.match(first.stdout, /^\| bitnet \| squad_v2 f1 \(n = 2\) \| [\d.]+ \| [\d.]+ \| 29\.63 → 30\.97 \|$/m);
+    assert.match(first.stdout, /^\| llama \| attention sparsity \| \| [\d.]+ % \| {2}\|$/m);
+    assert.is(readFileSync(join(out, "report.md"), "utf8"), first.stdout);
+    // Nothing is computed or asked for again.
+    hub.seen.length = 0;
+    const log = readFileSync(join(out, "llama-delta.jsonl"), "utf8");
+    const again = await startCommand([...args, "--json", "--offline"], env).ended;
+    assert.is(again.code, 0, again.stderr);
+    assert.equal(
+      JSON.parse(again.stdout).results.map(({ model }: { model: string }) => model),
+      ["bitnet", "llama"],
+    );
+    assert.is(readFileSync(join(out, "llama-delta.jsonl"), "utf8"), log);
+    assert.is(hub.seen.length, 0);
+  } finally {
+    await hub.close();
+    rmSync(folder, { recursive: true, force: true });
   }
 });
 

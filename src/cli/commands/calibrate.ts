@@ -20,6 +20,23 @@ export interface CalibrateFlags extends ModelFlags {
  * the model. It holds thresholds for every sparsity; the one asked for, grain and basis are kept as its defaults.
  */
 export async function calibrate(terminal: Terminal, flags: CalibrateFlags): Promise<void> {
+  const { bytes, model, defaults } = await writeCalibration(terminal, flags);
+  const { sparsity, grain, basis } = defaults;
+  if (flags.json) return terminal.json({ out: flags.out, bytes, model, ...defaults });
+  await terminal.line(
+    formatTable([
+      ["written", `${flags.out} (${formatBytes(bytes)})`],
+      ["model", model],
+      ["defaults", `${grain} grain, ${basis} basis, sparsity ${sparsity}`],
+    ]),
+  );
+}
+
+/** Calibrates and writes the file; prints nothing. */
+export async function writeCalibration(
+  terminal: Terminal,
+  flags: CalibrateFlags,
+): Promise<{ bytes: number; model: string; defaults: CalibrationDefaults }> {
   const { sparsity = 0.6, grain = "element", basis = "score" } = flags;
   if (!(sparsity >= 0 && sparsity < 1))
     throw new OptionError(`The sparsity is ${sparsity}`, { key: "--sparsity" }, "Give a fraction from 0 to below 1");
@@ -28,7 +45,7 @@ export async function calibrate(terminal: Terminal, flags: CalibrateFlags): Prom
   const plain = { ...flags, attention: undefined, thresholds: undefined, sparsity: undefined, basis: undefined };
   const context = Math.max(flags.windowTokens, flags.ctx ?? 0);
   const options = await loadOptions(terminal, { ...plain, ctx: flags.ctx ?? undefined });
-  await withModel(terminal, flags.model, options, async (model) => {
+  return withModel(terminal, flags.model, options, async (model) => {
     const bar = new ProgressBar(terminal);
     const calibration = await terminal.interruptible((signal) =>
       model.calibrate(text, {
@@ -50,14 +67,6 @@ export async function calibrate(terminal: Terminal, flags: CalibrateFlags): Prom
       await rm(temporary, { force: true });
       throw error;
     }
-    if (flags.json) await terminal.json({ out: flags.out, bytes: json.length, model: calibration.model, ...defaults });
-    else
-      await terminal.line(
-        formatTable([
-          ["written", `${flags.out} (${formatBytes(json.length)})`],
-          ["model", calibration.model],
-          ["defaults", `${grain} grain, ${basis} basis, sparsity ${sparsity}`],
-        ]),
-      );
+    return { bytes: json.length, model: calibration.model, defaults };
   });
 }

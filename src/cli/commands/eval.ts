@@ -60,7 +60,7 @@ async function runSweep(terminal: Terminal, flags: EvalFlags, sweep: Sweep, data
 }
 
 /** Loads the model, runs what is not done yet, and returns everything that is. */
-async function runOnce(terminal: Terminal, flags: EvalFlags, data: readonly TaskData[]): Promise<EvalLog> {
+export async function runOnce(terminal: Terminal, flags: EvalFlags, data: readonly TaskData[]): Promise<EvalLog> {
   const options = await loadOptions(terminal, flags);
   return withModel(terminal, flags.model, options, async (model) => {
     const contextLength = flags.ctx ?? Math.min(model.config.contextLength, DEFAULT_CONTEXT);
