@@ -6,6 +6,7 @@ import type { LoadOptions } from "../../types.js";
 import { readText } from "../input.js";
 import { loadOptions } from "../model.js";
 import { generateOptions, type SamplingFlags } from "../options.js";
+import { pullFirst } from "../pull-first.js";
 import { Interrupted, type Terminal } from "../terminal.js";
 
 export interface ServeFlags extends Omit<SamplingFlags, "model"> {
@@ -34,7 +35,14 @@ export async function serveModels(terminal: Terminal, flags: ServeFlags): Promis
   resolveLimits(defaults);
   resolveSampling(defaults);
   const { serve } = await import("../../server/serve.js");
-  const models = servedModels(flags.model, await loadOptions(terminal, { ...flags, model: "" }));
+  const { yes, ...load } = await loadOptions(terminal, { ...flags, model: "" });
+  const models = servedModels(flags.model, load);
+  // Asked for now, while somebody looks at the terminal, and not by the first request.
+  for (const model of Object.values(models)) {
+    if (!("source" in model) || typeof model.source !== "string") continue;
+    const hub = await pullFirst(terminal, model.source, { yes, hub: load.hub, fit: load });
+    model.options = { ...model.options, hub };
+  }
   const { seed, ...rest } = defaults;
   const server = await serve({
     models,
