@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { OptionError, SourceError } from "../errors.js";
+import { DownloadError, OptionError, SourceError } from "../errors.js";
 import { hubSets } from "../eval/hub-sets.js";
 import type { TaskEntry } from "../eval/log.js";
 import { readParquet } from "../eval/parquet.js";
@@ -87,12 +87,16 @@ async function readHubData(
     for (const task of tasks) {
       const { repository, revision, files: pattern, columns, rows: published, toText } = hubSets[task];
       const wanted = split ? new RegExp(pattern.source.replace("test", split)) : pattern;
-      const files = await terminal.interruptible((signal) =>
-        datasetFiles(settings, cache, repository, revision, wanted, {
-          signal,
-          onProgress: (each) => bar.update(each),
-        }),
-      );
+      const files = await terminal
+        .interruptible((signal) =>
+          datasetFiles(settings, cache, repository, revision, wanted, {
+            signal,
+            onProgress: (each) => bar.update(each),
+          }),
+        )
+        .catch((error) => {
+          throw needsData(task, error);
+        });
       bar.clear();
       const rows: Record<string, unknown>[] = [];
       for (const { path, bytes } of files) rows.push(...(await readParquet(bytes, columns, `${repository}/${path}`)));
@@ -107,6 +111,16 @@ async function readHubData(
     bar.clear();
   }
   return all;
+}
+
+/** The data could not be had from the hub: a folder would do as well. */
+function needsData(task: TaskName, error: unknown): unknown {
+  if (!(error instanceof SourceError || error instanceof DownloadError)) return error;
+  const hint = `Give a folder with ${dataFiles(task).join(" or ")} (--data), or try again`;
+  const what = `${task} needs data. ${error.message}`;
+  return error instanceof SourceError
+    ? new SourceError(what, {}, hint, { cause: error })
+    : new DownloadError(what, {}, hint, { cause: error });
 }
 
 function findFile(data: string | undefined, task: TaskName): string | undefined {

@@ -3,6 +3,7 @@ import type { ByteSource } from "./source.js";
 import { blobSource } from "./sources/blob.js";
 import { bytesSource } from "./sources/bytes.js";
 import { fileSource } from "./sources/file.js";
+import { readAhead } from "./sources/read-ahead.js";
 import { tryUrlSource } from "./sources/url.js";
 
 /** A set of named files: a Hugging Face model folder on disk, behind a URL, or handed over by the caller. */
@@ -39,10 +40,11 @@ export function urlFolder(url: string | URL): ModelFolder {
   if (!base.pathname.endsWith("/")) base.pathname += "/";
   return {
     name: base.href,
-    open(file, signal) {
+    async open(file, signal) {
       const full = new URL(base);
       full.pathname += encodeURIComponent(file);
-      return tryUrlSource(full, { signal });
+      const source = await tryUrlSource(full, { signal });
+      return source && readAhead(source);
     },
   };
 }

@@ -13,6 +13,7 @@ import type { ByteSource } from "./source.js";
 import { blobSource } from "./sources/blob.js";
 import { bytesSource } from "./sources/bytes.js";
 import { fileSource } from "./sources/file.js";
+import { readAhead } from "./sources/read-ahead.js";
 import { notFound, tryUrlSource } from "./sources/url.js";
 
 /**
@@ -122,7 +123,8 @@ async function openUrl(url: URL, options: OpenOptions): Promise<ModelFile> {
       notFound(new URL("config.json", url).href, "The folder must have config.json; or name a GGUF file");
     return openFolder(await withConfig(urlFolder(url), missing, options), options);
   }
-  const source = await tryUrlSource(url, { signal: options.signal });
+  const found = await tryUrlSource(url, { signal: options.signal });
+  const source = found && readAhead(found);
   const slash = url.pathname.lastIndexOf("/");
   const siblings = new URL(url);
   siblings.pathname = url.pathname.slice(0, slash + 1);

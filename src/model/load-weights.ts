@@ -48,7 +48,7 @@ export async function loadWeights(
   const before = memory.usedBytes;
   let done = 0;
 
-  const matrix = async (tensor: LinearTensor, target?: HeadPrecision): Promise<Weight> => {
+  const loadMatrix = async (tensor: LinearTensor, target?: HeadPrecision): Promise<Weight> => {
     const plan = planWeight(tensor, target ? { target } : {});
     const address = memory.alloc(plan.bytes, tensor.name);
     const weight = await loadWeight(kernels, memory, tensor, address, plan, {
@@ -65,8 +65,7 @@ export async function loadWeights(
     });
     return weight;
   };
-  const vector = async (tensor: LinearTensor | undefined): Promise<number> => {
-    if (!tensor) return 0;
+  const loadVectorOf = async (tensor: LinearTensor): Promise<number> => {
     options.signal?.throwIfAborted();
     const address = memory.alloc((tensor.shape[0] as number) * 4, tensor.name);
     await loadVector(memory, tensor, address, options.signal);
@@ -79,22 +78,58 @@ export async function loadWeights(
     const headTarget = headTargetOf(file, options.head);
     // Grown once: every growth of the memory costs a garbage collection.
     memory.free(memory.alloc(plannedBytes(file, headTarget), "the weights"));
-    const embedding = await matrix(tensors.embedding, tensors.head ? undefined : headTarget);
-    const layers: LayerWeights[] = [];
-    for (const layer of tensors.layers) {
-      const loaded: Partial<LayerWeights> = {};
+    // First what is wanted, then the loading, in the order of the files: sources behind a network read on.
+    const wanted: { tensor: LinearTensor; load: () => Promise<void> }[] = [];
+    const matrix = (tensor: LinearTensor, put: (weight: Weight) => void, target?: HeadPrecision) =>
+      wanted.push({ tensor, load: async () => put(await loadMatrix(tensor, target)) });
+    const vector = (tensor: LinearTensor | undefined, put: (address: number) => void) =>
+      tensor ? wanted.push({ tensor, load: async () => put(await loadVectorOf(tensor)) }) : put(0);
+    const result: Partial<LoadedWeights> = {};
+    matrix(
+      tensors.embedding,
+      (weight) => {
+        result.embedding = weight;
+      },
+      tensors.head ? undefined : headTarget,
+    );
+    const layers: Partial<LayerWeights>[] = tensors.layers.map(() => ({}));
+    tensors.layers.forEach((layer, i) => {
+      const loaded = layers[i] as Partial<LayerWeights>;
       for (const role of layerRoles) {
-        if (isMatrix(role)) loaded[role] = await matrix(layer[role]);
-        else loaded[role] = await vector(layer[role]);
+        if (isMatrix(role))
+          matrix(layer[role], (weight) => {
+            loaded[role] = weight;
+          });
+        else
+          vector(layer[role], (address) => {
+            loaded[role] = address;
+          });
       }
-      layers.push(loaded as LayerWeights);
-    }
-    const outputNorm = await vector(tensors.outputNorm);
-    const head = tensors.head ? await matrix(tensors.head, headTarget) : embedding;
-    const ropeFactors = await vector(tensors.ropeFactors);
-    for (const source of new Set(file.allTensors.map((tensor) => tensor.source))) await source.unchanged?.();
+    });
+    vector(tensors.outputNorm, (address) => {
+      result.outputNorm = address;
+    });
+    if (tensors.head)
+      matrix(
+        tensors.head,
+        (weight) => {
+          result.head = weight;
+        },
+        headTarget,
+      );
+    vector(tensors.ropeFactors, (address) => {
+      result.ropeFactors = address;
+    });
+    const sources = [...new Set(file.allTensors.map((tensor) => tensor.source))];
+    const place = ({ source }: LinearTensor) => sources.indexOf(source);
+    wanted.sort(({ tensor: a }, { tensor: b }) => place(a) - place(b) || a.offset - b.offset);
+    for (const { load } of wanted) await load();
+    const { embedding, outputNorm, ropeFactors } = result as LoadedWeights;
+    const head = result.head ?? embedding;
+    for (const source of sources) await source.unchanged?.();
     options.onBytes?.(total, total);
-    return { embedding, layers, outputNorm, head, ropeFactors, bytes: memory.usedBytes - before };
+    const bytes = memory.usedBytes - before;
+    return { embedding, layers: layers as LayerWeights[], outputNorm, head, ropeFactors, bytes };
   } finally {
     memory.free(staging);
   }

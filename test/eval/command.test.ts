@@ -103,7 +103,7 @@ test("a table for people", async () => {
 test("what cannot be run is refused before anything is computed", async () => {
   const options: [string[], RegExp][] = [
     [["--data", data, "--tasks", "piqa"], /There is no piqa\.jsonl/],
-    [["--tasks", "piqa"], /piqa needs data/],
+    [["--tasks", "piqa", "--offline"], /piqa needs data.*Give a folder with piqa\.jsonl/],
     [[], /no data of any task/],
     [["--data", data, "--tasks", "chess"], /"chess" is none of/],
     [["--data", data, "--shard", "3/2"], /part 2 of 4/],
