@@ -237,6 +237,28 @@ async function alone(user, server) {
   });
   await until(() => document.querySelector(".problem")?.textContent.includes("GGUF"));
 
+  // A model of one's own is kept: there after a reload, until it is removed.
+  await page.evaluate(async () => {
+    const answer = await fetch("./engine/story.gguf");
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([await answer.blob()], "mine.gguf"));
+    dispatchEvent(Object.assign(new Event("drop", { cancelable: true }), { dataTransfer: transfer }));
+  });
+  await until(() => document.querySelector("#choose-model").textContent.startsWith("mine.gguf"));
+  await page.reload();
+  await until(() => document.querySelector("#choose-model") !== null);
+  await page.click("#choose-model");
+  await until(() => document.querySelector("#kept button") !== null);
+  await shot("kept");
+  await page.click("#kept button");
+  await until(() => document.querySelector("#choose-model").textContent.includes("mine.gguf"));
+  await page.click("#choose-model");
+  await until(() => document.querySelector("#kept button:last-child") !== null);
+  await page.click("#kept button:last-child");
+  await until(() => document.querySelector("#kept") === null);
+  await page.keyboard.press("Escape");
+  await until(() => document.querySelector("#model-panel") === null);
+
   // On a phone nothing is wider than the screen, and the list comes out over the page.
   await page.setViewport({ width: 390, height: 844 });
   await until(() => document.querySelector("#open-list")?.offsetParent !== null);

@@ -1,4 +1,5 @@
 export * from "./errors.js";
+export { modelFingerprint } from "./formats/fingerprint.js";
 export { filesFolder, type ModelFolder } from "./formats/folder.js";
 export type { ByteSource } from "./formats/source.js";
 export type { ListedFile } from "./hub/contents.js";

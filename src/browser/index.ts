@@ -6,6 +6,7 @@ import { withEngineUrl } from "./engine-url.js";
 import { startHost } from "./start-host.js";
 
 export * from "../errors.js";
+export { modelFingerprint } from "../formats/fingerprint.js";
 export { filesFolder } from "../formats/folder.js";
 export { keepModel, listModels, removeModel } from "../hub/library.js";
 

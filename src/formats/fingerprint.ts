@@ -20,3 +20,8 @@ export async function fingerprint(file: ModelFile): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", all));
   return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
+
+/** Tells models apart, as 16 hex digits; the same for the same weights, whatever they were loaded from and with. */
+export function modelFingerprint(model: { readonly file: ModelFile }): Promise<string> {
+  return fingerprint(model.file);
+}

@@ -2,7 +2,7 @@ import { render } from "preact";
 import { App } from "./components/app.js";
 import { openLink, stop } from "./state/answering.js";
 import { loadHistory, startConversation } from "./state/chats.js";
-import { connect, engine, loadInPage, STORY } from "./state/models.js";
+import { connect, engine, loadInPage, openFile, STORY } from "./state/models.js";
 import { panel } from "./state/view.js";
 
 render(<App />, document.getElementById("app") as HTMLElement);
@@ -41,7 +41,7 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dropping");
   const file = event.dataTransfer?.files[0];
-  if (file) void loadInPage({ name: file.name, source: file });
+  if (file) void openFile(file);
 });
 
 if ("serviceWorker" in navigator && location.protocol !== "file:")

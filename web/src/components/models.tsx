@@ -1,24 +1,29 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { PageEngine } from "../engines/page.js";
 import { bytes, seconds } from "../lib/format.js";
 import {
   connect,
   engine,
   giveKey,
+  kept,
   keyWanted,
   type Loading,
   loadInPage,
   loading,
   loadProblem,
   onServer,
+  openFile,
   origin,
   pageOptions,
+  removeKept,
   STORY,
   setAttention,
+  showKept,
   useServerModel,
 } from "../state/models.js";
 import { panel } from "../state/view.js";
 import { DropPicture } from "./drop-picture.js";
+import { IconButton } from "./icons.js";
 import { Panel } from "./panel.js";
 
 /** Which model answers, and how it is run. */
@@ -83,8 +88,10 @@ function KeyForm() {
 function OwnModels() {
   const file = useRef<HTMLInputElement>(null);
   const [address, setAddress] = useState("");
+  useEffect(() => void showKept(), []);
   const take = async (name: string, source: typeof STORY.source) => {
     if (await loadInPage({ name, source })) panel.value = undefined;
+    await showKept();
   };
   return (
     <section>
@@ -105,11 +112,41 @@ function OwnModels() {
           hidden
           onChange={(event) => {
             const [chosen] = event.currentTarget.files ?? [];
-            if (chosen) void take(chosen.name, chosen);
+            if (chosen)
+              void openFile(chosen).then((loaded) => {
+                if (loaded) panel.value = undefined;
+              });
             event.currentTarget.value = "";
           }}
         />
       </div>
+      {kept.value.length > 0 && (
+        <ul class="choices" id="kept">
+          {kept.value.map(({ name, bytes: size, partial }) => (
+            <li key={name} class="row">
+              <button
+                type="button"
+                class={origin.value?.source === name ? "choice grow current" : "choice grow"}
+                onClick={() => void take(name.split("/").at(-1) ?? name, name)}
+              >
+                {name.split("/").at(-1)}
+                <small>
+                  {" "}
+                  {bytes(size)}
+                  {partial && ", not complete"}
+                </small>
+              </button>
+              <IconButton
+                name="trash"
+                label={`Remove ${name} from this device`}
+                onClick={() => {
+                  if (confirm(`Remove ${name} from this device? It can be downloaded again.`)) void removeKept(name);
+                }}
+              />
+            </li>
+          ))}
+        </ul>
+      )}
       <form
         class="row"
         onSubmit={(event) => {

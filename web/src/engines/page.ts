@@ -8,7 +8,7 @@ type Library = typeof import("../../../dist/browser/index.js");
 const ENGINE = new URL("./engine/deltallm.js", document.baseURI).href;
 let library: Promise<Library> | undefined;
 
-function engineLibrary(): Promise<Library> {
+export function engineLibrary(): Promise<Library> {
   library ??= import(/* @vite-ignore */ ENGINE) as Promise<Library>;
   return library;
 }
@@ -130,10 +130,8 @@ export class PageEngine implements Engine {
     return this.#model.dispose();
   }
 
-  async #fingerprint(): Promise<string | undefined> {
-    const { modelFingerprint } = (await engineLibrary()) as Library & {
-      modelFingerprint?: (model: Model) => Promise<string>;
-    };
-    return modelFingerprint?.(this.#model);
+  async #fingerprint(): Promise<string> {
+    const { modelFingerprint } = await engineLibrary();
+    return modelFingerprint(this.#model);
   }
 }

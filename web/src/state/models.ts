@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type { Calibration, ModelSource } from "../../../dist/types.js";
 import type { Engine } from "../engines/engine.js";
-import { PageEngine, type PageOptions } from "../engines/page.js";
+import { engineLibrary, PageEngine, type PageOptions } from "../engines/page.js";
 import { NeedsKey, ServerEngine, type ServerModel, serverModels, setApiKey } from "../engines/server.js";
 
 /** What answers now. */
@@ -36,6 +36,55 @@ export const pageOptions = signal<PageOptions>({});
 const calibrations = new Map<string, Calibration>();
 
 export const STORY: Origin = { name: "Story model", source: new URL("./engine/story.gguf", document.baseURI) };
+
+/** A model that this browser keeps. */
+export interface KeptModel {
+  /** Under which it is loaded and removed. */
+  name: string;
+  bytes: number;
+  /** Its download was broken off; loading it goes on with that. */
+  partial: boolean;
+}
+/** Models in the browser's own storage. */
+export const kept = signal<readonly KeptModel[]>([]);
+
+export async function showKept(): Promise<void> {
+  try {
+    const files = await (await engineLibrary()).listModels();
+    const models = new Map<string, KeptModel>();
+    for (const { repository, file, size, partial } of files) {
+      if (!/\.(gguf|safetensors)$/i.test(file) && !/\.gguf/i.test(repository)) continue;
+      const name = repository.includes("://") || repository === file ? repository : `${repository}/${file}`;
+      models.set(name, { name, bytes: size, partial: partial ?? false });
+    }
+    kept.value = [...models.values()];
+  } catch {
+    // A browser without storage keeps nothing.
+    kept.value = [];
+  }
+}
+
+export async function removeKept(name: string): Promise<void> {
+  try {
+    await (await engineLibrary()).removeModel(name);
+  } catch (error) {
+    loadProblem.value = (error as Error).message;
+  }
+  await showKept();
+}
+
+/** Loads a file the user has chosen; it is kept for next time where the browser has room. */
+export async function openFile(file: File): Promise<boolean> {
+  let source: ModelSource = file;
+  try {
+    loadProblem.value = undefined;
+    source = await (await engineLibrary()).keepModel(file);
+    await showKept();
+  } catch {
+    // No room, no storage or no model: loading it from where it is says which.
+  }
+  return loadInPage({ name: file.name, source });
+}
 
 /** Asks the server for its models and takes its first one. */
 export async function connect(): Promise<void> {
