@@ -27,6 +27,8 @@ export class Cache {
   group: i32;
   /** 1: queries have 15 bits (keys on a grid in the raw basis). */
   longQueries: i32;
+  /** Selective scoring: how many leading elements of far keys are multiplied first; 0 without. */
+  select: i32;
 }
 
 /** Query rows of one KV head that are computed together; row r is head r mod group of token r / group. */
@@ -49,6 +51,9 @@ export class QueryRows {
   work: usize;
   /** Four u64, added to: groups of 4 values multiplied, those of full attention, the same of keys. */
   counters: usize;
+  /** i32 [rows] from `attention_thresholds`, and the numbers it reads of this slot; not read without selective scoring. */
+  thresholds: usize;
+  selection: usize;
   /** How many keys a query sees, its own included; 0: all up to its own. */
   window: i32;
 }

@@ -4,6 +4,7 @@ import { max4, PAGE, pageOf, RANGE, touchParts } from "./layout";
 import { STEP } from "./product";
 import { queryBytes } from "./queries";
 import { farTiles, integerScores } from "./scores";
+import { rangeSelected } from "./select";
 import { clearState, mergeState, rangeCutoff, rowWeights, scaleRange, scaleScores, stateBytes, storeState } from "./softmax";
 import { addCounts, neededGroups, tileValues, touchGroups } from "./values";
 import { CODES, NEAR, SUMS, TILE_SCALES, TILES } from "./work";
@@ -42,13 +43,40 @@ export function attention_peaks_int8(rows: QueryRows): void {
   peaksInt8(rows, 0, rows.rows);
 }
 
-/** The same of the rows `from` … `to` − 1. */
+/** The same of the rows `from` … `to` − 1. Rows of one position are multiplied together, four at most. */
 export function peaksInt8(rows: QueryRows, from: i32, to: i32): void {
-  const headDim = rows.cache.headDim;
-  for (let row = from; row < to; row++) {
-    const query = rows.queries + <usize>row * queryBytes(headDim);
-    const largest = newestPeak(f32x4.splat(-Infinity), 0, query, positionOf(rows, row), rows);
-    store<f32>(rows.peaks + (<usize>row << 2), max4(largest) * load<f32>(query + (<usize>headDim << 1)));
+  const cache = rows.cache;
+  const work = rows.work;
+  const headDim = cache.headDim;
+  const keyOffset = keyPart(cache, rows.slot);
+  const unfolded = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
+  const querySize = queryBytes(headDim);
+  for (let row = from; row < to; ) {
+    const at = positionOf(rows, row);
+    let some = 1;
+    while (some < 4 && row + some < to && positionOf(rows, row + some) == at) some++;
+    const query = rows.queries + <usize>row * querySize;
+    const peaks = rows.peaks + (<usize>row << 2);
+    const newest = max(0, at - PAGE + 1) & ~(PAGE - 1);
+    for (let tile = 0; tile <= at; tile = tile < newest ? newest : tile + PAGE) {
+      const count = min(PAGE, at + 1 - tile);
+      if (cache.far)
+        farTiles(work + TILES, unfolded, cache, rows.slot, tile, tile + count, windowStart(cache, at));
+      // `group` rows share a position, and these do.
+      integerScores(work, cache, keyOffset, query, at, 0, some, tile, count, work + TILES, work + NEAR);
+      const scales = cache.far ? 0 : pageOf(cache.keys, tile) + keyOffset + (<usize>headDim << 6);
+      for (let r = 0; r < some; r++) {
+        const constants = query + <usize>r * querySize + (<usize>headDim << 1);
+        const before = tile == 0 ? f32x4.splat(-Infinity) : f32x4.splat(load<f32>(peaks + (<usize>r << 2)));
+        const largest = scaleScores(work + <usize>r * (RANGE << 2), load<i32>(constants, 4), scales, count, before);
+        store<f32>(peaks + (<usize>r << 2), max4(largest));
+      }
+    }
+    for (let r = 0; r < some; r++) {
+      const scale = load<f32>(query + <usize>r * querySize + (<usize>headDim << 1));
+      store<f32>(peaks + (<usize>r << 2), load<f32>(peaks + (<usize>r << 2)) * scale);
+    }
+    row += some;
   }
 }
 
@@ -64,6 +92,10 @@ export function attention_range_int8(states: usize, rows: QueryRows, start: i32,
 /** The same of the rows `begin` … `end` − 1; `states` are those of all rows. */
 export function rangeInt8(states: usize, rows: QueryRows, begin: i32, end: i32, start: i32, fresh: bool): void {
   const cache = rows.cache;
+  if (cache.select && rows.window == 0) {
+    rangeSelected(states, rows, begin, end, start, fresh);
+    return;
+  }
   const headDim = cache.headDim;
   const work = rows.work;
   const cutoff = cache.valueCutoff;
@@ -169,7 +201,7 @@ export function rangeInt8(states: usize, rows: QueryRows, begin: i32, end: i32, 
         if (positionOf(rows, first + r) >= start)
           mergeState(states + <usize>(first + r) * stateSize, part + <usize>r * stateSize, headDim);
   }
-  addCounts(rows.counters, multiplied, keysMultiplied, all);
+  addCounts(rows.counters, multiplied, keysMultiplied * (headDim >> 2), all, headDim);
 }
 
 /** Index, in the range from `start`, of the first key a query at `position` sees. */

@@ -1,3 +1,4 @@
+import { hoisted, opaqueZero } from "./layout";
 import * as relaxed from "./rows-relaxed";
 import * as simd from "./rows-simd";
 
@@ -95,6 +96,124 @@ export function keyProduct(
   groups: i32,
 ): void {
   product(out, outStride, row, rowStride, rows, codes, 16, headDim >> 2, <usize>headDim << 2, groups, false, 0);
+}
+
+/** `keyProduct` with the first `lead` elements only, of a whole tile: out i32 [rows][64], rows 2,048 bytes apart. */
+export function leadProduct(
+  out: usize,
+  row: usize,
+  rowStride: usize,
+  rows: i32,
+  codes: usize,
+  headDim: i32,
+  lead: i32,
+): void {
+  product(out, 2048, row, rowStride, rows, codes, 16, lead >> 2, <usize>headDim << 2, 16, false, 0);
+}
+
+/**
+ * Adds the products with the elements after the first `lead` to `partial` (from `leadProduct`), for the groups of 4 keys
+ * whose bits are set in `groups`: i32 out[row][group], without gaps, rows 2,048 bytes apart. `out` may be `partial` or before.
+ */
+export function completeGroups(
+  out: usize,
+  row: usize,
+  rowStride: usize,
+  rows: i32,
+  codes: usize,
+  partial: usize,
+  headDim: i32,
+  lead: i32,
+  groups: i32,
+): void {
+  const size = <usize>headDim << 2;
+  const from = <usize>lead << 2;
+  while (groups) {
+    const a = <usize>ctz(groups);
+    groups &= groups - 1;
+    const b = groups ? <usize>ctz(groups) : a;
+    groups &= groups - 1;
+    const next: usize = b == a ? 0 : 16;
+    for (let r = 0; r < rows; r += 2) {
+      const at = row + <usize>r * rowStride + <usize>(lead >> 2) * STEP;
+      const sums = partial + (<usize>r << 11);
+      const to = out + (<usize>r << 11);
+      if (r + 1 < rows)
+        completePair(to, next, at, rowStride, codes + a * size + from, codes + b * size + from, sums + (a << 4), sums + (b << 4), size - from, 2);
+      else
+        completePair(to, next, at, rowStride, codes + a * size + from, codes + b * size + from, sums + (a << 4), sums + (b << 4), size - from, 1);
+    }
+    out += 32;
+  }
+}
+
+/** Two groups and 1 or 2 rows of `completeGroups`; `bytes` of each group. */
+// @ts-ignore: decorator
+@inline
+function completePair(
+  to: usize,
+  next: usize,
+  row: usize,
+  rowStride: usize,
+  a: usize,
+  b: usize,
+  sumsA: usize,
+  sumsB: usize,
+  bytes: usize,
+  rows: i32,
+): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    const ones = hoisted(i16x8.splat(1), opaqueZero());
+    let a0 = v128.load(sumsA);
+    let b0 = v128.load(sumsB);
+    let a1 = rows > 1 ? v128.load(sumsA, 2048) : a0;
+    let b1 = rows > 1 ? v128.load(sumsB, 2048) : b0;
+    for (let i: usize = 0; i < bytes; i += 16, row += 4) {
+      const x = v128.load(a + i);
+      const y = v128.load(b + i);
+      const q0 = v128.load32_splat(row);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(q0, x), ones));
+      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(q0, y), ones));
+      if (rows > 1) {
+        const q1 = v128.load32_splat(row + rowStride);
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(q1, x), ones));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(q1, y), ones));
+      }
+    }
+    v128.store(to, a0);
+    v128.store(to + next, b0);
+    if (rows > 1) {
+      v128.store(to, a1, 2048);
+      v128.store(to + next, b1, 2048);
+    }
+  } else {
+    const sumB = v128.load(sumsB);
+    completeWide(to, row, a, v128.load(sumsA), bytes);
+    completeWide(to + next, row, b, sumB, bytes);
+    if (rows > 1) {
+      const sumB1 = v128.load(sumsB, 2048);
+      completeWide(to + 2048, row + rowStride, a, v128.load(sumsA, 2048), bytes);
+      completeWide(to + 2048 + next, row + rowStride, b, sumB1, bytes);
+    }
+  }
+}
+
+/** One group and row of `completeGroups` with codes of 16 bits. */
+// @ts-ignore: decorator
+@inline
+function completeWide(to: usize, row: usize, codes: usize, sums: v128, bytes: usize): void {
+  let low = i32x4.splat(0);
+  let high = low;
+  for (let i: usize = 0; i < bytes; i += 16, row += 8) {
+    const q = v128.load64_splat(row);
+    low = i32x4.add(low, i32x4.dot_i16x8_s(q, v128.load8x8_s(codes + i)));
+    high = i32x4.add(high, i32x4.dot_i16x8_s(q, v128.load8x8_s(codes + i, 8)));
+  }
+  const pairs = i32x4.add(
+    i8x16.shuffle(low, high, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27),
+    i8x16.shuffle(low, high, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31),
+  );
+  v128.store(to, i32x4.add(sums, pairs));
 }
 
 /**

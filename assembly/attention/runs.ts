@@ -67,7 +67,7 @@ function runWeights(
   sinkTile: i32,
 ): v128 {
   const magic = hoisted(f32x4.splat(12582912.0), opaqueZero());
-  exponentials(scores, runs, most, scale);
+  exponentials(scores, runs, most, scale, false);
   counts -= scores;
   valueScales -= scores;
   for (let tile = 0; tile < runs; tile += PAGE, tileScales += 4) {
@@ -238,7 +238,7 @@ function mixedRange(
       for (let r = 0; r < some; r++)
         mergeState(states + <usize>(first + r) * stateSize, own + <usize>r * stateSize, headDim);
   }
-  addCounts(rows.counters, multiplied, keysMultiplied, all);
+  addCounts(rows.counters, multiplied, keysMultiplied * (headDim >> 2), all, headDim);
 }
 
 /**

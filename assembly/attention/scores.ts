@@ -74,7 +74,7 @@ export function farTiles(
   touchFar(cache, slot, start, min(end, lastWindow));
   for (let k = start; k < min(end, lastWindow); k += PAGE, tiles += 4, unfolded += size) {
     let part = farPart(cache, k, slot);
-    if (part & 1 && grain == ELEMENT) {
+    if (part & 1 && (grain == ELEMENT || (cache.select && grain == CHUNK))) {
       delta_unfold(unfolded, part - 1, headDim, grain, cache.expandTable, unfolded + size);
       part = unfolded;
     }

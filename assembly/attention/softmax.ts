@@ -15,7 +15,7 @@ export function stateBytes(headDim: i32): usize {
 /** All ones in the lanes whose index `first + lane` is below `count`. */
 // @ts-ignore: decorator
 @inline
-function below(first: i32, count: i32): v128 {
+export function below(first: i32, count: i32): v128 {
   return i32x4.lt_s(i32x4.add(i32x4.splat(first), i32x4(0, 1, 2, 3)), i32x4.splat(count));
 }
 
@@ -50,8 +50,10 @@ export function scaleScores(scores: usize, correction: i32, scales: usize, count
   return most;
 }
 
-/** 2^((score − most)·scale) in place, in groups of four; as in Cephes `exp2f` (S. Moshier, public domain), clamped at 2^−80. */
-export function exponentials(scores: usize, keys: i32, most: f32, scale: f32): void {
+/** 2^((score − most)·scale) in place, in groups of four; as in Cephes `exp2f` (S. Moshier, public domain), clamped at 2^−80; `masked`: 0 for −∞. */
+// @ts-ignore: decorator
+@inline
+export function exponentials(scores: usize, keys: i32, most: f32, scale: f32, masked: bool): void {
   const zero = opaqueZero();
   const least = hoisted(f32x4.splat(-80.0), zero);
   const magic = hoisted(f32x4.splat(12582912.0), zero);
@@ -62,10 +64,12 @@ export function exponentials(scores: usize, keys: i32, most: f32, scale: f32): v
   const c2 = hoisted(f32x4.splat(2.402264791363012e-1), zero);
   const c1 = hoisted(f32x4.splat(6.931472028550421e-1), zero);
   const one = hoisted(f32x4.splat(1.0), zero);
+  const none = masked ? hoisted(f32x4.splat(-Infinity), zero) : zero;
   const shift = f32x4.splat(most);
   const factor = f32x4.splat(scale);
   for (const end = scores + (<usize>keys << 2); scores < end; scores += 16) {
-    const x = f32x4.pmax(least, f32x4.mul(f32x4.sub(v128.load(scores), shift), factor));
+    const score = v128.load(scores);
+    const x = f32x4.pmax(least, f32x4.mul(f32x4.sub(score, shift), factor));
     const bits = f32x4.add(x, magic);
     const r = f32x4.sub(x, f32x4.sub(bits, magic));
     let p = f32x4.add(f32x4.mul(c6, r), c5);
@@ -74,7 +78,8 @@ export function exponentials(scores: usize, keys: i32, most: f32, scale: f32): v
     p = f32x4.add(f32x4.mul(p, r), c2);
     p = f32x4.add(f32x4.mul(p, r), c1);
     p = f32x4.add(f32x4.mul(p, r), one);
-    v128.store(scores, i32x4.add(p, i32x4.shl(bits, 23)));
+    const power = i32x4.add(p, i32x4.shl(bits, 23));
+    v128.store(scores, masked ? v128.and(power, f32x4.gt(score, none)) : power);
   }
 }
 
@@ -128,7 +133,7 @@ export function rowWeights(
   from: i32,
 ): v128 {
   const magic = hoisted(f32x4.splat(12582912.0), opaqueZero());
-  exponentials(scores, keys, most, scale);
+  exponentials(scores, keys, most, scale, false);
   if (from > 0) memory.fill(scores, 0, <usize>from << 2);
   for (let tile = 0; tile < keys; tile += 64, scores += 256, tileScales += 4, valueBlocks += 4) {
     const count = min(64, keys - tile);

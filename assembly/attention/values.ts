@@ -76,10 +76,23 @@ export function tileValues(
   return groups;
 }
 
-/** Adds groups of 4 values multiplied, those of full attention, and the same of keys to four u64. */
-export function addCounts(counters: usize, values: u64, keys: u64, all: u64): void {
+/**
+ * Adds to four u64: groups of 4 values multiplied, those of full attention, steps of 4 keys and 4 elements multiplied, those
+ * of full attention (for `all` groups of keys).
+ */
+export function addCounts(counters: usize, values: u64, keySteps: u64, all: u64, headDim: i32): void {
   store<u64>(counters, load<u64>(counters) + values);
   store<u64>(counters, load<u64>(counters, 8) + all, 8);
-  store<u64>(counters, load<u64>(counters, 16) + keys, 16);
-  store<u64>(counters, load<u64>(counters, 24) + all, 24);
+  store<u64>(counters, load<u64>(counters, 16) + keySteps, 16);
+  store<u64>(counters, load<u64>(counters, 24) + all * (headDim >> 2), 24);
+}
+
+/**
+ * Adds to the three u64 after those: exponentials of groups of 4 keys and a row that were computed, groups that rows wanted,
+ * and groups they had to choose from.
+ */
+export function addSelection(counters: usize, exponents: u64, wanted: u64, offered: u64): void {
+  store<u64>(counters, load<u64>(counters, 32) + exponents, 32);
+  store<u64>(counters, load<u64>(counters, 40) + wanted, 40);
+  store<u64>(counters, load<u64>(counters, 48) + offered, 48);
 }

@@ -45,6 +45,7 @@ export function walkCalibration(headDim: number, layers: number, kvHeads: number
       keys: walk(tokens, headDim, 1),
       queryMoments: moments,
       samples: new Float32Array(),
+      values: new Float32Array(),
       queries: tokens,
     };
     one = calibrate([[recorded]], config, {

@@ -157,6 +157,8 @@ function prepare(thread: Thread, { slice, layer, head, own, queries, last, windo
     stride,
     peaks,
     work: peaks + PEAKS,
+    thresholds: peaks + PEAKS / 2,
+    selection: grid ? grid.address + slot * grid.stride + grid.selection : 0,
     counters: cache.counters + productCounters(cache.layers * kvHeads, slice.work === "decode" ? 1 : 0, slot, counted),
     window: window ?? windowOf(cache, layer),
   });
@@ -166,8 +168,9 @@ function prepare(thread: Thread, { slice, layer, head, own, queries, last, windo
     kernels.map_rows(mapped, queries, stride, rows, group, map, grid.matrix, headDim);
     kernels.attention_queries_int8(quantised, mapped, group * headDim * 4, rows, group, headDim, grid.matrix ? 0 : 1);
   } else kernels.attention_queries_int8(quantised, queries, stride, rows, group, headDim, 0);
-  if (cache.valueCutoff > 0)
+  if (cache.valueCutoff > 0 || cache.selects)
     (cache.delta?.merges ? kernels.attention_peaks_runs : kernels.attention_peaks_int8)(address);
+  if (cache.selects) kernels.attention_thresholds(address);
 }
 
 /** The range of keys from `start` for the queries of the unit prepared last; `fresh`: the states begin with it. */

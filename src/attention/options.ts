@@ -24,6 +24,17 @@ export interface AttentionOptions {
   windowShape?: "sliding" | "block" | undefined;
   /** Delta: how many first tokens are always kept whole. Default 4. */
   sink?: number | undefined;
+  /**
+   * Selective scoring: far keys are scored by their leading elements first, and only those that can matter get the rest.
+   * The slope says what a key may cost in error: from 0.0025 (careful) to 0.04. Default `off`. Needs `basis: "score"` and a
+   * calibration that has it. Not with `grain: "row"`.
+   */
+  select?: number | "off" | undefined;
+  /**
+   * Several options at once, measured together; options given beside it win. `exact` (default): as without. `fast`: score basis,
+   * `select` 0.01 and a value cutoff of 0.0005. `small`: element grain at 60 % sparsity, with the same selection.
+   */
+  preset?: "exact" | "fast" | "small" | undefined;
   /** Values weighing less than this share of the largest weight of their query are skipped (sink and newest 64 never). Default 0: none. */
   valueCutoff?: number | undefined;
 }

@@ -1,11 +1,30 @@
-import { SPARSITIES } from "../calibration/calibration.js";
+import { decodeTriangle, type SelectionData, SLOPES, SPARSITIES } from "../calibration/calibration.js";
 import { OptionError } from "../errors.js";
 import type { CachePolicy } from "../kv/policy.js";
 import type { ModelConfig } from "../model/config.js";
 import type { AttentionOptions } from "./options.js";
 
+const presets: Record<"exact" | "fast" | "small", AttentionOptions> = {
+  exact: {},
+  fast: { basis: "score", select: 0.01, valueCutoff: 0.0005 },
+  small: { kind: "delta", grain: "element", basis: "score", targetSparsity: 0.6, select: 0.01, valueCutoff: 0.0005 },
+};
+
+/** The options with those of the preset filled in. @throws OptionError for a preset that does not exist */
+export function withPreset(options: AttentionOptions): AttentionOptions {
+  const { preset, ...given } = options;
+  const name = choice("preset", preset ?? "exact", ["exact", "fast", "small"]);
+  if (name !== "exact" && !options.calibration)
+    throw bad("preset", `${name} needs a calibration of the model`, "Make one with `deltallm calibrate`");
+  const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const { targetSparsity, ...rest } = presets[name];
+  const thresholds = given.threshold !== undefined || given.thresholds !== undefined;
+  return { ...rest, ...(thresholds || targetSparsity === undefined ? {} : { targetSparsity }), ...defined };
+}
+
 /** @throws OptionError naming the option */
-export function resolveAttention(options: AttentionOptions, config: ModelConfig, contextLength: number): CachePolicy {
+export function resolveAttention(given: AttentionOptions, config: ModelConfig, contextLength: number): CachePolicy {
+  const options = withPreset(given);
   const delta = choice("kind", options.kind ?? "full", ["full", "delta"]) === "delta";
   const grain = choice("grain", options.grain ?? "element", ["element", "chunk", "row"]);
   const basis = choice("basis", options.basis ?? "raw", ["raw", "score"]);
@@ -33,7 +52,37 @@ export function resolveAttention(options: AttentionOptions, config: ModelConfig,
     thresholds: delta ? thresholdsOf(options, config, `${grain}/${basis}`) : [],
     windowStart: (position) => (starts ? (starts[position] as number) : Math.max(0, position + 1 - size(position + 1))),
     sink: number("sink", options.sink ?? 4, 0, 2 ** 31, true),
+    select: selectPolicy(options),
     valueCutoff: Math.fround(number("valueCutoff", options.valueCutoff ?? 0, 0, 1)),
+  };
+}
+
+/** Standard deviations of the rest of a score that are always added to the margin. */
+const DEVIATIONS = 3;
+
+function selectPolicy({ select, basis, grain, kind, calibration }: AttentionOptions): CachePolicy["select"] {
+  if (select === undefined || select === "off") return undefined;
+  const [least, most] = [SLOPES[0] as number, SLOPES.at(-1) as number];
+  number("select", select, least, most);
+  if (basis !== "score") throw bad("select", "works in the score basis", 'Give basis "score" too');
+  if (kind === "delta" && grain === "row")
+    throw bad("select", "does not work with grain row", "Use grain element or chunk");
+  if (!calibration?.heads.every((head) => head.select))
+    throw bad("select", "is not in this calibration", "Calibrate again with `deltallm calibrate`");
+  const above = Math.max(
+    1,
+    SLOPES.findIndex((slope) => slope >= select),
+  );
+  const [low, high] = [SLOPES[above - 1] as number, SLOPES[above] as number];
+  const part = (select - low) / (high - low);
+  const data = calibration.heads.map((head) => head.select as SelectionData);
+  return {
+    lead: (data[0] as SelectionData).lead,
+    deviations: DEVIATIONS,
+    slots: data.map(({ lead, mean, covariance, margins }) => {
+      const [a, b] = [margins[above - 1] as number, margins[above] as number];
+      return { margin: a + (b - a) * part, mean, covariance: decodeTriangle(covariance, calibration.headDim - lead) };
+    }),
   };
 }
 
@@ -102,10 +151,26 @@ function checkCalibration({ calibration }: AttentionOptions, config: ModelConfig
         numbers(head.scoreCenters, headDim, false) &&
         (head.basis === undefined || typeof head.basis === "string") &&
         !head.basis === !head.scoreSteps &&
+        goodSelection(head.select, headDim, calibration.heads[0]?.select?.lead) &&
         typeof head.thresholds === "object" &&
         Object.values(head.thresholds).every((list) => numbers(list, SPARSITIES.length, false)),
     );
   if (!good) throw bad("calibration", "is damaged", "Calibrate again");
+}
+
+function goodSelection(select: SelectionData | undefined, headDim: number, lead: number | undefined): boolean {
+  if (select === undefined) return true;
+  const finite = (list: readonly number[], length: number) =>
+    Array.isArray(list) && list.length === length && list.every(Number.isFinite);
+  return (
+    select.lead === lead &&
+    select.lead % 16 === 0 &&
+    select.lead >= 16 &&
+    select.lead < headDim &&
+    finite(select.mean, headDim - select.lead) &&
+    finite(select.margins, SLOPES.length) &&
+    typeof select.covariance === "string"
+  );
 }
 
 function bad(key: string, what: string, hint?: string): OptionError {

@@ -3,13 +3,14 @@ import type { ModelConfig } from "../model/config.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
-// A thread's scratch: states, quantised query rows, mapped query rows, peaks, and the work area of the kernels.
+// A thread's scratch: states, quantised query rows, mapped query rows, peaks and thresholds, and the work area of the kernels.
 export const statesBytes = (d: number) => round64(ROWS * stateBytes(d));
 export const queriesBytes = (d: number) => round64(ROWS * (2 * d + 16));
 export const mappedBytes = (d: number) => round64(ROWS * d * 4);
-export const PEAKS = ROWS * 4;
+/** Peaks, then thresholds. */
+export const PEAKS = 2 * ROWS * 4;
 /** An upper bound of `attention_work_bytes`. */
-const workBytes = (d: number) => round64(18 * 1024 + 548 * d);
+const workBytes = (d: number) => round64(19 * 1024 + 548 * d);
 export const threadBytes = (d: number) => statesBytes(d) + queriesBytes(d) + mappedBytes(d) + PEAKS + workBytes(d);
 
 /** Bytes of the scratch area that all threads share in `storeKeysValues` and `attend`. */

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../model/config.js";
 import { type CalibratedHead, type Calibration, encodeMatrix } from "./calibration.js";
 import { farImportance } from "./importance.js";
 import type { RecordedHead } from "./recorded-head.js";
+import { chooseMargins, leadingElements, measureSelection, type SelectionCurve } from "./selection.js";
 import { eigenSymmetric, multiply } from "./symmetric.js";
 import { balancedThresholds, equalThresholds, type SparsityCurve, sparsityCurve } from "./thresholds.js";
 
@@ -41,7 +42,7 @@ export function calibrate(
 ): Calibration {
   const { layers, kvHeads, headDim } = config;
   const heads: CalibratedHead[] = [];
-  const curves: ScoreCurves = { element: [], chunk: [] };
+  const curves: ScoreCurves = { element: [], chunk: [], selection: [] };
   const importance: number[] = [];
   for (let index = 0; index < layers * kvHeads; index++) {
     const windows = recordings.map((heads) => heads[index] as RecordedHead);
@@ -54,11 +55,17 @@ export function calibrate(
     balancedThresholds(curves[grain], importance).forEach((list, index) => {
       (heads[index] as CalibratedHead).thresholds[`${grain}/score`] = list.map(six);
     });
+  chooseMargins(curves.selection, kvHeads).forEach((margins, index) => {
+    const head = heads[index] as CalibratedHead;
+    if (head.select) head.select.margins = margins;
+  });
   return { format: "deltallm-calibration", version: 1, model: options.model, layers, kvHeads, headDim, heads };
 }
 
 /** Sparsity by threshold of every layer and KV head, score basis. */
-type ScoreCurves = Record<"element" | "chunk", SparsityCurve[]>;
+interface ScoreCurves extends Record<"element" | "chunk", SparsityCurve[]> {
+  selection: SelectionCurve[];
+}
 
 /** Thresholds of elements and chunks in the score basis depend on all heads: their curves are appended to `curves`. */
 function calibrateHead(
@@ -97,7 +104,21 @@ function calibrateHead(
     scoreSteps,
     scoreCenters,
   );
-  return { rawSteps, rawCenters, scoreSteps, scoreCenters, basis: encodeMatrix(basis), thresholds };
+  const mapped = windows.map(({ keys }) => mapKeys(keys, d, (key) => mapKey(basis, key, d)));
+  const head: CalibratedHead = {
+    rawSteps,
+    rawCenters,
+    scoreSteps,
+    scoreCenters,
+    basis: encodeMatrix(basis),
+    thresholds,
+  };
+  if (leadingElements(d) < d) {
+    const { data, curve } = measureSelection(windows, basis, mapped);
+    head.select = data;
+    curves.selection.push(curve);
+  }
+  return head;
 }
 
 /** Rows of the RoPE table by which keys are turned on: from where they are to positions up to the end of the table. */

@@ -41,8 +41,52 @@ export interface CalibratedHead {
   scoreCenters?: number[] | undefined;
   /** Matrix A of the score basis, k' = A·k: row-major d × d little-endian f32 as base64. Queries take A⁻ᵀ. */
   basis?: string | undefined;
+  /** What selective scoring needs; absent in older files. */
+  select?: SelectionData | undefined;
   /** Thresholds by `grain/basis`, at the target sparsities 0.05, 0.10 … 0.95. */
   thresholds: Record<string, number[]>;
+}
+
+/** Selective scoring of one layer and KV head, see docs/delta-attention.md. */
+export interface SelectionData {
+  /** Leading elements of a key in the score basis. */
+  lead: number;
+  /** Mean of the other elements. */
+  mean: number[];
+  /** Their covariance: upper triangle by rows, little-endian f32 as base64. */
+  covariance: string;
+  /** Margins τ in logits at `SLOPES`. */
+  margins: number[];
+}
+
+/** Slopes at which a calibration holds margins: what a completed share of keys may cost in error of the output. */
+export const SLOPES: readonly number[] = [0.0025, 0.005, 0.01, 0.02, 0.04];
+
+/** The upper triangle of a symmetric matrix. */
+export function encodeTriangle(matrix: Float64Array): string {
+  const n = Math.sqrt(matrix.length);
+  const triangle: number[] = [];
+  for (let i = 0; i < n; i++) for (let j = i; j < n; j++) triangle.push(matrix[i * n + j] as number);
+  return encodeMatrix(Float64Array.from(triangle));
+}
+
+/** The full symmetric matrix of an upper triangle. @throws OptionError when the text is none of that size */
+export function decodeTriangle(text: string, n: number): Float64Array {
+  const damaged = () => new OptionError("The calibration has damaged data of selective scoring", {}, "Calibrate again");
+  let binary: string;
+  try {
+    binary = atob(text);
+  } catch {
+    throw damaged();
+  }
+  if (binary.length !== n * (n + 1) * 2) throw damaged();
+  const view = new DataView(Uint8Array.from(binary, (letter) => letter.charCodeAt(0)).buffer);
+  const out = new Float64Array(n * n);
+  let at = 0;
+  for (let i = 0; i < n; i++)
+    for (let j = i; j < n; j++, at += 4) out[i * n + j] = out[j * n + i] = view.getFloat32(at, true);
+  if (!out.every(Number.isFinite)) throw damaged();
+  return out;
 }
 
 export function encodeMatrix(matrix: Float64Array): string {

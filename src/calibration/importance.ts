@@ -45,7 +45,7 @@ function softmaxWeights(weights: Float64Array, query: Float32Array, keys: Float3
 }
 
 /** (1 + x / 1024)^1024 for x ≤ 0: near enough to eˣ, and the same on every machine, which `Math.exp` is not. */
-function exponential(x: number): number {
+export function exponential(x: number): number {
   let y = Math.max(0, 1 + x / 1024);
   for (let i = 0; i < 10; i++) y *= y;
   return y;

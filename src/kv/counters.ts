@@ -5,9 +5,11 @@ export const COUNTED_THREADS = 64;
 export type Stage = 0 | 1;
 
 // Counters of a cache, u64: per stage, layer and KV head two of keys (elements dropped, elements seen); then per thread,
-// stage, layer and KV head four of products (groups of 4 values multiplied, those of full attention, the same of keys).
+// stage, layer and KV head eight of products: groups of 4 values multiplied, those of full attention, steps of 4 keys and 4
+// elements multiplied, those of full attention, exponentials of groups of 4 keys and a row, groups that rows wanted, groups
+// they had to choose from, 1 unused.
 const KEY_BYTES = 16;
-const PRODUCT_BYTES = 32;
+const PRODUCT_BYTES = 64;
 
 /** Offset of the counters of keys of one layer and KV head. */
 export function keyCounters(heads: number, stage: Stage, head: number): number {
@@ -36,6 +38,8 @@ export interface AttentionStats {
   skippedMacs: number;
   /** Bytes of keys and values a decode step reads at the present length, of those of the full int8 cache. */
   bytesRead: number;
+  /** With selective scoring: how much of what it chooses from was completed. */
+  selected?: SelectionStats | undefined;
   /** Bytes the cache takes now. */
   kvBytes: number;
   /** Bytes the full int8 cache takes for the same tokens. */
@@ -50,4 +54,16 @@ export interface HeadStats {
   stage: "prefill" | "decode";
   deltaSparsity: number;
   skippedValues: number;
+}
+
+/** Counts are of groups of 4 keys and one query head. */
+export interface SelectionStats {
+  /** Groups some query completed. */
+  completedGroups: number;
+  /** Groups of far keys queries had to choose from, or that were taken anyway. */
+  groups: number;
+  /** completedGroups / groups. */
+  completedShare: number;
+  /** Exponentials computed, of 4 keys and one query head at once. */
+  exponentials: number;
 }

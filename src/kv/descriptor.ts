@@ -27,6 +27,8 @@ export interface CacheDescriptor {
   /** Present for delta attention. */
   readonly delta?: DeltaDescriptor | undefined;
   readonly valueCutoff: number;
+  /** Far keys are scored by their leading elements first. */
+  readonly selects: boolean;
   /** Keys a query sees in each layer, its own included; 0: all before it. Absent: all in every layer. */
   readonly windows?: readonly number[] | undefined;
   /** Present when the cache records for a calibration. */
@@ -90,6 +92,7 @@ export function writeRecord(parts: CacheParts, tables: CacheTables, address: num
     headDim: config.headDim,
     group: config.heads / config.kvHeads,
     longQueries: policy.grid && policy.basis === "raw" ? 1 : 0,
+    select: policy.select?.lead ?? 0,
   });
 }
 
@@ -131,6 +134,7 @@ export function describeCache(
       merges: tables.merged !== undefined,
     },
     valueCutoff: policy.valueCutoff,
+    selects: policy.select !== undefined,
     windows: parts.windows,
     recording:
       recording === undefined

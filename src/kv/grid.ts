@@ -1,8 +1,8 @@
-import { decodeBasis } from "../calibration/calibration.js";
+import { type CalibratedHead, decodeBasis } from "../calibration/calibration.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { ModelConfig } from "../model/config.js";
 import type { PagePool, PoolPage } from "./pages.js";
-import type { CachePolicy } from "./policy.js";
+import type { CachePolicy, SelectPolicy } from "./policy.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
@@ -18,6 +18,8 @@ export interface GridDescriptor {
   readonly squares: number;
   /** u8 [d], largest difference of codes that is dropped. */
   readonly limits: number;
+  /** What `attention_thresholds` reads. */
+  readonly selection: number;
 }
 
 /** What forks of a cache share and never change. */
@@ -42,7 +44,9 @@ export function makeConstants(
   const tableBytes = policy.delta ? 8192 : 0;
   const matrix = policy.basis === "score" ? 1 : 0;
   const mapBytes = (matrix ? headDim + 1 : 2) * headDim * 4;
-  const stride = round64(2 * mapBytes + headDim * 5);
+  const rest = headDim - (policy.select?.lead ?? headDim);
+  const selection = Math.ceil((2 * mapBytes + headDim * 5) / 16) * 16;
+  const stride = round64(selection + (rest && 16 + 4 * (rest + rest * rest)));
   const gridBytes = policy.grid ? heads * stride : 0;
   const page = pool.describe(pool.take(windowBytes + tableBytes + gridBytes));
   const { memory } = pool;
@@ -62,6 +66,7 @@ export function makeConstants(
     queryMap: mapBytes,
     squares: 2 * mapBytes,
     limits: 2 * mapBytes + headDim * 4,
+    selection,
   };
   policy.grid.forEach((head, index) => {
     const score = matrix ? decodeBasis(head.basis ?? "", headDim) : undefined;
@@ -71,6 +76,8 @@ export function makeConstants(
     const queryMap = memory.f32(at + mapBytes, mapBytes / 4);
     const squares = memory.f32(at + grid.squares, headDim);
     const limits = memory.u8(at + grid.limits, headDim);
+    if (policy.select)
+      writeSelection(memory.f32(at + selection, 4 + rest + rest * rest), policy.select, index, steps, head);
     const theta = policy.thresholds[index] ?? 0;
     for (let i = 0; i < headDim; i++) {
       const step = steps[i] as number;
@@ -91,4 +98,24 @@ export function makeConstants(
     }
   });
   return { page, windowStarts: start, expandTable, grid };
+}
+
+/** Margin, mean and covariance of a slot in units of codes. */
+function writeSelection(
+  out: Float32Array,
+  { lead, deviations, slots }: SelectPolicy,
+  slot: number,
+  steps: readonly number[],
+  { scoreCenters }: CalibratedHead,
+): void {
+  const { margin, mean, covariance } = slots[slot] as SelectPolicy["slots"][number];
+  const rest = steps.length - lead;
+  out[0] = margin;
+  out[1] = deviations;
+  for (let i = 0; i < rest; i++) {
+    const step = steps[lead + i] as number;
+    out[4 + i] = 64 + ((mean[i] as number) - (scoreCenters?.[lead + i] ?? 0)) / step;
+    for (let j = 0; j < rest; j++)
+      out[4 + rest + i * rest + j] = (covariance[i * rest + j] as number) / (step * (steps[lead + j] as number));
+  }
 }

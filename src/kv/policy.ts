@@ -1,5 +1,15 @@
 import type { CalibratedHead } from "../calibration/calibration.js";
 
+/** How far keys are chosen by their leading elements. */
+export interface SelectPolicy {
+  /** Leading elements. */
+  lead: number;
+  /** Standard deviations of the rest of a score that are added to the margin. */
+  deviations: number;
+  /** Per layer and KV head: margin τ in logits, and of the elements after the leading ones mean and covariance of score-basis keys. */
+  slots: readonly { margin: number; mean: ArrayLike<number>; covariance: ArrayLike<number> }[];
+}
+
 /** What a cache keeps of its keys and which of them a query takes whole: options with defaults, checked against the model. */
 export interface CachePolicy {
   delta: boolean;
@@ -13,4 +23,6 @@ export interface CachePolicy {
   windowStart(position: number): number;
   sink: number;
   valueCutoff: number;
+  /** Selective scoring; needs the score basis. */
+  select: SelectPolicy | undefined;
 }

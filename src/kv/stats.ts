@@ -17,7 +17,19 @@ export function attentionStats(cache: CacheContent): AttentionStats {
     return (words[at] as number) + (words[at + 1] as number) * 2 ** 32;
   };
   const heads: HeadStats[] = [];
-  const total = { dropped: 0, seen: 0, values: 0, allValues: 0, keys: 0, allKeys: 0, decodeValues: 0, decodeAll: 0 };
+  const total = {
+    dropped: 0,
+    seen: 0,
+    values: 0,
+    allValues: 0,
+    keys: 0,
+    allKeys: 0,
+    decodeValues: 0,
+    decodeAll: 0,
+    exponentials: 0,
+    wanted: 0,
+    offered: 0,
+  };
   for (let index = 0; index < count; index++)
     for (const stage of [0, 1] as const) {
       const own = keyCounters(count, stage, index);
@@ -27,8 +39,11 @@ export function attentionStats(cache: CacheContent): AttentionStats {
         const products = productCounters(count, stage, index, thread);
         values += read(products, 0);
         allValues += read(products, 1);
-        total.keys += read(products, 2);
-        total.allKeys += read(products, 3);
+        total.keys += read(products, 2) / (headDim / 4);
+        total.allKeys += read(products, 3) / (headDim / 4);
+        total.exponentials += read(products, 4);
+        total.wanted += read(products, 5);
+        total.offered += read(products, 6);
       }
       total.dropped += dropped;
       total.seen += seen;
@@ -65,6 +80,12 @@ export function attentionStats(cache: CacheContent): AttentionStats {
     attentionSparsity: policy.delta ? deltaSparsity * far : 0,
     skippedMacs: total.allKeys ? Math.max(0, 1 - (total.keys + total.values) / (total.allKeys + total.allValues)) : 0,
     bytesRead: full ? (keyBytesRead(cache) + valuesRead * length * perToken) / full : 1,
+    selected: policy.select && {
+      completedGroups: total.wanted,
+      groups: total.offered,
+      completedShare: total.offered ? total.wanted / total.offered : 1,
+      exponentials: total.exponentials,
+    },
     kvBytes: cache.keyBytes + cache.valueBytes,
     kvBytesFull: 2 * Math.ceil(length / PAGE) * count * partBytes("int8", headDim),
     heads,

@@ -1,0 +1,143 @@
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { AttentionOptions } from "#src/attention/options.js";
+import { type Calibration, SLOPES } from "#src/calibration/calibration.js";
+import { OptionError } from "#src/errors.js";
+import { runnableBuilds } from "../helpers/kernels.js";
+import type { Shape } from "../twins/attention.js";
+import { fakeCalibration, walk } from "./delta-data.js";
+import { firstDifference, Rig } from "./harness.js";
+
+const shapes = fc
+  .record({
+    kvHeads: fc.integer({ min: 1, max: 2 }),
+    group: fc.integer({ min: 1, max: 6 }),
+    headDim: fc.constantFrom(32, 64, 128),
+  })
+  .map(({ kvHeads, group, headDim }): Shape => ({ kvHeads, heads: kvHeads * group, headDim }));
+const kinds = fc.constantFrom("full", "element", "chunk");
+const chunks = fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 200 }), fc.constant(520)), {
+  minLength: 1,
+  maxLength: 5,
+});
+
+function base64(numbers: readonly number[]): string {
+  const bytes = new Uint8Array(Float32Array.from(numbers).buffer);
+  return btoa(String.fromCharCode(...bytes));
+}
+
+/** A calibration with one margin for all slopes. */
+function withSelection(shape: Shape, seed: number, margin: number, lead = 16): Calibration {
+  const calibration = fakeCalibration(shape, seed);
+  const rest = shape.headDim - lead;
+  const triangle: number[] = [];
+  for (let i = 0; i < rest; i++) for (let j = i; j < rest; j++) triangle.push(i === j ? 0.2 : 0.01);
+  for (const head of calibration.heads)
+    head.select = {
+      lead,
+      mean: Array.from({ length: rest }, (_, i) => ((i % 5) - 2) / 20),
+      covariance: base64(triangle),
+      margins: SLOPES.map(() => margin),
+    };
+  return calibration;
+}
+
+function optionsOf(kind: string, calibration: Calibration, more: AttentionOptions = {}): AttentionOptions {
+  if (kind === "full") return { basis: "score", calibration, ...more };
+  const threshold = 0.4 * Math.sqrt(kind === "element" ? 1 : 16);
+  return { kind: "delta", grain: kind as "element" | "chunk", basis: "score", threshold, calibration, ...more };
+}
+
+for (const build of runnableBuilds) {
+  test(`an endless margin has the bits of attention to all keys (${build})`, () => {
+    fc.assert(
+      fc.property(
+        shapes,
+        kinds,
+        chunks,
+        fc.constantFrom(0, 0.01),
+        fc.nat(),
+        (shape, kind, sizes, valueCutoff, seed) => {
+          const tokens = sizes.reduce((a, b) => a + b, 0);
+          const data = walk(shape, tokens, seed);
+          const calibration = withSelection(shape, seed, 1e30);
+          const all = new Rig(build, shape, tokens, {
+            kind: "int8",
+            attention: optionsOf(kind, calibration, { valueCutoff }),
+          });
+          const selected = new Rig(build, shape, tokens, {
+            kind: "int8",
+            attention: optionsOf(kind, calibration, { valueCutoff, select: 0.01 }),
+          });
+          assert.is(firstDifference(all.run(...data), selected.runChunks(...data, sizes)), -1);
+          assert.is(selected.cache.stats().selected?.completedShare, 1);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+
+  test(`what is selected depends on no chunk, thread or neighbour (${build})`, () => {
+    fc.assert(
+      fc.property(
+        shapes,
+        kinds,
+        chunks,
+        fc.integer({ min: 1, max: 3 }),
+        fc.constantFrom(-8, -2, 0, 2),
+        fc.constantFrom(0, 0.001),
+        fc.nat(),
+        (shape, kind, sizes, threads, margin, valueCutoff, seed) => {
+          const tokens = sizes.reduce((a, b) => a + b, 0);
+          const data = walk(shape, tokens, seed);
+          const calibration = withSelection(shape, seed, margin);
+          const attention = optionsOf(kind, calibration, { valueCutoff, select: 0.02 });
+          const once = new Rig(build, shape, tokens, { kind: "int8", attention });
+          const parts = new Rig(build, shape, tokens, { kind: "int8", attention, threads });
+          assert.is(firstDifference(once.run(...data), parts.runChunks(...data, sizes)), -1);
+          const [a, b] = [once.cache.stats().selected, parts.cache.stats().selected];
+          assert.is(a?.groups, b?.groups);
+          assert.is(a?.completedGroups, b?.completedGroups);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  test(`a smaller margin completes fewer keys, with less work (${build})`, () => {
+    const shape = { heads: 4, kvHeads: 1, headDim: 64 };
+    const data = walk(shape, 1500, 3);
+    let before = { completedShare: 2, exponentials: Number.POSITIVE_INFINITY };
+    let macs = -1;
+    for (const margin of [1e30, 2, -2, -6, -12]) {
+      const attention = optionsOf("full", withSelection(shape, 3, margin), { select: 0.01 });
+      const rig = new Rig(build, shape, 1500, { kind: "int8", attention });
+      rig.run(...data);
+      const { selected, skippedMacs } = rig.cache.stats();
+      assert.ok(selected && selected.completedShare <= before.completedShare, `${margin}: ${selected?.completedShare}`);
+      assert.ok(selected.exponentials <= before.exponentials && skippedMacs >= macs);
+      [before, macs] = [selected, skippedMacs];
+    }
+    assert.ok(before.completedShare < 0.5 && macs > 0.3, `${before.completedShare} ${macs}`);
+  });
+}
+
+test("selection is refused where it cannot work", () => {
+  const shape = { heads: 2, kvHeads: 1, headDim: 32 };
+  const calibration = withSelection(shape, 1, 3);
+  const refused = (attention: AttentionOptions) =>
+    assert.throws(
+      () => new Rig("simd", shape, 64, { kind: "int8", attention }),
+      (error: unknown) => error instanceof OptionError,
+    );
+  refused({ select: 0.01, calibration });
+  refused({ select: 0.01, basis: "score" });
+  refused({ select: 7, basis: "score", calibration });
+  refused({ select: 0.01, basis: "score", calibration: fakeCalibration(shape, 1) });
+  refused({ kind: "delta", grain: "row", select: 0.01, basis: "score", calibration });
+  refused({ preset: "fast" });
+  refused({ preset: "quick" as never, calibration });
+});
+
+test.run();
