@@ -158,9 +158,10 @@ async function checkedAttention(
   file: ModelFile,
   source: ModelSource,
 ): Promise<AttentionOptions> {
-  const { calibration, kind, basis } = attention;
+  const { calibration, kind, basis, select, preset } = attention;
   if (!calibration) {
-    if (source !== "embedded" || (kind !== "delta" && basis === undefined)) return attention;
+    const needed = kind === "delta" || basis !== undefined || select !== undefined || preset !== undefined;
+    if (source !== "embedded" || !needed) return attention;
     return { ...attention, calibration: await embeddedCalibration() };
   }
   const id = await fingerprint(file);

@@ -27,7 +27,8 @@ export function resolveAttention(given: AttentionOptions, config: ModelConfig, c
   const options = withPreset(given);
   const delta = choice("kind", options.kind ?? "full", ["full", "delta"]) === "delta";
   const grain = choice("grain", options.grain ?? "element", ["element", "chunk", "row"]);
-  const basis = choice("basis", options.basis ?? "raw", ["raw", "score"]);
+  const selects = options.select !== undefined && options.select !== "off";
+  const basis = choice("basis", options.basis ?? (selects ? "score" : "raw"), ["raw", "score"]);
   const { calibration } = options;
   if (calibration) checkCalibration(options, config);
   if (!calibration && (delta || basis === "score"))
@@ -38,7 +39,7 @@ export function resolveAttention(given: AttentionOptions, config: ModelConfig, c
     );
   if (basis === "score" && calibration?.heads.some((head) => !head.basis))
     throw bad("basis", "score is not in this calibration", "Calibrate again, or use the raw basis");
-  const grid = calibration && (delta || options.basis) ? calibration.heads : undefined;
+  const grid = calibration && (delta || selects || options.basis) ? calibration.heads : undefined;
   const minimum = number("window", options.window ?? 64, 0, 2 ** 31, true);
   const scale = number("windowScale", options.windowScale ?? 0.05, 0, 1);
   const shape = choice("windowShape", options.windowShape ?? "sliding", ["sliding", "block"]);
@@ -52,7 +53,7 @@ export function resolveAttention(given: AttentionOptions, config: ModelConfig, c
     thresholds: delta ? thresholdsOf(options, config, `${grain}/${basis}`) : [],
     windowStart: (position) => (starts ? (starts[position] as number) : Math.max(0, position + 1 - size(position + 1))),
     sink: number("sink", options.sink ?? 4, 0, 2 ** 31, true),
-    select: selectPolicy(options),
+    select: selectPolicy({ ...options, basis }),
     valueCutoff: Math.fround(number("valueCutoff", options.valueCutoff ?? 0, 0, 1)),
   };
 }

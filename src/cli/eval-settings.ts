@@ -19,6 +19,8 @@ async function attentionSettings(options: AttentionOptions): Promise<Record<stri
     kind,
     basis: basis ?? "raw",
     valueCutoff: valueCutoff ?? 0,
+    select: options.select,
+    preset: options.preset,
     calibration: json && (await sha256(json)).slice(0, 16),
     ...(kind === "delta" && { ...delta, grain: delta.grain ?? "element" }),
   };

@@ -46,9 +46,11 @@ const percent = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
 export function formatAttention(attention: Omit<AttentionStats, "heads">): string {
   const { kind, grain, basis, deltaSparsity, attentionSparsity, skippedMacs, bytesRead } = attention;
   const cost = `${percent(skippedMacs)} of its MACs skipped, ${percent(bytesRead)} of the full cache's bytes read`;
+  const { selected } = attention;
+  const keys = selected ? `; ${percent(selected.completedShare)} of the keys completed` : "";
   return kind === "full"
-    ? `full; ${cost}`
-    : `delta, ${grain}, ${basis}; delta sparsity ${percent(deltaSparsity)}, attention sparsity ${percent(attentionSparsity)}; ${cost}`;
+    ? `full${selected ? `, ${basis}` : ""}; ${cost}${keys}`
+    : `delta, ${grain}, ${basis}; delta sparsity ${percent(deltaSparsity)}, attention sparsity ${percent(attentionSparsity)}; ${cost}${keys}`;
 }
 
 /** Attention for JSON: nine figures, and those of every layer, head and stage only when asked for. */

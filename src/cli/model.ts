@@ -43,6 +43,8 @@ async function attentionOptions(terminal: Terminal, flags: ModelFlags): Promise<
     windowShape: flags.windowShape,
     sink: flags.sink,
     valueCutoff: flags.valueCutoff,
+    select: flags.select,
+    preset: flags.preset,
   };
   if (flags.thresholds === undefined) return options;
   const text = await readText(terminal, flags.thresholds);
@@ -59,6 +61,8 @@ async function attentionOptions(terminal: Terminal, flags: ModelFlags): Promise<
 function withDefaults(options: AttentionOptions, calibration: Calibration): AttentionOptions {
   const { defaults } = calibration;
   const filled = { ...options, calibration };
+  // Without a word about delta, selection is of full attention.
+  if (options.kind === undefined && (options.select !== undefined || options.preset !== undefined)) return filled;
   if (!defaults || options.kind === "full") return filled;
   const { grain = defaults.grain, basis = defaults.basis, threshold, targetSparsity } = options;
   const sparsity = threshold === undefined ? (targetSparsity ?? defaults.sparsity) : undefined;

@@ -26,6 +26,8 @@ export interface ModelFlags {
   windowShape?: "sliding" | "block";
   sink?: number;
   valueCutoff?: number;
+  select?: number | "off";
+  preset?: "exact" | "fast" | "small";
   yes?: boolean;
   offline?: boolean;
   json?: boolean;
@@ -88,6 +90,19 @@ export function addRunOptions(command: Command): Command {
       ),
     )
     .optionsGroup("Attention:")
+    .addOption(
+      new Option("--preset <name>", "fast: selective scoring; small: least memory; both need --thresholds").choices([
+        "exact",
+        "fast",
+        "small",
+      ]),
+    )
+    .addOption(
+      new Option(
+        "--select <slope>",
+        "score far keys by their leading elements first: 0.0025 (careful) to 0.04, or off (default)",
+      ).argParser((text: string) => (text === "off" ? text : number(text))),
+    )
     .addOption(new Option("--attention <kind>", "(default: full)").choices(["full", "delta"]))
     .addOption(
       new Option("--grain <grain>", "what one threshold test covers (default: element)").choices([

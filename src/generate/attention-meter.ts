@@ -10,6 +10,7 @@ class Sums {
   attentionSparsity = 0;
   bytesRead = 0;
   skippedMacs = 0;
+  selected = { completedGroups: 0, groups: 0, exponentials: 0 };
   heads: { deltaSparsity: number; skippedValues: number }[] = [];
   largest: { length: number; stats: AttentionStats } | undefined;
 
@@ -22,6 +23,8 @@ class Sums {
     this.attentionSparsity += once * stats.attentionSparsity;
     this.bytesRead += once * stats.bytesRead;
     this.skippedMacs += squared * stats.skippedMacs;
+    for (const name of ["completedGroups", "groups", "exponentials"] as const)
+      this.selected[name] += stats.selected?.[name] ?? 0;
     stats.heads.forEach((head, i) => {
       this.heads[i] ??= { deltaSparsity: 0, skippedValues: 0 };
       const sum = this.heads[i];
@@ -32,7 +35,10 @@ class Sums {
   }
 
   copy(): Sums {
-    return Object.assign(new Sums(), this, { heads: this.heads.map((head) => ({ ...head })) });
+    return Object.assign(new Sums(), this, {
+      heads: this.heads.map((head) => ({ ...head })),
+      selected: { ...this.selected },
+    });
   }
 }
 
@@ -68,6 +74,10 @@ export class AttentionMeter {
       attentionSparsity: sums.attentionSparsity / keys,
       bytesRead: sums.bytesRead / keys,
       skippedMacs: sums.skippedMacs / products,
+      selected: largest.stats.selected && {
+        ...sums.selected,
+        completedShare: sums.selected.groups ? sums.selected.completedGroups / sums.selected.groups : 1,
+      },
       heads,
     };
   }

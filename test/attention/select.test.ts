@@ -131,8 +131,8 @@ test("selection is refused where it cannot work", () => {
       () => new Rig("simd", shape, 64, { kind: "int8", attention }),
       (error: unknown) => error instanceof OptionError,
     );
-  refused({ select: 0.01, calibration });
-  refused({ select: 0.01, basis: "score" });
+  refused({ select: 0.01, basis: "raw", calibration });
+  refused({ select: 0.01 });
   refused({ select: 7, basis: "score", calibration });
   refused({ select: 0.01, basis: "score", calibration: fakeCalibration(shape, 1) });
   refused({ kind: "delta", grain: "row", select: 0.01, basis: "score", calibration });

@@ -123,6 +123,9 @@ async function settingsOf(terminal: Terminal, flags: ModelFlags, options: LoadOp
     attention: delta ? "delta" : undefined,
     ...(delta ? far : {}),
     valueCutoff: valueCutoff || undefined,
+    select: flags.select === "off" ? undefined : flags.select,
+    preset: flags.preset === "exact" ? undefined : flags.preset,
+    ...(flags.select || flags.preset ? { thresholds } : {}),
   };
   const parts = Object.entries(set).filter(([, value]) => value !== undefined);
   return parts.map(([key, value]) => `${key}=${value}`).join(" ") || "default";
