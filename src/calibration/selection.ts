@@ -57,7 +57,8 @@ export function measureSelection(
       count++;
     }
   });
-  for (const list of [curve.shares, curve.errors]) list.forEach((x, i) => (list[i] = x / Math.max(1, count)));
+  for (const list of [curve.shares, curve.errors])
+    for (let i = 0; i < list.length; i++) list[i] = (list[i] as number) / Math.max(1, count);
   curve.norm /= Math.max(1, count);
   const data = { lead, mean: Array.from(mean, six), covariance: encodeTriangle(covariance), margins: [] };
   return { data, curve };
