@@ -23,6 +23,5 @@ export {
   repack_float, repack_float_q4, repack_float_q6, repack_float_q8, repack_float_ternary, sum_magnitudes,
 } from "./repack/floats";
 export { repack_q2_k, repack_q3_k, repack_q4_k, repack_q5_k, repack_q6_k } from "./repack/k-blocks";
-export {
-  repack_hf_bitnet, repack_i2s, repack_i2s_rows4, repack_tq1_0, repack_tq2_0, same_scales,
-} from "./repack/ternary";
+export { repack_hf_bitnet, repack_i2s, repack_i2s_rows4 } from "./repack/ternary";
+export { repack_tq1_0, repack_tq2_0, same_scales } from "./repack/ternary-scaled";

@@ -7,7 +7,7 @@ import { F16_FACTOR, F16_MASK_UPPER, firstScales, floatFromF16, lastScales } fro
 import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
 import { storeOutputs, zeroRow } from "../store";
 
-/** The three layouts. */
+// The three layouts.
 export const Q4: i32 = 0;
 export const Q4_MIN: i32 = 1;
 export const Q4_K: i32 = 2;
@@ -171,7 +171,6 @@ function gemm(kind: i32, product: Product, rowStart: i32, rowEnd: i32): void {
   const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
   const scaleMask = hiddenShorts(F16_MASK_UPPER);
   const factor = hiddenWords(F16_FACTOR);
-  const eight = f32x4.splat(8);
   // The code that becomes 0 in the 16-bit form.
   const zero = i16x8.splat(kind == Q4 ? 8 : 0);
   const groupBytes = <usize>(padded >> 5) * (128 + parameterBytes(kind));
@@ -190,7 +189,7 @@ function gemm(kind: i32, product: Product, rowStart: i32, rowEnd: i32): void {
           for (let c = 0; c < count; c += 32) {
             for (let part = 0; part < 2; part++) {
               v128.store(to + (part << 4), scales(kind, w, part, scaleMask, factor));
-              v128.store(to + (part << 4), kind == Q4 ? eight : minima(kind, w, part, scaleMask, factor), 32);
+              v128.store(to + (part << 4), kind == Q4 ? f32x4.splat(8) : minima(kind, w, part, scaleMask, factor), 32);
             }
             w += parameterBytes(kind);
             to += 64;
