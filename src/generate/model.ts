@@ -28,6 +28,7 @@ import { answer } from "./answer.js";
 import { AttentionMeter } from "./attention-meter.js";
 import { EngineChat } from "./chat.js";
 import { gather } from "./complete.js";
+import { endWhenForgotten } from "./forgotten.js";
 import type { GenerateOptions } from "./options.js";
 import { type Prompt, promptTokens } from "./prompt.js";
 import type { Completion, Piece, PieceReader } from "./results.js";
@@ -102,7 +103,11 @@ export class EngineModel implements Model, SessionHost {
       }
   }
 
-  async *generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
+  generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
+    return endWhenForgotten(this.#generate(prompt, options));
+  }
+
+  async *#generate(prompt: Prompt, options: GenerateOptions): AsyncGenerator<Piece, void, undefined> {
     this.#live();
     const ids = await promptTokens(this.tokenizer, prompt, options);
     const session = new EngineSession(this);

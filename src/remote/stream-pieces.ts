@@ -1,3 +1,4 @@
+import { endWhenForgotten } from "../generate/forgotten.js";
 import type { Piece } from "../types.js";
 import type { Endpoint } from "./endpoint.js";
 
@@ -14,5 +15,5 @@ export function streamPieces(
   method: string,
   args: readonly unknown[],
 ): AsyncGenerator<Piece, void, undefined> {
-  return endpoint.stream<Piece>(target, method, args, AHEAD);
+  return endWhenForgotten(endpoint.stream<Piece>(target, method, args, AHEAD));
 }
