@@ -11,7 +11,7 @@ export interface ModelFolder {
   /** For messages. */
   readonly name: string;
   /**
-   * Opens one file; undefined when the folder has none of that name.
+   * Opens one file, by its name or a path with slashes; undefined when the folder has none of that name.
    * @throws SourceError when the file is there but cannot be opened.
    */
   open(file: string, signal?: AbortSignal): Promise<ByteSource | undefined>;
@@ -42,7 +42,7 @@ export function urlFolder(url: string | URL): ModelFolder {
     name: base.href,
     async open(file, signal) {
       const full = new URL(base);
-      full.pathname += encodeURIComponent(file);
+      full.pathname += file.split("/").map(encodeURIComponent).join("/");
       const source = await tryUrlSource(full, { signal });
       return source && readAhead(source);
     },
@@ -51,17 +51,21 @@ export function urlFolder(url: string | URL): ModelFolder {
 
 /**
  * Files at hand, by name: what a directory picker or a drop gives.
- * @param files `[name, content]` pairs, such as a Map or `Object.entries(…)`; of a path only the last part counts.
+ * @param files `[name, content]` pairs, such as a Map or `Object.entries(…)`; names may be paths below a common folder.
  */
 export function filesFolder(
   files: Iterable<readonly [string, Blob | Uint8Array | ByteSource]>,
   name = "folder of files",
 ): ModelFolder {
-  const byName = new Map([...files].map(([path, content]) => [path.split("/").pop() as string, content]));
+  const listed = [...files].map(([path, content]) => ({ parts: path.split("/"), content }));
+  listed.sort((a, b) => a.parts.length - b.parts.length);
+  const depth = (listed[0]?.parts.length ?? 1) - 1;
+  const byName = new Map(listed.map(({ parts, content }) => [parts.slice(depth).join("/"), content]));
   return {
     name,
     async open(file) {
-      const content = byName.get(file);
+      // Beside other files, the folder may lie deeper.
+      const content = byName.get(file) ?? listed.find(({ parts }) => parts.at(-1) === file)?.content;
       const full = `${name}/${file}`;
       if (content === undefined) return undefined;
       if (content instanceof Uint8Array) return bytesSource(content, full);

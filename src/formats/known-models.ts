@@ -1,4 +1,4 @@
-import type { ModelFile, TokenizerData } from "./model-file.js";
+import { type ModelFile, type TokenizerData, TokenType } from "./model-file.js";
 
 /** A model whose published files are known to say wrong or too little. */
 interface KnownModel {
@@ -88,6 +88,20 @@ const knownModels: readonly KnownModel[] = [
         changes.push("the file lacks a chat template; the published one is used");
       }
       return changes;
+    },
+  },
+  {
+    name: "Phi-3",
+    matches: ({ container, config, tokenizer }) =>
+      container === "gguf" && config.architecture === "phi3" && tokenizer.kind === "sentencepiece",
+    // GGUF has no place for it (llama.cpp src/llama-vocab.cpp does the same).
+    correct({ tokenizer }) {
+      const plain = ["<unk>", "<s>", "<|endoftext|>"];
+      const marked = tokenizer.tokens
+        .map((text, id) => ({ text, id, type: tokenizer.types[id] }))
+        .filter(({ text, type }) => (type === TokenType.control || text === "</s>") && !plain.includes(text));
+      tokenizer.stripRight = marked.map(({ id }) => id);
+      return marked.length > 0 ? ["white space after special tokens belongs to them"] : [];
     },
   },
 ];

@@ -59,7 +59,7 @@ export async function embed(
         computed += count;
         if (job.done < job.ids.length) return;
         release(engine, job);
-        embeddings[job.index] = finish(job, how === "mean" ? job.ids.length : 1, normalize);
+        embeddings[job.index] = finish(engine, job, how === "mean" ? job.ids.length : 1, normalize);
       });
       waiting = waiting.filter(({ done, ids }) => done < ids.length);
       onProgress?.({ phase: "prefill", fraction: computed / tokens, bytes: 0 });
@@ -124,10 +124,11 @@ function add({ memory, config }: Engine, job: Job, address: number, { want }: Sl
     for (let i = 0; i < hidden; i++) (job.sum[i] as number) += values[row * hidden + i] as number;
 }
 
-function finish({ sum }: Job, count: number, normalize: boolean): Float32Array {
-  const mean = sum.map((value) => value / count);
-  const length = normalize ? Math.sqrt(mean.reduce((total, value) => total + value * value, 0)) || 1 : 1;
-  return Float32Array.from(mean, (value) => value / length);
+function finish(engine: Engine, { sum }: Job, count: number, normalize: boolean): Float32Array {
+  const vector = engine.project(Float32Array.from(sum, (value) => value / count));
+  const square = vector.reduce((total, value) => total + value * value, 0);
+  const length = normalize ? Math.sqrt(square) || 1 : 1;
+  return vector.map((value) => value / length);
 }
 
 function release(engine: Engine, job: Job): void {

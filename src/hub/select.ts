@@ -101,6 +101,12 @@ function safetensors<File extends FileLike>(
   where: string,
 ): Selection<File> {
   const here = all.filter(({ path }) => folderOf(path) === folder);
+  // Pooling and what comes after it, of models for embeddings.
+  const modules = all.filter(({ path }) =>
+    /^\d_(?:Pooling|Dense)\/(?:config\.json|model\.safetensors)$/.test(
+      path.startsWith(folder) ? path.slice(folder.length) : path,
+    ),
+  );
   const named = (pattern: RegExp) => here.filter(({ path }) => pattern.test(path.slice(folder.length)));
   const small = named(
     /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|chat_template|model\.safetensors\.index|modules)\.json$|^(?:chat_template\.jinja|tokenizer\.model)$/,
@@ -114,7 +120,7 @@ function safetensors<File extends FileLike>(
   return {
     container: "safetensors",
     main: weights !== undefined && !shard ? weights : folder,
-    files: [...small, ...chosen],
+    files: [...small, ...modules, ...chosen],
   };
 }
 

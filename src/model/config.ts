@@ -83,7 +83,7 @@ export interface ModelConfig {
   bidirectional?: boolean | undefined;
   /** Present in models made for embeddings whose file says so. */
   pooling?: Pooling | undefined;
-  /** Widths of the two matrices after pooling, where an embedding model has them. */
+  /** What comes out of the two matrices after pooling, where a GGUF file may have them. */
   dense?: readonly [number, number] | undefined;
 }
 

@@ -12,6 +12,7 @@ import { type Command, makeExecute, type Output } from "./execute.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
+import { Projection } from "./projection.js";
 import { makeRopeTables } from "./rope-tables.js";
 import { rowsOf, type Slice, wantedOf } from "./slice.js";
 import { startWorker } from "./start-worker.js";
@@ -47,6 +48,7 @@ export class Engine {
   readonly #plan: ModelPlan;
   readonly #open = new Map<KeyValueCache, number>();
   readonly #contextLength: number;
+  #projection: Projection | undefined;
   #nextCache = 1;
   /** Logits of passes that want more than one row. */
   #manyLogits = { address: 0, rows: 0 };
@@ -98,6 +100,7 @@ export class Engine {
         prefillChunk,
       });
       engine.#run({ do: "plan", plan });
+      if (weights.dense.length > 0) engine.#projection = new Projection(team.kernels, memory, weights.dense);
       options.onProgress?.({ phase: "prepare", fraction: 1, bytes: 0 });
       return engine;
     } catch (error) {
@@ -152,6 +155,11 @@ export class Engine {
       next += wanted * width * 4;
       return address;
     });
+  }
+
+  /** A pooled vector, after the matrices that an embedding model may have for it. */
+  project(vector: Float32Array): Float32Array {
+    return this.#projection?.run(vector) ?? vector;
   }
 
   /** Forgets a cache; call before the cache is disposed of. */

@@ -19,6 +19,8 @@ export interface LoadedWeights {
   layers: LayerWeights[];
   outputNorm: number;
   head: Weight;
+  /** Matrices after pooling, in the order of their use. */
+  dense: Weight[];
   /** Address of the RoPE frequency divisors, `[headDim / 2]`, or 0. */
   ropeFactors: number;
   bytes: number;
@@ -117,6 +119,13 @@ export async function loadWeights(
         },
         headTarget,
       );
+    const dense: Weight[] = [];
+    [tensors.dense2, tensors.dense3].forEach((tensor, i) => {
+      if (tensor)
+        matrix(tensor, (weight) => {
+          dense[i] = weight;
+        });
+    });
     vector(tensors.ropeFactors, (address) => {
       result.ropeFactors = address;
     });
@@ -129,7 +138,7 @@ export async function loadWeights(
     for (const source of sources) await source.unchanged?.();
     options.onBytes?.(total, total);
     const bytes = memory.usedBytes - before;
-    return { embedding, layers: layers as LayerWeights[], outputNorm, head, ropeFactors, bytes };
+    return { embedding, layers: layers as LayerWeights[], outputNorm, head, dense, ropeFactors, bytes };
   } finally {
     memory.free(staging);
   }
@@ -149,6 +158,7 @@ export function plannedBytes({ tensors }: ModelFile, headTarget: HeadPrecision |
   const bytes = (tensor: LinearTensor, target?: HeadPrecision) => planWeight(tensor, target ? { target } : {}).bytes;
   let sum = bytes(tensors.embedding, tensors.head ? undefined : headTarget);
   if (tensors.head) sum += bytes(tensors.head, headTarget);
+  for (const tensor of [tensors.dense2, tensors.dense3]) if (tensor) sum += bytes(tensor);
   for (const layer of tensors.layers) for (const role of matrixRoles) sum += bytes(layer[role]);
   return sum;
 }

@@ -32,6 +32,7 @@ for (const name of ["qwen3", "qwen2", "smollm3", "granite", "gemma3", "phi3", "f
         kvCache: "f32",
         head: int8 ? undefined : "f16",
         threads: 1,
+        engineThread: "caller",
         prefillChunk: 16,
         ...(long && { contextLength: 1024 }),
       });

@@ -27,7 +27,7 @@ async function logits(name: string, change: (files: Files) => Json | undefined =
   const source = filesFolder(
     Object.entries({ "config.json": text, ...(more ?? { "model.safetensors": writeSafetensors(files.tensors) }) }),
   );
-  await using model = await loadModel(source, { kvCache: "f32", head: "f16", threads: 1 });
+  await using model = await loadModel(source, { kvCache: "f32", head: "f16", threads: 1, engineThread: "caller" });
   const session = model.createSession();
   const prompt = readI32(`${root}/${name}`, "golden", "prompt_ids.i32").slice(0, 40);
   return await session.prefill(prompt, { allLogits: true });

@@ -9,6 +9,7 @@ import type { OpenOptions } from "../options.js";
 import type { ByteSource } from "../source.js";
 import { suggestedSampling } from "../suggested-sampling.js";
 import { readHuggingFaceConfig } from "./config.js";
+import { readModules } from "./modules.js";
 import { readQuantisation } from "./quantisation.js";
 import { headName, readHuggingFaceTensors, textPrefix } from "./tensors.js";
 import { type FolderFiles, readHuggingFaceTokenizer } from "./tokenizer-files.js";
@@ -55,8 +56,11 @@ export async function openHuggingFace(
       notes.push("config.json has no quantization_config: the weights are taken as masters and made ternary at load");
     }
     setHeadDim(config, configJson, catalogue);
+    const modules = await readModules(folder, sources, signal);
+    if (modules.pooling) config.pooling = modules.pooling;
     const tied = isTied(configJson, architecture.huggingFace.tied, catalogue, notes);
     const tensors = await readHuggingFaceTensors(catalogue, architecture, config, quantisation, tied, signal);
+    [tensors.dense2, tensors.dense3] = modules.dense;
     const unused = [...catalogue.leftOver(), ...weights.skipped].map((tensor) => tensor.name);
     if (unused.length) notes.push(`${unused.length} tensors are not used: ${unused.slice(0, 20).join(", ")}`);
     const metadata = new Map<string, unknown>([["config.json", configJson.json]]);
@@ -71,7 +75,7 @@ export async function openHuggingFace(
       tokenizer,
       sampling: suggestedSampling("safetensors", (key) => generation?.get(key)),
       metadata,
-      allTensors: weights.tensors,
+      allTensors: [...weights.tensors, ...modules.dense],
       notes,
       close,
     };

@@ -43,7 +43,13 @@ export const gemma3: Architecture = {
       logitSoftcap: fields.number(key("final_logit_softcapping")) || undefined,
       // The 27B model, known by its layers, scales by another width than that of its heads.
       ...(config.layers === 62 && { attentionScale: 1 / Math.sqrt(config.hidden / config.heads) }),
-      ...(fields.string("general.architecture") === "gemma-embedding" && { bidirectional: true }),
+      ...(fields.string("general.architecture") === "gemma-embedding" && {
+        bidirectional: true,
+        dense: [
+          fields.number(key("dense_2_feat_out")) ?? 4 * config.hidden,
+          fields.number(key("dense_3_feat_out")) ?? config.hidden,
+        ],
+      }),
     };
   },
   readHuggingFace(json, config) {
@@ -60,17 +66,13 @@ export const gemma3: Architecture = {
     };
   },
   model(config) {
-    const { hidden } = config;
-    const dense = (name: "dense_2" | "dense_3") => `${name}.weight`;
+    const specs = modelTensors(config).map((spec) => (spec.role === "outputNorm" ? { ...spec, lessBy: 1 } : spec));
+    if (!config.dense) return specs;
+    const [wide, out] = config.dense;
     return [
-      ...modelTensors(config).map((spec) => (spec.role === "outputNorm" ? { ...spec, lessBy: 1 } : spec)),
-      { role: "dense2", gguf: dense("dense_2"), shape: [config.dense?.[0] ?? 4 * hidden, hidden], optional: true },
-      {
-        role: "dense3",
-        gguf: dense("dense_3"),
-        shape: [config.dense?.[1] ?? hidden, config.dense?.[0] ?? 4 * hidden],
-        optional: true,
-      },
+      ...specs,
+      { role: "dense2", gguf: "dense_2.weight", shape: [wide, config.hidden], optional: true },
+      { role: "dense3", gguf: "dense_3.weight", shape: [out, wide], optional: true },
     ];
   },
   layer(config) {
