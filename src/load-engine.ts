@@ -1,4 +1,6 @@
 import type { AttentionOptions } from "./attention/options.js";
+import { resolveAttention } from "./attention/resolve.js";
+import { checkContext, checkLoadOptions } from "./check-options.js";
 import { embeddedCalibration, openEmbedded } from "./embedded.js";
 import { OptionError } from "./errors.js";
 import { fingerprint } from "./formats/fingerprint.js";
@@ -38,29 +40,22 @@ const MAY_BE_NAME =
  * @throws DownloadError, SourceError, FormatError, UnsupportedError, OptionError, MemoryError, KernelError, or the signal's reason
  */
 export async function loadEngine(source: ModelSource, options: LoadOptions = {}): Promise<EngineModel> {
+  checkLoadOptions(options, await availableCores());
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   if (options.kernels) provideKernels(options.kernels);
-  positiveInteger("threads", options.threads);
-  positiveInteger("prefillChunk", options.prefillChunk);
-  positiveInteger("contextLength", options.contextLength);
-  if (options.prefixCacheBytes !== 0) positiveInteger("prefixCacheBytes", options.prefixCacheBytes);
-  oneOf("kvCache", options.kvCache, ["int8", "f32"]);
-  oneOf("i2sLayout", options.i2sLayout, ["block128", "block64", "rows4"]);
-  oneOf("head", options.head, ["f16", "q8", "q6", "q4"]);
   onProgress?.({ phase: "open", fraction: 0, bytes: 0 });
   const file = await openModelSource(source, options);
   try {
     onProgress?.({ phase: "open", fraction: 1, bytes: 0 });
-    const longest = file.config.contextLength;
     const contextLength = options.contextLength ?? defaultContext(file.config);
-    if (contextLength > longest)
-      file.notes.push(`context of ${contextLength} tokens asked for, the model was made for ${longest}`);
+    checkContext(contextLength, file.config);
     // Made while the weights are read; a failure there must not leave this one unheard.
     const tokenizer = createTokenizer(file.tokenizer);
     tokenizer.catch(() => {});
     checkFits(file, options);
     const attention = await checkedAttention(options.attention ?? {}, file, source);
+    resolveAttention(attention, file.config, contextLength);
     const threads = await chooseThreads(options.threads, file);
     const profile = options.profile ? new Profile() : undefined;
     const engine = await Engine.load(file, {
@@ -120,7 +115,8 @@ export async function openModelSource(
   if (typeof source === "string" && source.startsWith("random:"))
     return (await import("./formats/random-model.js")).openRandomModel(source.slice(7));
   const text = typeof source === "string" ? source : source instanceof URL ? source.href : "";
-  if (MAY_BE_NAME.test(text)) {
+  // What is no address is none by name either: `openModel` says so.
+  if (MAY_BE_NAME.test(text) && !(/^https?:/i.test(text) && !URL.canParse(text))) {
     const { openNamed } = await import("./hub/source.js");
     const named = await openNamed(text, {
       signal,
@@ -172,14 +168,4 @@ async function checkedAttention(
       "Calibrate this model with `deltallm calibrate`",
     );
   return attention;
-}
-
-function positiveInteger(key: string, value: number | undefined): void {
-  if (value !== undefined && !(Number.isInteger(value) && value > 0))
-    throw new OptionError(`${key} is ${String(value)}, it must be a whole number above 0`, { key });
-}
-
-function oneOf(key: string, value: string | undefined, allowed: readonly string[]): void {
-  if (value !== undefined && !allowed.includes(value))
-    throw new OptionError(`${key} is ${JSON.stringify(value)}`, { key }, `Use ${allowed.join(", ")}`);
 }

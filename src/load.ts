@@ -1,4 +1,6 @@
+import { checkLoadOptions, checkSource } from "./check-options.js";
 import { OptionError } from "./errors.js";
+import { availableCores } from "./platform/platform.js";
 import type { LoadOptions, Model, ModelSource } from "./types.js";
 
 /**
@@ -8,6 +10,8 @@ import type { LoadOptions, Model, ModelSource } from "./types.js";
  * @throws DownloadError, SourceError, FormatError, UnsupportedError, OptionError, MemoryError, KernelError, or the signal's reason
  */
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  checkLoadOptions(options, await availableCores());
+  checkSource(source);
   const { engineThread = "worker", ...rest } = options;
   rest.signal?.throwIfAborted();
   if (engineThread === "worker") {

@@ -39,6 +39,11 @@ export function resolveAttention(given: AttentionOptions, config: ModelConfig, c
     );
   if (basis === "score" && calibration?.heads.some((head) => !head.basis))
     throw bad("basis", "score is not in this calibration", "Calibrate again, or use the raw basis");
+  if (!delta) {
+    // Of no use without delta attention, but what is wrong is wrong.
+    number("threshold", options.threshold ?? 0, 0, Number.MAX_VALUE);
+    number("targetSparsity", options.targetSparsity ?? 0, 0, 1);
+  }
   const grid = calibration && (delta || selects || options.basis) ? calibration.heads : undefined;
   const minimum = number("window", options.window ?? 64, 0, 2 ** 31, true);
   const scale = number("windowScale", options.windowScale ?? 0.05, 0, 1);

@@ -48,6 +48,8 @@ export function formatAttention(attention: Omit<AttentionStats, "heads">): strin
   const cost = `${percent(skippedMacs)} of its MACs skipped, ${percent(bytesRead)} of the full cache's bytes read`;
   const { selected } = attention;
   const keys = selected ? `; ${percent(selected.completedShare)} of the keys completed` : "";
+  // Full attention that skips no values has nothing to report.
+  if (kind === "full" && skippedMacs === 0 && !selected) return "full";
   return kind === "full"
     ? `full${selected ? `, ${basis}` : ""}; ${cost}${keys}`
     : `delta, ${grain}, ${basis}; delta sparsity ${percent(deltaSparsity)}, attention sparsity ${percent(attentionSparsity)}; ${cost}${keys}`;
@@ -87,7 +89,7 @@ export function formatStats(stats: ModelStats, more: readonly (readonly [string,
     ["memory", `${formatBytes(stats.memoryBytes)}, of it weights ${formatBytes(stats.weightBytes)}`],
     ["keys, values", `${formatBytes(attention.kvBytes)} (full int8 cache: ${formatBytes(attention.kvBytesFull)})`],
     ["context", `${stats.contextLeft} tokens left`],
-    ["attention", formatAttention(attention)],
+    ...(formatAttention(attention) === "full" ? [] : [["attention", formatAttention(attention)]]),
     ["kernels", stats.kernel],
     ["threads", `${stats.threads} (${stats.threadsReason})`],
     ...more,

@@ -66,7 +66,7 @@ export function addModelSource(command: Command): Command {
 
 /** Adds the options of every command that runs a model. */
 export function addRunOptions(command: Command): Command {
-  return command
+  command
     .optionsGroup("How to run it:")
     .addOption(new Option("--threads <n>", "threads that compute (default: by the machine)").argParser(whole(1)))
     .addOption(
@@ -88,7 +88,18 @@ export function addRunOptions(command: Command): Command {
       new Option("--prefill-chunk <n>", "tokens computed together in prefill; never changes a result").argParser(
         whole(1),
       ),
-    )
+    );
+  addAttentionOptions(command);
+  return command.addHelpText(
+    "after",
+    "\nAttention has options of its own (delta attention, its grain, thresholds and windows): --help-all lists them.",
+  );
+}
+
+/** Options of attention: many, and needed by few. `--help` leaves them out. */
+function addAttentionOptions(command: Command): void {
+  const before = command.options.length;
+  command
     .optionsGroup("Attention:")
     .addOption(
       new Option("--preset <name>", "fast: selective scoring; small: least memory; both need --thresholds").choices([
@@ -105,14 +116,16 @@ export function addRunOptions(command: Command): Command {
     )
     .addOption(new Option("--attention <kind>", "(default: full)").choices(["full", "delta"]))
     .addOption(
-      new Option("--grain <grain>", "what one threshold test covers (default: element)").choices([
-        "element",
-        "chunk",
-        "row",
-      ]),
+      new Option(
+        "--grain <grain>",
+        "what one threshold test covers (default: that of --thresholds, else element)",
+      ).choices(["element", "chunk", "row"]),
     )
     .addOption(
-      new Option("--basis <basis>", "basis in which keys are compared (default: raw)").choices(["raw", "score"]),
+      new Option(
+        "--basis <basis>",
+        "basis in which keys are compared (default: that of --thresholds, else raw)",
+      ).choices(["raw", "score"]),
     )
     .addOption(new Option("--threshold <θ>", "one threshold for all layers").argParser(number))
     .addOption(
@@ -131,6 +144,7 @@ export function addRunOptions(command: Command): Command {
         "skip values weighing less than this share of the largest (default: 0)",
       ).argParser(number),
     );
+  for (const option of command.options.slice(before)) option.hidden = true;
 }
 
 /** Adds the options of `generate` and `chat`. */
@@ -189,4 +203,48 @@ export function generateOptions(flags: SamplingFlags): GenerateOptions {
     stop: flags.stop,
     ...moreSampling(flags),
   };
+}
+
+/** Options of the library that have other names on the command line. */
+const flagNames: Readonly<Record<string, string>> = {
+  topK: "--top-k",
+  topP: "--top-p",
+  minP: "--min-p",
+  typicalP: "--typical-p",
+  repetitionPenalty: "--repeat-penalty",
+  presencePenalty: "--presence-penalty",
+  frequencyPenalty: "--frequency-penalty",
+  maxTokens: "--max-tokens",
+  contextLength: "--ctx",
+  contextOverflow: "--overflow",
+  kvCache: "--kv-cache",
+  prefillChunk: "--prefill-chunk",
+  targetSparsity: "--sparsity",
+  windowScale: "--window-scale",
+  windowShape: "--window-shape",
+  valueCutoff: "--value-cutoff",
+  windowTokens: "--window-tokens",
+  calibration: "--thresholds",
+  kind: "--attention",
+};
+const sameNames = [
+  "temperature",
+  "seed",
+  "stop",
+  "threads",
+  "kernel",
+  "head",
+  "grain",
+  "basis",
+  "threshold",
+  "window",
+  "sink",
+];
+
+/** A message of the library in the words of the command line: `topP` is `--top-p` here, `attention.calibration` `--thresholds`. */
+export function inFlags(message: string): string {
+  return message
+    .replace(/\battention\.(\w+)/g, (_, name: string) => flagNames[name] ?? `--${name}`)
+    .replace(/(?<![\w./-])([a-z]+[A-Z]\w*)\b/g, (whole, name: string) => flagNames[name] ?? whole)
+    .replace(/(?<=\()([a-z]+)(?=\))/g, (name) => (sameNames.includes(name) ? `--${name}` : name));
 }

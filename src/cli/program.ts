@@ -111,13 +111,16 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
 
   const tokenize = program
     .command("tokenize")
-    .description("text to token ids")
+    .description("text to token ids; on a terminal with the pieces they stand for")
+    .argument("[text]", "the text; the same as --text")
     .option("--text <text>", "the text")
     .option("--file <file>", "a file with the text; -: stdin")
     .option("--no-special", "special tokens written out in the text are plain text")
-    .action(async (flags: TokenizeFlags) => (await import("./commands/tokenize.js")).tokenize(terminal, flags));
+    .action(async (text: string | undefined, flags: TokenizeFlags) =>
+      (await import("./commands/tokenize.js")).tokenize(terminal, text, flags),
+    );
   addModelSource(tokenize);
-  examples(tokenize, 'deltallm tokenize -m model.gguf --text "Hello, world" --json');
+  examples(tokenize, 'deltallm tokenize "Hello, world"', "deltallm tokenize -m model.gguf --file text.txt --json");
 
   const logits = program
     .command("logits")
@@ -136,7 +139,10 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .description("likelihood of a text, in windows that do not overlap")
     .option("--file <file>", "the text; -: stdin")
     .addOption(
-      new Option("--ctx <n>", "tokens per window; the first of each is not scored").argParser(whole(2)).default(2048),
+      new Option(
+        "--ctx <n>",
+        "tokens per window; the first of each is not scored (default: 2048, or the model's context)",
+      ).argParser(whole(2)),
     )
     .addOption(new Option("--windows <n>", "only the first n windows").argParser(whole(1)))
     .option("--stats", "speed, memory and attention on stderr at the end")
@@ -203,6 +209,7 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .command("inspect")
     .description("what is in a GGUF or safetensors file")
     .argument("[source]", "name, file, folder or URL; the same as --model")
+    .option("--tensors", "list the tensors too")
     .action(async (source: string | undefined, flags: InspectFlags) =>
       (await import("./commands/inspect.js")).inspect(terminal, source, flags),
     );

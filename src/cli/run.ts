@@ -2,6 +2,7 @@ import { type Command, CommanderError } from "commander";
 import { DeltaLLMError, FormatError, OptionError, SourceError, TokenizerError, UnsupportedError } from "../errors.js";
 import { printable } from "./format.js";
 import type { Host } from "./host.js";
+import { inFlags } from "./options.js";
 import { createProgram } from "./program.js";
 import { Interrupted, OutputClosed, Terminal } from "./terminal.js";
 
@@ -23,13 +24,22 @@ export async function runCommandLine(args: readonly string[], host: Host): Promi
   });
   quiet(program, host);
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(helpForAll(program, args), { from: "user" });
   } catch (error) {
     code = await report(terminal, error, args);
   } finally {
     terminal.close();
   }
   return code;
+}
+
+/** `--help-all` is `--help` with the options that few need. */
+function helpForAll(program: Command, args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  const at = args.indexOf("--help-all");
+  if (at < 0 || (end >= 0 && end < at)) return [...args];
+  for (const command of program.commands) for (const option of command.options) option.hidden = false;
+  return args.map((arg, i) => (i === at ? "--help" : arg));
 }
 
 /** Commander shall neither exit nor write past the host, in no command and none of its parts. */
@@ -40,6 +50,8 @@ function quiet(command: Command, host: Host): void {
   command.configureOutput({
     writeOut: (text) => stdout.write(text),
     writeErr: (text) => stderr.write(text),
+    // The same beginning as all other messages.
+    outputError: (text, write) => write(text.replace(/^error: /, "deltallm: ")),
     getOutHasColors: () => false,
     getErrHasColors: () => false,
     getOutHelpWidth: () => stdout.columns ?? 100,
@@ -55,7 +67,11 @@ async function report(terminal: Terminal, error: unknown, args: readonly string[
   const { DEBUG } = terminal.host.env;
   const wantsStack = args.includes("--verbose") || (DEBUG !== undefined && DEBUG !== "" && DEBUG !== "0");
   const ours = error instanceof DeltaLLMError;
-  const message = error instanceof Error ? (ours ? error.message : `${error.name}: ${error.message}`) : String(error);
+  const message = ours
+    ? inFlags(error.message)
+    : error instanceof Error
+      ? `${error.name}: ${error.message}`
+      : String(error);
   const stack = error instanceof Error && wantsStack ? stackOf(error) : undefined;
   await terminal.note(printable(`deltallm: ${stack ?? message}`)).catch(() => undefined);
   return inputErrors.some((type) => error instanceof type) ? ExitCode.input : ExitCode.failed;

@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { DeltaLLMError } from "../errors.js";
 import { printable } from "./format.js";
 import type { Host } from "./host.js";
 
@@ -12,16 +13,22 @@ export class OutputClosed extends Error {
   override readonly name = "OutputClosed";
 }
 
+/** The output could not be written: a full disk, say. */
+export class OutputError extends DeltaLLMError {
+  override readonly name = "OutputError";
+}
+
 /** Output, colours and interruption of one run of a command. */
 export class Terminal {
   readonly host: Host;
   readonly #controller = new AbortController();
+  readonly #broken = new Set<Writable>();
   readonly #cleanUps: (() => void)[] = [];
 
   constructor(host: Host) {
     this.host = host;
     for (const stream of [host.stdout, host.stderr]) {
-      const listener = (error: Error) => this.#failed(error);
+      const listener = (error: Error) => this.#failed(stream, error);
       stream.on("error", listener);
       this.#cleanUps.push(() => stream.off("error", listener));
     }
@@ -94,19 +101,25 @@ export class Terminal {
   }
 
   #write(stream: Writable, text: string | Uint8Array): Promise<void> {
-    if (this.signal.aborted) return Promise.reject(this.signal.reason);
+    // What cannot be written to stdout can still be told on stderr.
+    if (this.#broken.has(stream)) return Promise.reject(this.signal.reason);
     return new Promise((resolve, reject) => {
       stream.write(text, (error) => {
         if (!error) return resolve();
-        this.#failed(error);
+        this.#failed(stream, error);
         reject(this.signal.reason);
       });
     });
   }
 
-  #failed(error: Error & { code?: string }): void {
+  #failed(stream: Writable, error: Error & { code?: string }): void {
+    this.#broken.add(stream);
+    const closed = error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED";
+    const what = error.code === "ENOSPC" ? "there is no room" : error.message;
     this.#controller.abort(
-      error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED" ? new OutputClosed("Output closed") : error,
+      closed
+        ? new OutputClosed("Output closed")
+        : new OutputError(`The output cannot be written: ${what}`, {}, "Send it elsewhere", { cause: error }),
     );
   }
 }

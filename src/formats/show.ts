@@ -1,5 +1,6 @@
 /** A value as it may stand in a message: short, whatever it is. */
 export function show(value: unknown): string {
+  if (typeof value === "number") return String(value);
   let text: string;
   try {
     text = String(JSON.stringify(value));

@@ -2,7 +2,7 @@ import type { TokenIds } from "../types.js";
 import { answerConstraint } from "./answer-constraint.js";
 import { toolAnswer } from "./answer-tools.js";
 import { type GenerationSetting, generate } from "./generate.js";
-import type { GenerateOptions } from "./options.js";
+import { type GenerateOptions, resolveLimits } from "./options.js";
 import { checkFits } from "./prompt.js";
 import type { Piece } from "./results.js";
 import type { EngineSession, SessionHost } from "./session.js";
@@ -20,6 +20,7 @@ export async function* answer(
   options: GenerateOptions = {},
   setting: GenerationSetting = {},
 ): AsyncGenerator<Piece, void, undefined> {
+  resolveLimits(options);
   checkFits(session.length + prompt.length, host.contextLength, options);
   const history = [...session.ids, ...Array.from(prompt)];
   const calls = await toolAnswer(tokenizer, history, options, setting.begun);

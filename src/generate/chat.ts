@@ -119,6 +119,7 @@ export class EngineChat implements Chat {
 
   async *#alone(pieces: () => AsyncIterable<Piece>): AsyncGenerator<Piece, void, undefined> {
     this.#idle();
+    this.#session.assertLive();
     this.#busy = true;
     try {
       yield* pieces();

@@ -1,4 +1,6 @@
+import { checkSignal } from "../check-options.js";
 import { OptionError } from "../errors.js";
+import { show } from "../formats/show.js";
 import type { Progress } from "../types.js";
 import type { JsonSchema, ToolDefinition } from "./messages.js";
 import type { SamplingOptions } from "./sampling-options.js";
@@ -64,19 +66,22 @@ export interface Limits {
  * @throws OptionError naming the option that cannot be used
  */
 export function resolveLimits(options: GenerateOptions = {}): Limits {
+  if (typeof options !== "object" || options === null)
+    throw new OptionError(`The options are ${String(options)}`, { key: "options" }, "Give an object, or nothing");
+  checkSignal(options.signal);
   const maxTokens = options.maxTokens ?? Number.POSITIVE_INFINITY;
   if (
     typeof maxTokens !== "number" ||
     !(maxTokens >= 0) ||
     (Number.isFinite(maxTokens) && !Number.isInteger(maxTokens))
   )
-    throw new OptionError(`${String(maxTokens)} cannot be used, it must be an integer ≥ 0`, { key: "maxTokens" });
+    throw new OptionError(`${show(maxTokens)} cannot be used, it must be a whole number`, { key: "maxTokens" });
   const stop = typeof options.stop === "string" ? [options.stop] : [...(options.stop ?? [])];
   if (stop.some((text) => typeof text !== "string" || text === ""))
     throw new OptionError("A stop text is empty or not a string", { key: "stop" });
   const { topLogprobs, contextOverflow } = options;
   if (topLogprobs !== undefined && !(Number.isInteger(topLogprobs) && topLogprobs >= 0 && topLogprobs <= MOST_LOGPROBS))
-    throw new OptionError(`${String(topLogprobs)} cannot be used, it must be an integer from 0 to ${MOST_LOGPROBS}`, {
+    throw new OptionError(`${show(topLogprobs)} cannot be used, it must be an integer from 0 to ${MOST_LOGPROBS}`, {
       key: "topLogprobs",
     });
   if (contextOverflow !== undefined && !["error", "stop", "shift"].includes(contextOverflow))

@@ -1,4 +1,5 @@
 import { OptionError } from "../errors.js";
+import { show } from "../formats/show.js";
 import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 
 /**
@@ -114,7 +115,7 @@ export function resolveSampling(options: SamplingOptions = {}, suggested: Sugges
   for (const [name, [allowed, range]] of Object.entries(rules) as [NumberOption, (typeof rules)[NumberOption]][]) {
     const value = options[name] ?? (name === "seed" ? randomSeed() : defaults[name]);
     if (typeof value !== "number" || !allowed(value))
-      throw new OptionError(`${String(value)} cannot be used, it must be ${range}`, { key: name });
+      throw new OptionError(`${show(value)} cannot be used, it must be ${range}`, { key: name });
     resolved[name] = value;
   }
   return {

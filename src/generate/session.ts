@@ -1,3 +1,4 @@
+import { checkSignal } from "../check-options.js";
 import { OptionError, SessionError, UnsupportedError } from "../errors.js";
 import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { KeyValueCache } from "../kv/cache.js";
@@ -215,8 +216,9 @@ export class EngineSession implements Session, Sequence {
     computed: (piece: readonly number[], logits: number, done: number) => void,
   ): Promise<void> {
     this.#check(ids);
-    this.#busy = true;
     const { signal, onProgress } = options;
+    checkSignal(signal);
+    this.#busy = true;
     try {
       await this.#host.scheduler.run({
         sequence: this,
@@ -257,6 +259,9 @@ export class EngineSession implements Session, Sequence {
   #check(ids: TokenIds): void {
     this.#idle();
     const { config } = this.#host.engine;
+    if (typeof ids !== "object" || ids === null || !Number.isInteger(ids.length))
+      throw new OptionError("These are no token ids", { key: "ids" }, "Give an array, or a typed array");
+    checkFits(this.length, ids.length, this.cache.descriptor.contextLength);
     if (ids.length === 0) throw new OptionError("No tokens were given", { key: "ids" }, "Give at least one token");
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] as number;
@@ -267,13 +272,11 @@ export class EngineSession implements Session, Sequence {
           `Ids go from 0 to ${config.vocab - 1}`,
         );
     }
-    const { contextLength } = this.cache.descriptor;
-    if (this.length + ids.length > contextLength)
-      throw new SessionError(
-        `${this.length} + ${ids.length} tokens do not fit the context of ${contextLength}`,
-        {},
-        "Load the model with a larger contextLength, or give less text",
-      );
+  }
+
+  /** @throws SessionError after `dispose` */
+  assertLive(): void {
+    void this.cache;
   }
 
   #idle(): void {
@@ -293,4 +296,14 @@ export class EngineSession implements Session, Sequence {
     checkLogits(this.#host.engine, address, 1);
     return new Float32Array(this.#view(address, length));
   }
+}
+
+/** Asked first: a list may be longer than anything that can be looked through. */
+function checkFits(length: number, more: number, contextLength: number): void {
+  if (length + more > contextLength)
+    throw new SessionError(
+      `${length} + ${more} tokens do not fit the context of ${contextLength}`,
+      {},
+      "Load the model with a larger contextLength, or give less text",
+    );
 }

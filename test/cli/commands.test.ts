@@ -1,8 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { OptionError } from "#src/errors.js";
 import { runFake } from "../helpers/cli.js";
 
 const test = suite("commands");
@@ -146,6 +156,76 @@ test("logits writes all rows, in pieces", async () => {
   assert.is((await runFake(["logits", "--ids", "1", "--out", join(folder, "no/such/folder")])).code, 2);
 });
 
+test("logits and calibrate leave what was there when something fails, and write through links, pipes and devices", async () => {
+  const out = join(folder, "kept.f32");
+  writeFileSync(out, "old");
+  assert.is((await runFake(["logits", "--ids", "1,999", "--out", out])).code, 2);
+  assert.is(readFileSync(out, "utf8"), "old");
+  const nowhere = await runFake(["logits", "--ids", "1", "--out", join(folder, "none", "x")]);
+  assert.is(nowhere.code, 2);
+  assert.match(nowhere.stderr, /There is no such folder.*none.*Make it first/);
+  const link = join(folder, "link.f32");
+  symlinkSync(out, link);
+  assert.is((await runFake(["logits", "--ids", "1,2", "--out", link])).code, 0);
+  assert.ok(lstatSync(link).isSymbolicLink());
+  assert.is(readFileSync(out).length, 2 * 7 * 4);
+  assert.equal(
+    readdirSync(folder).filter((name) => name.endsWith(".part")),
+    [],
+  );
+  if (!existsSync("/dev/full")) return;
+  const full = await runFake(["logits", "--ids", "1", "--out", "/dev/full"]);
+  assert.is(full.code, 2);
+  assert.match(full.stderr, /cannot be written: the disk is full \(\/dev\/full\)/);
+  assert.is((await runFake(["logits", "--ids", "1", "--out", "/dev/null"])).code, 0);
+  assert.ok(lstatSync("/dev/null").isCharacterDevice());
+});
+
+test("tokenize takes its text as an argument, and shows the pieces on a terminal", async () => {
+  assert.is((await runFake(["tokenize", "abA", "--json"])).stdout, "[6,0,0]\n");
+  assert.is((await runFake(["tokenize", "a", "--text", "b"])).code, 2);
+  assert.match((await runFake(["tokenize", "ab"], { stdoutTTY: true })).stdout, /^ *6 {2}".*"\n[\s\S]*2 tokens/);
+});
+
+test("messages name the options of the command line, and begin alike", async () => {
+  const topP = await runFake(["generate", "p", "--top-p", "2"]);
+  assert.match(topP.stderr, /^deltallm: .*--top-p/);
+  assert.not.match(topP.stderr, "topP");
+  assert.match((await runFake(["generate", "p", "--threads", "0"])).stderr, /^deltallm: option '--threads <n>'/);
+  const loadError = new OptionError(
+    "attention.calibration is needed",
+    { key: "attention.calibration" },
+    "Or a contextLength",
+  );
+  assert.is(
+    (await runFake(["generate", "p"], { loadError })).stderr,
+    "deltallm: --thresholds is needed (--thresholds). Or a --ctx\n",
+  );
+});
+
+test("--help leaves the options of attention to --help-all", async () => {
+  const [brief, all] = [await runFake(["generate", "--help"]), await runFake(["generate", "--help-all"])];
+  assert.is(all.code, 0);
+  assert.not.match(brief.stdout, "--value-cutoff");
+  assert.match(brief.stdout, "--help-all");
+  assert.match(all.stdout, "--value-cutoff");
+  assert.is((await runFake(["generate", "p", "--value-cutoff", "0.1"])).asked.load?.attention?.valueCutoff, 0.1);
+});
+
+test("chat says that the story model follows no instructions, unless a model is named", async () => {
+  assert.match((await runFake(["chat"], { stdin: "Hi\n" })).stderr, /story model.*-m names a model/);
+  assert.is((await runFake(["chat", "-m", "m.gguf"], { stdin: "Hi\n" })).stderr, "");
+});
+
+test("chat --json is brief, and its speeds are those of the turn", async () => {
+  const { stdout } = await runFake(["chat", "--json", "-m", "m.gguf"], { stdin: "a\nb\n" });
+  const lines = stdout.trim().split("\n");
+  for (const line of lines) {
+    assert.ok(line.length < 1500, `${line.length} characters`);
+    assert.is(JSON.parse(line).stats.attention.heads, undefined);
+  }
+});
+
 test("score cuts windows that do not overlap and leaves the first token of each out", async () => {
   const file = join(folder, "score.txt");
   writeFileSync(file, "x".repeat(25));
@@ -178,7 +258,10 @@ test("verify prints a hash and compares it", async () => {
 });
 
 test("inspect shows tensors, totals and notes", async () => {
-  const { stdout, code } = await runFake(["inspect", "fake.gguf"]);
+  const summary = await runFake(["inspect", "fake.gguf"]);
+  assert.ok(summary.stdout.indexOf("bits per value") < summary.stdout.indexOf("Metadata"));
+  assert.not.match(summary.stdout, "[4, 128]");
+  const { stdout, code } = await runFake(["inspect", "fake.gguf", "--tensors"]);
   assert.is(code, 0);
   for (const part of ["something was overridden", "I2_S (block128)", "[4, 128]", "2.50 bits per value", '6 " end"'])
     assert.match(stdout, part);

@@ -1,10 +1,10 @@
-import { rename, rm, writeFile } from "node:fs/promises";
 import type { CalibrationDefaults } from "../../calibration/calibration.js";
 import { OptionError } from "../../errors.js";
 import { formatBytes, formatTable } from "../format.js";
 import { readText } from "../input.js";
 import { loadOptions, withModel } from "../model.js";
 import type { ModelFlags } from "../options.js";
+import { writeOutput } from "../output-file.js";
 import { ProgressBar } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
@@ -59,14 +59,7 @@ export async function writeCalibration(
     bar.clear();
     const defaults: CalibrationDefaults = { sparsity, grain, basis };
     const json = `${JSON.stringify({ ...calibration, defaults })}\n`;
-    const temporary = `${flags.out}.part`;
-    try {
-      await writeFile(temporary, json);
-      await rename(temporary, flags.out);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await writeOutput(flags.out, json);
     return { bytes: json.length, model: calibration.model, defaults };
   });
 }

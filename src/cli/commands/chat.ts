@@ -2,9 +2,9 @@ import { createInterface } from "node:readline/promises";
 import { SessionError } from "../../errors.js";
 import { resolveLimits } from "../../generate/options.js";
 import { resolveSampling } from "../../generate/sampling-options.js";
-import type { Chat, FinishReason, GenerateOptions, Model } from "../../types.js";
+import type { Chat, FinishReason, GenerateOptions, Model, ModelStats, Speed, Usage } from "../../types.js";
 import { constraintOptions } from "../constraint.js";
-import { formatStats } from "../format.js";
+import { attentionJson, formatStats } from "../format.js";
 import { loadOptions, withModel } from "../model.js";
 import { generateOptions, type SamplingFlags } from "../options.js";
 import { ProgressBar } from "../progress.js";
@@ -25,6 +25,11 @@ export async function chat(terminal: Terminal, flags: SamplingFlags & { system?:
     const conversation = model.createChat({ system: flags.system });
     const interactive = terminal.host.stdin.isTTY === true && !flags.json;
     try {
+      if (flags.model === "embedded")
+        await terminal.note(
+          "This is the story model in the package: it tells children's stories and follows no instructions. " +
+            "-m names a model to talk to, for example: deltallm chat -m smollm2-135m",
+        );
       if (interactive) await terminal.note("Ctrl-C stops an answer, Ctrl-D ends the chat.");
       for await (const message of interactive ? askUser(terminal) : linesOfInput(terminal)) {
         if (message.trim() === "") continue;
@@ -52,6 +57,8 @@ async function answer(
   const tokens: number[] = [];
   let text = "";
   let finishReason = "abort" as FinishReason;
+  let usage: Usage | undefined;
+  const before = model.stats();
   const bar = new ProgressBar(terminal);
   try {
     await terminal.interruptible(async (signal) => {
@@ -61,6 +68,7 @@ async function answer(
         if (piece.token >= 0) tokens.push(piece.token);
         finishReason = piece.finishReason ?? finishReason;
         text += piece.text;
+        usage = piece.usage ?? usage;
         if (!flags.json) await terminal.modelText(piece.text);
       }
     });
@@ -73,10 +81,27 @@ async function answer(
   } finally {
     bar.clear();
     if (!terminal.signal.aborted) {
-      if (flags.json) await terminal.json({ text, tokens, finishReason, stats: model.stats() });
-      else await terminal.line(text.endsWith("\n") ? "" : "\n");
+      if (flags.json) {
+        const stats = turnStats(before, model.stats(), flags.stats);
+        await terminal.json({ text, tokens, finishReason, usage, stats });
+      } else await terminal.line(text.endsWith("\n") ? "" : "\n");
     }
   }
+}
+
+/** Speed of one turn, as JSON; figures of attention only where there is more to say than that it is full. */
+function turnStats(before: ModelStats, now: ModelStats, heads: boolean | undefined): object {
+  const turn = (old: Speed, all: Speed): Speed => {
+    const [tokens, ms] = [all.tokens - old.tokens, all.ms - old.ms];
+    return { tokens, ms, tokensPerSecond: ms > 0 ? (tokens / ms) * 1000 : 0 };
+  };
+  const { attention, ...rest } = now;
+  return {
+    ...rest,
+    prefill: turn(before.prefill, now.prefill),
+    decode: turn(before.decode, now.decode),
+    attention: attentionJson(attention, heads && attention.kind === "delta"),
+  };
 }
 
 /** Messages typed at a prompt; ends with Ctrl-D. A fresh reader per message leaves the terminal alone while answering. */

@@ -7,6 +7,7 @@ export interface InspectFlags {
   model: string;
   offline?: boolean;
   json?: boolean;
+  tensors?: boolean;
 }
 
 /** `inspect`: what is in a file. Reads no weights. */
@@ -16,13 +17,16 @@ export async function inspect(terminal: Terminal, source: string | undefined, fl
   );
   try {
     const description = describeModel(file);
-    await terminal.line(flags.json ? JSON.stringify(description) : asText(terminal, description));
+    await terminal.line(
+      flags.json ? JSON.stringify(description) : asText(terminal, description, flags.tensors ?? false),
+    );
   } finally {
     await file.close();
   }
 }
 
-function asText(terminal: Terminal, model: ModelDescription): string {
+/** The summary first; tensors only when asked for: most models have hundreds. */
+function asText(terminal: Terminal, model: ModelDescription, withTensors: boolean): string {
   const { tokenizer, tensors } = model;
   const heading = (text: string) => `\n${terminal.style("bold", text)}`;
   const named = (tokens: readonly NamedToken[]) =>
@@ -30,6 +34,17 @@ function asText(terminal: Terminal, model: ModelDescription): string {
   return [
     `${terminal.style("bold", model.name)} (${model.container}, ${tensors.length} tensors, ${formatBytes(model.tensorBytes)})`,
     ...model.notes.map((note) => `note: ${printable(note)}`),
+    heading("Types"),
+    formatTable(
+      model.totals.map(({ type, tensors, values, bytes }) => [
+        type,
+        `${tensors} tensors`,
+        `${values} values`,
+        formatBytes(bytes),
+        `${((bytes * 8) / values).toFixed(2)} bits per value`,
+      ]),
+      [1, 2, 3, 4],
+    ),
     heading("Model"),
     formatTable([
       ...Object.entries(model.config).map(([key, value]): [string, string] => [key, shown(value)]),
@@ -48,27 +63,20 @@ function asText(terminal: Terminal, model: ModelDescription): string {
     ]),
     heading("Metadata"),
     formatTable(Object.entries(model.metadata).map(([key, value]) => [printable(key), shown(value)])),
-    heading("Tensors"),
-    formatTable(
-      tensors.map(({ name, type, shape, bytes, i2sLayout }) => [
-        printable(name),
-        i2sLayout ? `${type} (${i2sLayout})` : type,
-        `[${shape.join(", ")}]`,
-        formatBytes(bytes),
-      ]),
-      [3],
-    ),
-    heading("Totals"),
-    formatTable(
-      model.totals.map(({ type, tensors, values, bytes }) => [
-        type,
-        `${tensors} tensors`,
-        `${values} values`,
-        formatBytes(bytes),
-        `${((bytes * 8) / values).toFixed(2)} bits per value`,
-      ]),
-      [1, 2, 3, 4],
-    ),
+    ...(withTensors
+      ? [
+          heading("Tensors"),
+          formatTable(
+            tensors.map(({ name, type, shape, bytes, i2sLayout }) => [
+              printable(name),
+              i2sLayout ? `${type} (${i2sLayout})` : type,
+              `[${shape.join(", ")}]`,
+              formatBytes(bytes),
+            ]),
+            [3],
+          ),
+        ]
+      : [`\n${tensors.length} tensors: --tensors lists them.`]),
   ].join("\n");
 }
 

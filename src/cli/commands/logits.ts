@@ -1,7 +1,7 @@
-import { open } from "node:fs/promises";
-import { OptionError, SourceError } from "../../errors.js";
+import { OptionError } from "../../errors.js";
 import { loadOptions, withModel } from "../model.js";
 import type { ModelFlags } from "../options.js";
+import { outputFile } from "../output-file.js";
 import { ProgressBar } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
@@ -18,13 +18,11 @@ export async function logits(
   if (toStdout && flags.json) throw new OptionError("--json and --out - both write to stdout", { key: "--out" });
   const options = await loadOptions(terminal, { ...flags, ctx: flags.ctx ?? Math.max(ids.length, 1) });
   await withModel(terminal, flags.model, options, async (model) => {
-    const file = toStdout
-      ? undefined
-      : await open(flags.out, "w").catch((cause: Error) => {
-          throw new SourceError(`The file cannot be written: ${cause.message}`, { file: flags.out }, undefined, {
-            cause,
-          });
-        });
+    const { vocab } = model.config;
+    const wrong = ids.find((id) => id >= vocab);
+    if (wrong !== undefined)
+      throw new OptionError(`${wrong} is no token id of this model`, { key: "--ids" }, `Ids go from 0 to ${vocab - 1}`);
+    const file = toStdout ? undefined : await outputFile(flags.out);
     const bar = new ProgressBar(terminal);
     const session = model.createSession();
     try {
@@ -37,12 +35,14 @@ export async function logits(
           bar.update({ phase: "prefill", fraction: Math.min(1, (done + ROWS) / ids.length), bytes: 0 });
         }
       });
+      await file?.commit();
+    } catch (error) {
+      await file?.discard();
+      throw error;
     } finally {
       bar.clear();
       await session.dispose();
-      await file?.close();
     }
-    const { vocab } = model.config;
     if (flags.json) await terminal.json({ tokens: ids.length, vocab, out: flags.out });
     else if (!toStdout) await terminal.line(`${flags.out}: f32 [${ids.length}, ${vocab}], little-endian`);
   });

@@ -7,10 +7,12 @@ import { ProgressBar } from "../progress.js";
 import type { Terminal } from "../terminal.js";
 
 export interface ScoreFlags extends ModelFlags {
-  ctx: number;
+  ctx?: number;
   file?: string;
   windows?: number;
 }
+
+const DEFAULT_WINDOW = 2048;
 
 /**
  * `score`: likelihood of a text, cut into windows of `ctx` tokens that do not overlap (the last one may be shorter).
@@ -23,8 +25,9 @@ export async function score(terminal: Terminal, flags: ScoreFlags): Promise<void
   await withModel(terminal, flags.model, await loadOptions(terminal, flags), async (model) => {
     const ids = Array.from(model.tokenizer.encode(text));
     const windows: number[][] = [];
-    for (let start = 0; start + 1 < ids.length && windows.length < (flags.windows ?? Infinity); start += flags.ctx)
-      windows.push(ids.slice(start, start + flags.ctx));
+    const size = flags.ctx ?? Math.min(DEFAULT_WINDOW, model.config.contextLength);
+    for (let start = 0; start + 1 < ids.length && windows.length < (flags.windows ?? Infinity); start += size)
+      windows.push(ids.slice(start, start + size));
     let tokens = 0;
     let sum = 0;
     const bar = new ProgressBar(terminal);
