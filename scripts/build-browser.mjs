@@ -24,9 +24,27 @@ export function installTools() {
 }
 
 /**
- * @param shared modules of dist/ whose exports the engine passes on, for the parts of the package that run in Node
+ * The same engine for Node, Deno and Bun (dist/node/engine.js): readable, so that errors show the line they come from.
+ * @param shared modules of dist/ whose exports it passes on, for the parts of the package that run there
  */
-export async function buildBrowser(shared = []) {
+export async function buildNodeEngine(shared) {
+  installTools();
+  const { build } = createRequire(join(tools, "package.json"))("esbuild");
+  await build({
+    bundle: true,
+    format: "esm",
+    platform: "browser", // Modules of Node are imported by names put together at run time.
+    target: "es2022",
+    logLevel: "warning",
+    stdin: { contents: exportAll(["./engine.js", ...shared]), resolveDir: out },
+    outfile: join(out, "../node/engine.js"),
+    plugins: [weightsFolder],
+  });
+}
+
+const exportAll = (modules) => modules.map((path) => `export * from ${JSON.stringify(path)};`).join("\n");
+
+export async function buildBrowser() {
   installTools();
   const { build } = createRequire(join(tools, "package.json"))("esbuild");
   const common = {
@@ -39,10 +57,7 @@ export async function buildBrowser(shared = []) {
   };
   await build({
     ...common,
-    stdin: {
-      contents: ["./engine.js", ...shared].map((path) => `export * from ${JSON.stringify(path)};`).join("\n"),
-      resolveDir: out,
-    },
+    stdin: { contents: exportAll(["./engine.js"]), resolveDir: out },
     outfile: join(out, "deltallm-engine.js"),
     plugins: [weightsFolder, noFiles],
   });

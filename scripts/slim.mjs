@@ -1,12 +1,12 @@
-// Makes dist/ what is published. Everything the package computes is in one file for all runtimes, the engine
-// (browser/deltallm-engine.js); the entry points for Node, Deno and Bun and the command line are a few files that import
-// it. Of the declarations only those are kept that the entry points lead to. The next build (scripts/setup.mjs) writes
+// Makes dist/ what is published. Everything the package computes is in one file, the engine: minified for browsers
+// (browser/deltallm-engine.js), readable for Node, Deno and Bun (node/engine.js); the entry points and the command line
+// are a few readable files that import it. Of the declarations only those are kept that the entry points lead to. The next build (scripts/setup.mjs) writes
 // everything anew.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { buildBrowser, installTools } from "./build-browser.mjs";
+import { buildBrowser, buildNodeEngine, installTools } from "./build-browser.mjs";
 import { buildPage } from "./build-page.mjs";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
@@ -22,14 +22,15 @@ const { outputFiles } = await build({
     story: join(dist, "story.js"),
     "server/index": join(dist, "server/index.js"),
     "server/page": join(dist, "server/page.js"),
-    "browser/worker": join(dist, "model/worker.js"),
+    "node/worker": join(dist, "model/worker.js"),
     "cli/main": join(dist, "cli/main.js"),
   },
   outdir: dist,
   write: false,
   bundle: true,
   splitting: true,
-  minify: true,
+  // Readable: errors show the line they come from, and names are those of the source.
+  minify: false,
   format: "esm",
   platform: "node",
   target: "es2022",
@@ -52,7 +53,8 @@ const { outputFiles } = await build({
 // Of all that the engine passes on, only the public names.
 const names = Object.keys(await import(pathToFileURL(join(dist, "index.js")).href));
 const index = { path: join(dist, "index.js"), contents: `export { ${names.join(", ")} } from "deltallm/engine";\n` };
-await buildBrowser(["../index.js", ...[...shared].sort()]);
+await buildBrowser();
+await buildNodeEngine(["../index.js", ...[...shared].sort()]);
 for (const name of before) if (/\.(js|map)$/.test(name) && !name.startsWith("browser/")) rmSync(join(dist, name));
 for (const { path, contents } of [index, ...outputFiles]) {
   mkdirSync(dirname(path), { recursive: true });

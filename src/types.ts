@@ -8,7 +8,7 @@ import type { GenerateOptions } from "./generate/options.js";
 import type { Completion, Piece } from "./generate/results.js";
 import type { FromSchema } from "./generate/schema-type.js";
 import type { HubOptions } from "./hub/settings.js";
-import type { KernelSources } from "./kernels/instantiate.js";
+import type { KernelSources } from "./kernels/sources.js";
 import type { AttentionStats } from "./kv/counters.js";
 import type { ModelConfig } from "./model/config.js";
 

@@ -1,6 +1,6 @@
 import { KernelError, OptionError } from "../errors.js";
-import type { KernelBuild } from "./instantiate.js";
 import { givenModule, instantiateKernels, kernelBytes, kernelModule } from "./instantiate.js";
+import type { KernelBuild } from "./sources.js";
 
 /** The two families of kernels; equal results, different instructions. */
 export type KernelFamily = "simd" | "relaxed";

@@ -2,13 +2,10 @@ import { instantiateSync } from "@assemblyscript/loader";
 import { KernelError } from "../errors.js";
 import { binaries } from "./binaries.js";
 import type { Kernels } from "./generated.js";
+import type { KernelBuild, KernelSources } from "./sources.js";
 import { unpackKernels } from "./unpack.js";
 
-/** A build of the kernels. All give the same bits; `relaxed` needs relaxed SIMD, `-shared` needs shared memory. */
-export type KernelBuild = "simd" | "relaxed" | "simd-shared" | "relaxed-shared";
-
-/** Kernels from outside the package. */
-export type KernelSources = { readonly [Build in KernelBuild]?: WebAssembly.Module | BufferSource | undefined };
+export type { KernelBuild } from "./sources.js";
 
 const modules = new Map<KernelBuild, WebAssembly.Module>();
 const given = new Map<KernelBuild, WebAssembly.Module>();

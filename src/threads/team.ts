@@ -1,7 +1,7 @@
 import { KernelError } from "../errors.js";
 import type { Kernels } from "../kernels/generated.js";
-import type { KernelBuild } from "../kernels/instantiate.js";
 import { givenModule, instantiateKernels, kernelModule } from "../kernels/instantiate.js";
+import type { KernelBuild } from "../kernels/sources.js";
 import type { Memory } from "../memory/memory.js";
 import { makeThread, RECORD_BYTES, type Thread } from "./thread.js";
 
