@@ -170,7 +170,7 @@ test("a log of other settings is refused", async () => {
   assert.is((await deltallm(...args)).code, 0);
   const { code, stderr } = await deltallm(...args, "--kv-cache", "f32");
   assert.is(code, 2);
-  assert.match(stderr, /This log is of another run: kvCache "int8" ≠ "f32"/);
+  assert.match(stderr, /This log is of another run: --kv-cache "int8" ≠ "f32"/);
 });
 
 test.run();
