@@ -103,10 +103,12 @@ export class Endpoint {
     );
     try {
       for (;;) {
-        const aborted = [...lent.signals.values()].find((signal) => signal.aborted);
-        if (aborted && reader.waiting) throw aborted.reason;
+        const aborted = () => [...lent.signals.values()].find((signal) => signal.aborted);
+        if (reader.waiting) aborted()?.throwIfAborted();
         const next = await this.#holding(reader.next());
         if (!next) return;
+        // What was on its way when the signal came is not taken.
+        aborted()?.throwIfAborted();
         count++;
         yield next.item as Item;
         if (reader.drained || (count - told) * 2 >= ahead) tell(false);
