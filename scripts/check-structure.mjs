@@ -34,7 +34,10 @@ const files = (folder) =>
     .map((name) => join(folder, name));
 const sources = files("src");
 const texts = new Map(
-  [...sources, ...files("assembly"), ...files("test"), ...files("bench")].map((file) => [file, readFileSync(file, "utf8")]),
+  [...sources, ...files("assembly"), ...files("test"), ...files("bench")].map((file) => [
+    file,
+    readFileSync(file, "utf8"),
+  ]),
 );
 
 /** Imports of a module, those that are only of types apart: they cost nothing at run time and may look upwards. */
@@ -102,7 +105,13 @@ function signatures(text, exportedOnly) {
       else if (/[)}\]]/.test(sign)) {
         if (sign === ")" && depth === 0) break;
         depth--;
-      } else if (sign === "," && depth === 0 && /\S/.test(text.slice(at + 1).match(/^\s*(\S)/)?.[1] ?? ")") && !/^\s*\)/.test(text.slice(at + 1))) count++;
+      } else if (
+        sign === "," &&
+        depth === 0 &&
+        /\S/.test(text.slice(at + 1).match(/^\s*(\S)/)?.[1] ?? ")") &&
+        !/^\s*\)/.test(text.slice(at + 1))
+      )
+        count++;
       if (/\S/.test(sign)) empty = false;
     }
     found.push({ name: match[1], count: empty ? 0 : count + 1 });

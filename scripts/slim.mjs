@@ -23,6 +23,7 @@ const { outputFiles } = await build({
     "server/index": join(dist, "server/index.js"),
     "server/page": join(dist, "server/page.js"),
     "node/worker": join(dist, "model/worker.js"),
+    "node/host-worker": join(dist, "remote/host-worker.js"),
     "cli/main": join(dist, "cli/main.js"),
   },
   outdir: dist,

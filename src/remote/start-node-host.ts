@@ -36,7 +36,7 @@ const here = import.meta.url;
 export async function startNodeHost(): Promise<HostThread> {
   const workers = await nodeModules.workers();
   // Not the global class: bundlers for browsers look for that, and this file is not for them.
-  const worker = new workers.Worker(new URL("worker.js", here), workerArguments());
+  const worker = new workers.Worker(new URL("host-worker.js", here), workerArguments());
   await new Promise<void>((resolve, reject) => {
     worker.once("message", () => resolve());
     worker.once("error", reject);
