@@ -151,6 +151,8 @@ export interface ModelStats {
   kvBytes: number;
   /** Tokens that still fit the session that computed last; the whole context when none has. */
   contextLeft: number;
+  /** Tokens proposed by speculation, and those of them that were right. */
+  speculation: { proposed: number; accepted: number };
   kernel: "simd" | "relaxed";
   threads: number;
   /** Why there are that many threads. */

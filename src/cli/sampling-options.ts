@@ -17,6 +17,7 @@ export interface MoreSamplingFlags {
   logitBias?: Record<number, number>;
   logprobs?: number;
   contextOverflow?: "error" | "stop" | "shift";
+  speculation?: "auto" | "on" | "off";
 }
 
 /** Adds them. */
@@ -29,6 +30,11 @@ export function addMoreSampling(command: Command): Command {
       "--context-overflow <what>",
       "a full context: error, stop there, or shift: drop the oldest part (default: error; in chat: shift)",
     ).choices(["error", "stop", "shift"]),
+  );
+  command.addOption(
+    new Option("--speculation <when>", "verify several tokens at once; never changes a result (default: auto)").choices(
+      ["auto", "on", "off"],
+    ),
   );
   add("--typical-p <p>", "only tokens about as surprising as usual, together of probability p (default: 1)", number);
   add(
@@ -70,6 +76,8 @@ export function moreSampling(flags: MoreSamplingFlags): GenerateOptions {
     logitBias: flags.logitBias,
     topLogprobs: flags.logprobs,
     contextOverflow: flags.contextOverflow,
+    speculation:
+      flags.speculation === undefined || flags.speculation === "auto" ? undefined : flags.speculation === "on",
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

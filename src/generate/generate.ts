@@ -3,12 +3,14 @@ import type { TokenIds } from "../types.js";
 import type { AnswerConstraint } from "./constraint.js";
 import type { GenerateOptions } from "./options.js";
 import { resolveLimits } from "./options.js";
+import { choosePass } from "./pass.js";
 import { shiftTokens } from "./prompt.js";
 import type { FinishReason, Piece, PieceReader, TokenLogprob } from "./results.js";
 import { createSampler, type Sampled } from "./sampler.js";
 import { resolveSampling } from "./sampling-options.js";
 import { sequenceBreakers } from "./sequence-breakers.js";
 import type { EngineSession, SessionHost } from "./session.js";
+import { createSpeculator } from "./speculation.js";
 import { createStopMatcher } from "./stop.js";
 
 /** What became of a generation, for those who go on with its session. */
@@ -76,9 +78,24 @@ export async function* generate(
     setting.makeRoom ??
     (async (tokens) =>
       options.contextOverflow === "shift" ? shiftTokens(tokens, 1, contextLength, options) : undefined);
+  const speculator = createSpeculator(host, options.speculation);
   let written = 0;
   const before = session.cachedTokens;
   let cached: number | undefined;
+  /** Tokens of the history that the session had to give up. */
+  let dropped = 0;
+  /** What the session holds when the newest token is one that more can follow: all but that one. */
+  const held = () => promptTokens - dropped + written - 1;
+
+  /** Chooses the next token from logits, as if it were the only one of its pass. */
+  const choose = (logits: number): Sampled => {
+    const choice = sampler.sample(logits, history, { mask: constraint?.mask(), top: limits.topLogprobs });
+    constraint?.advance(choice.id);
+    history.push(choice.id);
+    return choice;
+  };
+  const isLast = ({ id }: Sampled, ahead: number) =>
+    stopIds.has(id) || constraint?.ended === true || written + ahead >= limits.maxTokens;
   /** Lengths of the session when the pieces were given out. */
   const lengths: number[] = [];
   const brokenOff = () => (setting.reader?.taken() ?? lengths.length) < lengths.length;
@@ -96,34 +113,45 @@ export async function* generate(
           break;
         }
         next = session.replace(kept);
+        dropped = history.length - kept.length;
       }
-      const choice = await session.advance(next, { signal, onProgress }, (logits) =>
-        sampler.sample(logits, history, { mask: constraint?.mask(), top: limits.topLogprobs }),
-      );
+      const room = Math.min(contextLength - session.length, limits.maxTokens - written) - 1;
+      const draft =
+        next.length === 1 && speculator && !host.scheduler.busy
+          ? speculator.propose(history, room, constraint?.forced() ?? [])
+          : [];
+      const start = performance.now();
+      const choices = await choosePass(session, next, draft, { signal, onProgress }, vocab, choose, isLast);
+      if (next.length === 1) speculator?.book(draft.length + 1, choices.length, performance.now() - start);
+      if (choices.length <= draft.length) host.scheduler.unbook("decode", draft.length + 1 - choices.length);
       onProgress = undefined;
       cached ??= cachedTokens + session.cachedTokens - before;
-      end.tokens.push(choice.id);
-      constraint?.advance(choice.id);
-      if (stopIds.has(choice.id)) {
-        end.ended = true;
-        end.reason = constraint ? "schema" : "stop";
-        break;
+      next = history.slice(-1);
+      for (const choice of choices) {
+        end.tokens.push(choice.id);
+        if (stopIds.has(choice.id)) {
+          end.ended = true;
+          end.reason = constraint ? "schema" : "stop";
+          break;
+        }
+        written++;
+        const { emit, stopped } = stops.push(decoder.push(choice.id));
+        if (stopped) end.reason = "stop";
+        else if (constraint?.ended && choice === choices.at(-1)) end.reason = "schema";
+        else if (written === limits.maxTokens) end.reason = "length";
+        const { reason } = end;
+        end.reason = undefined; // Not over while the reader can still break off.
+        lengths.push(held());
+        yield asPiece(tokenizer, emit, choice);
+        end.reason = reason;
+        if (reason) break;
       }
-      written++;
-      history.push(choice.id);
-      next = [choice.id];
-      const { emit, stopped } = stops.push(decoder.push(choice.id));
-      if (stopped) end.reason = "stop";
-      else if (constraint?.ended) end.reason = "schema";
-      else if (written === limits.maxTokens) end.reason = "length";
-      const { reason } = end;
-      end.reason = undefined; // Not over while the reader can still break off.
-      lengths.push(session.length);
-      yield asPiece(tokenizer, emit, choice);
-      end.reason = reason;
     }
-    if (setting.completeSession && written > 0 && !end.ended && session.length < contextLength)
-      await session.advance(history.slice(-1), { signal }, () => undefined);
+    if (written > 0 && !end.ended) {
+      session.takeBack(held());
+      if (setting.completeSession && session.length < contextLength)
+        await session.advance([end.tokens.at(-1) as number], { signal }, () => undefined);
+    }
     const rest = stops.push(decoder.flush());
     const text = rest.emit + (rest.stopped ? "" : stops.flush().emit);
     if (rest.stopped) end.reason = "stop";
@@ -132,6 +160,7 @@ export async function* generate(
     yield { text, token: -1, logprob: 0, finishReason: end.reason, usage };
   } finally {
     sampler.dispose();
+    if (written > 0 && !end.reason) session.takeBack(held());
     if (brokenOff()) {
       const taken = setting.reader?.taken() ?? 0;
       end.tokens.length = taken;

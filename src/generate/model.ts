@@ -35,6 +35,7 @@ import type { Completion, Piece, PieceReader } from "./results.js";
 import { Scheduler } from "./scheduler.js";
 import { scoreContinuations, scoreWindow } from "./score.js";
 import { EngineSession, type SessionHost } from "./session.js";
+import { PassTimes } from "./speculation.js";
 import { SpeedMeter } from "./speed.js";
 import { type TemplateTokenizer, withTemplate } from "./template.js";
 
@@ -60,6 +61,7 @@ export class EngineModel implements Model, SessionHost {
   readonly attentionMeter = new AttentionMeter();
   readonly open = new Set<EngineSession>();
   lastLength = 0;
+  readonly speculation: PassTimes | undefined;
   readonly #settings: ModelSettings;
   #disposed = false;
   #id: Promise<string> | undefined;
@@ -71,6 +73,8 @@ export class EngineModel implements Model, SessionHost {
     this.scheduler = new Scheduler(engine, this.speed, () => this.prefixes.evict());
     this.tokenizer = withTemplate(tokenizer, file.tokenizer);
     this.#settings = settings;
+    // What delta attention has folded away cannot be taken back.
+    if (settings.attention.kind !== "delta") this.speculation = new PassTimes();
   }
 
   get config() {
@@ -191,6 +195,7 @@ export class EngineModel implements Model, SessionHost {
       memoryBytes: engine.memory.totalBytes,
       weightBytes: engine.weightBytes,
       kvBytes: open.size > 0 ? kvBytes : attention.kvBytes,
+      speculation: { proposed: this.speculation?.proposed ?? 0, accepted: this.speculation?.accepted ?? 0 },
       contextLeft: this.contextLength - this.lastLength,
       kernel: engine.family,
       threads: engine.threads,
@@ -203,6 +208,7 @@ export class EngineModel implements Model, SessionHost {
   resetStats(): void {
     this.speed.reset();
     this.cachedTokens = 0;
+    this.speculation?.reset();
     this.attentionMeter.reset();
     this.#settings.profile?.reset();
   }

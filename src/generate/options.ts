@@ -36,6 +36,13 @@ export interface GenerateOptions extends SamplingOptions {
   toolChoice?: "auto" | "none" | "required" | { name: string } | undefined;
   /** An answer may call several tools, or one several times. Default true. */
   parallelToolCalls?: boolean | undefined;
+  /**
+   * Propose how the text may go on, as it did after the same tokens before or as a constraint leaves no choice, and verify
+   * several tokens in one pass. Tokens, log-probabilities and random numbers are exactly those without it. Default: where
+   * it is expected to save time, judged by how long passes took, and given up where it does not; true: tried more eagerly;
+   * false: never. With delta attention never.
+   */
+  speculation?: boolean | undefined;
   /** The n likeliest tokens with each piece, 0 … 100. Default: none. */
   topLogprobs?: number | undefined;
 }
@@ -79,7 +86,9 @@ export function resolveLimits(options: GenerateOptions = {}): Limits {
   const stop = typeof options.stop === "string" ? [options.stop] : [...(options.stop ?? [])];
   if (stop.some((text) => typeof text !== "string" || text === ""))
     throw new OptionError("A stop text is empty or not a string", { key: "stop" });
-  const { topLogprobs, contextOverflow } = options;
+  const { topLogprobs, contextOverflow, speculation } = options;
+  if (speculation !== undefined && typeof speculation !== "boolean")
+    throw new OptionError(`${String(speculation)} cannot be used, it must be true or false`, { key: "speculation" });
   if (topLogprobs !== undefined && !(Number.isInteger(topLogprobs) && topLogprobs >= 0 && topLogprobs <= MOST_LOGPROBS))
     throw new OptionError(`${show(topLogprobs)} cannot be used, it must be an integer from 0 to ${MOST_LOGPROBS}`, {
       key: "topLogprobs",

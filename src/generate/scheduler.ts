@@ -27,6 +27,8 @@ export interface Request {
   ids: TokenIds;
   /** Logits of which of the tokens. */
   want: "last" | "all";
+  /** What it is booked as. */
+  work: "prefill" | "decode";
   signal?: AbortSignal | undefined;
   prefix?: Prefix | undefined;
   /**
@@ -88,6 +90,16 @@ export class Scheduler {
       this.#waiting.push({ ...request, order: this.#count++, done: 0, resolve, reject });
       if (!this.#running) void this.#work();
     });
+  }
+
+  /** Whether anybody waits for a pass. */
+  get busy(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Takes tokens off the books that were computed to no use; the time they took stays. */
+  unbook(work: "prefill" | "decode", tokens: number): void {
+    this.#speed.add(work, -tokens, 0);
   }
 
   /** Fails what a sequence still waits for. */
@@ -156,8 +168,7 @@ export class Scheduler {
       const { cache } = job.sequence;
       const ids = Array.from({ length: tokens }, (_, i) => job.ids[job.done + i] as number);
       const want = job.want === "all" || left(job) === tokens ? job.want : "none";
-      const work = job.ids.length === 1 ? "decode" : "prefill";
-      return { job, ids, slice: { cache, position: cache.length, tokens, work, want } };
+      return { job, ids, slice: { cache, position: cache.length, tokens, work: job.work, want } };
     } catch (error) {
       this.#end(job, () => job.reject(error));
       return undefined;

@@ -13,6 +13,7 @@ import type { Piece, PieceReader } from "./results.js";
 import type { Prefix, Scheduler, Sequence } from "./scheduler.js";
 import { readSessionNote, sessionNote } from "./session-note.js";
 import { SharedPages } from "./shared-pages.js";
+import type { PassTimes } from "./speculation.js";
 
 /** Tokens that other sessions must know more of than a session itself for it to begin anew with their pages. */
 const WORTH_A_NEW_START = 4 * PAGE;
@@ -31,6 +32,8 @@ export interface SessionHost {
   readonly contextLength: number;
   /** Tokens of the session that computed last. */
   lastLength: number;
+  /** How long passes take, for speculation; undefined where nothing may be taken back. */
+  readonly speculation: PassTimes | undefined;
   /** Defaults of sampling that the model's file suggests. */
   readonly sampling: SuggestedSampling | undefined;
   newCache(): KeyValueCache;
@@ -133,6 +136,23 @@ export class EngineSession implements Session, Sequence {
     return this.#compute(ids, options, "all", (piece, logits, done) => read(logits, piece.length, done));
   }
 
+  /**
+   * The same for tokens that may be taken back; they count as written ones.
+   */
+  verify(
+    ids: TokenIds,
+    options: PrefillOptions,
+    read: (logits: number, tokens: number, done: number) => void,
+  ): Promise<void> {
+    return this.#compute(ids, options, "all", (piece, logits, done) => read(logits, piece.length, done), "decode");
+  }
+
+  /** Forgets what it holds beyond `length` tokens, unless it has been disposed of or is busy. */
+  takeBack(length: number): void {
+    if (!this.#cache || this.#busy || this.length <= length) return;
+    this.cut(length);
+  }
+
   generate(prompt: string | TokenIds, options: GenerateOptions = {}, reader?: PieceReader): AsyncIterable<Piece> {
     return this.#host.generateIn(this, prompt, options, reader);
   }
@@ -214,6 +234,7 @@ export class EngineSession implements Session, Sequence {
     options: PrefillOptions,
     want: "last" | "all",
     computed: (piece: readonly number[], logits: number, done: number) => void,
+    work: "prefill" | "decode" = ids.length === 1 ? "decode" : "prefill",
   ): Promise<void> {
     this.#check(ids);
     const { signal, onProgress } = options;
@@ -224,6 +245,7 @@ export class EngineSession implements Session, Sequence {
         sequence: this,
         ids,
         want,
+        work,
         signal,
         prefix: this.#prefixOf(ids, want),
         computed: (piece, logits, done) => {

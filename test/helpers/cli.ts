@@ -211,6 +211,7 @@ const stats: ModelStats = {
   weightBytes: 3e6,
   kvBytes: 1e6,
   contextLeft: 990,
+  speculation: { proposed: 0, accepted: 0 },
   kernel: "simd",
   threads: 2,
   threadsReason: "2 cores",
