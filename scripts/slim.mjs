@@ -17,9 +17,12 @@ const { build } = createRequire(join(root, "runtime-tests/package.json"))("esbui
 const before = readdirSync(dist, { recursive: true }).map(String);
 /** Modules outside the command line that something here imports. */
 const shared = new Set();
+/** Entry points for other libraries. They import this package by its name. */
+const adapters = ["ai", "prompt-api", "langchain", "testing"];
 const { outputFiles } = await build({
   entryPoints: {
     story: join(dist, "story.js"),
+    ...Object.fromEntries(adapters.map((name) => [`adapters/${name}`, join(dist, `adapters/${name}.js`)])),
     "server/index": join(dist, "server/index.js"),
     "server/page": join(dist, "server/page.js"),
     "node/worker": join(dist, "model/worker.js"),

@@ -6,8 +6,8 @@ const PATTERN = 3;
 const ALLOWANCE = { auto: 0.012, asked: 0.1 };
 /** Passes that may be lost at the start where it is asked for. */
 const ADVANCE = 4;
-/** Passes a pass with proposals is taken to cost more than one without before any was timed. Cautious on purpose. */
-const UNKNOWN_COST = 3;
+/** What one more row of a pass is taken to cost before any such pass was timed, as a share of a pass of one row. Cautious. */
+const UNKNOWN_COST = 0.8;
 
 /** How long passes of some rows take on this model and machine, in milliseconds. Shared by all generations of a model. */
 export class PassTimes {
@@ -91,7 +91,7 @@ export class Speculator {
   /** What a pass of so many rows costs more than one of a single row. */
   #cost(rows: number, single: number): number {
     const known = this.#times.get(rows);
-    return known === undefined ? single * Math.max(UNKNOWN_COST, rows - 1) : Math.max(0, known - single);
+    return known === undefined ? single * UNKNOWN_COST * (rows - 1) : Math.max(0, known - single);
   }
 
   #lookUp(history: readonly number[]): number[] {

@@ -14,10 +14,11 @@ export function promptOf(n: number): string | number[] {
   return Array.from({ length: 12 }, (_, i) => 300 + (((i % 5) * 37 + n * 11) % 500));
 }
 
-/** All pieces, tokens and numbers included. */
+/** All pieces, tokens and numbers included; how much of the prompt was known from before depends on what came before. */
 export async function pieces(stream: AsyncIterable<Piece>): Promise<Piece[]> {
   const all: Piece[] = [];
-  for await (const piece of stream) all.push(piece);
+  for await (const piece of stream)
+    all.push(piece.usage ? { ...piece, usage: { ...piece.usage, cachedTokens: 0 } } : piece);
   return all;
 }
 
