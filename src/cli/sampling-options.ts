@@ -32,9 +32,11 @@ export function addMoreSampling(command: Command): Command {
     ).choices(["error", "stop", "shift"]),
   );
   command.addOption(
-    new Option("--speculation <when>", "verify several tokens at once; never changes a result (default: auto)").choices(
-      ["auto", "on", "off"],
-    ),
+    new Option("--speculation <when>", "verify several tokens at once; never changes a result (default: off)").choices([
+      "auto",
+      "on",
+      "off",
+    ]),
   );
   add("--typical-p <p>", "only tokens about as surprising as usual, together of probability p (default: 1)", number);
   add(
@@ -77,7 +79,7 @@ export function moreSampling(flags: MoreSamplingFlags): GenerateOptions {
     topLogprobs: flags.logprobs,
     contextOverflow: flags.contextOverflow,
     speculation:
-      flags.speculation === undefined || flags.speculation === "auto" ? undefined : flags.speculation === "on",
+      flags.speculation === undefined || flags.speculation === "auto" ? flags.speculation : flags.speculation === "on",
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -38,11 +38,11 @@ export interface GenerateOptions extends SamplingOptions {
   parallelToolCalls?: boolean | undefined;
   /**
    * Propose how the text may go on, as it did after the same tokens before or as a constraint leaves no choice, and verify
-   * several tokens in one pass. Tokens, log-probabilities and random numbers are exactly those without it. Default: where
-   * it is expected to save time, judged by how long passes took, and given up where it does not; true: tried more eagerly;
-   * false: never. With delta attention never.
+   * several tokens in one pass. Tokens, log-probabilities and random numbers are exactly those without it. `"auto"`:
+   * where it is expected to save time, judged by how long passes took, and given up where it does not; true: tried more
+   * eagerly. Default false. With delta attention never.
    */
-  speculation?: boolean | undefined;
+  speculation?: boolean | "auto" | undefined;
   /** The n likeliest tokens with each piece, 0 … 100. Default: none. */
   topLogprobs?: number | undefined;
 }
@@ -87,8 +87,10 @@ export function resolveLimits(options: GenerateOptions = {}): Limits {
   if (stop.some((text) => typeof text !== "string" || text === ""))
     throw new OptionError("A stop text is empty or not a string", { key: "stop" });
   const { topLogprobs, contextOverflow, speculation } = options;
-  if (speculation !== undefined && typeof speculation !== "boolean")
-    throw new OptionError(`${String(speculation)} cannot be used, it must be true or false`, { key: "speculation" });
+  if (speculation !== undefined && speculation !== "auto" && typeof speculation !== "boolean")
+    throw new OptionError(`${String(speculation)} cannot be used, it must be true, false or auto`, {
+      key: "speculation",
+    });
   if (topLogprobs !== undefined && !(Number.isInteger(topLogprobs) && topLogprobs >= 0 && topLogprobs <= MOST_LOGPROBS))
     throw new OptionError(`${show(topLogprobs)} cannot be used, it must be an integer from 0 to ${MOST_LOGPROBS}`, {
       key: "topLogprobs",

@@ -107,8 +107,8 @@ export class Speculator {
 /** What a generation needs to speculate; undefined when it shall not, or cannot. */
 export function createSpeculator(
   { speculation }: { speculation: PassTimes | undefined },
-  wanted: boolean | undefined,
+  wanted: boolean | "auto" | undefined,
 ): Speculator | undefined {
-  if (!speculation || wanted === false) return undefined;
+  if (!speculation || !wanted) return undefined;
   return new Speculator(speculation, wanted === true);
 }
