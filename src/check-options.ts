@@ -1,5 +1,5 @@
+import type { ModelConfig } from "./config.js";
 import { OptionError } from "./errors.js";
-import type { ModelConfig } from "./model/config.js";
 import type { LoadOptions } from "./types.js";
 
 /** More threads than this are refused, whatever the machine: each takes memory, and a thousand take a minute to start. */

@@ -1,8 +1,8 @@
-import type { Calibration } from "./calibration/calibration.js";
 import { SourceError } from "./errors.js";
 import type { ModelFile } from "./formats/model-file.js";
 import { openModel } from "./formats/open.js";
 import type { OpenOptions } from "./formats/options.js";
+import type { Calibration } from "./kv/calibration.js";
 import { nodeModules } from "./platform/node-modules.js";
 import { platform } from "./platform/platform.js";
 

@@ -1,6 +1,7 @@
 import type { AttentionOptions } from "./attention/options.js";
 import { resolveAttention } from "./attention/resolve.js";
 import { checkContext, checkLoadOptions } from "./check-options.js";
+import type { ModelConfig } from "./config.js";
 import { embeddedCalibration, openEmbedded } from "./embedded.js";
 import { OptionError } from "./errors.js";
 import { fingerprint } from "./formats/fingerprint.js";
@@ -9,7 +10,6 @@ import { openModel } from "./formats/open.js";
 import { EngineModel } from "./generate/model.js";
 import { provideKernels } from "./kernels/instantiate.js";
 import { PAGE, pageBytes } from "./kv/layout.js";
-import type { ModelConfig } from "./model/config.js";
 import { Engine } from "./model/engine.js";
 import { checkFits } from "./model/fits.js";
 import { Profile } from "./model/profile.js";

@@ -1,5 +1,5 @@
 import type { AttentionOptions } from "./attention/options.js";
-import type { Calibration } from "./calibration/calibration.js";
+import type { ModelConfig } from "./config.js";
 import type { ModelFolder } from "./formats/folder.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import type { ByteSource } from "./formats/source.js";
@@ -9,18 +9,22 @@ import type { Completion, Piece } from "./generate/results.js";
 import type { FromSchema } from "./generate/schema-type.js";
 import type { HubOptions } from "./hub/settings.js";
 import type { KernelSources } from "./kernels/sources.js";
+import type { Calibration } from "./kv/calibration.js";
 import type { AttentionStats } from "./kv/counters.js";
-import type { ModelConfig } from "./model/config.js";
+import type { Chat, ChatOptions } from "./types/chat.js";
+import type { Session } from "./types/session.js";
 
 export type { AttentionOptions } from "./attention/options.js";
-export type { Calibration } from "./calibration/calibration.js";
 export type { ChatMessage, JsonSchema, TemplateOptions, ToolCall, ToolDefinition } from "./generate/messages.js";
 export type { ContextShift, GenerateOptions } from "./generate/options.js";
 export type { Completion, FinishReason, Piece, TokenLogprob, Usage } from "./generate/results.js";
 export type { SamplingOptions } from "./generate/sampling-options.js";
 export type { FromSchema } from "./generate/schema-type.js";
 export type { HubOptions } from "./hub/settings.js";
+export type { Calibration } from "./kv/calibration.js";
 export type { AttentionStats } from "./kv/counters.js";
+export type { Chat, ChatOptions } from "./types/chat.js";
+export type { PrefillOptions, Session } from "./types/session.js";
 
 /** Token ids, in any array-like form. */
 export type TokenIds = ArrayLike<number>;
@@ -172,15 +176,6 @@ export interface ContinuationScore {
   greedy: boolean;
 }
 
-/** Options of `Session.prefill`. */
-export interface PrefillOptions {
-  /** Logits of every token, not only of the last. Default false. */
-  allLogits?: boolean | undefined;
-  /** Stops between chunks; the session then holds the tokens done so far. */
-  signal?: AbortSignal | undefined;
-  onProgress?: ((progress: Progress) => void) | undefined;
-}
-
 /** Options of `Model.embed`. */
 export interface EmbedOptions {
   /**
@@ -213,82 +208,6 @@ export interface CalibrateOptions {
   basis?: "raw" | "score" | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((fraction: number) => void) | undefined;
-}
-
-/** A sequence of tokens with its keys and values. */
-export interface Session {
-  /** Tokens computed so far. */
-  readonly length: number;
-  /**
-   * Appends tokens. Returns the logits of the last one, `[vocab]`, or of all, `[n, vocab]`, with `allLogits`.
-   * @throws SessionError when they do not fit the context, or after `dispose`
-   */
-  prefill(ids: TokenIds, options?: PrefillOptions): Promise<Float32Array>;
-  /** Appends one token and returns its logits, `[vocab]`. */
-  step(id: number): Promise<Float32Array>;
-  /**
-   * Appends a prompt, which may be empty where the session is not, and completes it. Afterwards the session holds the
-   * prompt and every token that was given out, but for the newest one when the context is full or the reader broke off.
-   */
-  generate(prompt: string | TokenIds, options?: GenerateOptions): AsyncIterable<Piece>;
-  /**
-   * Forgets what follows the first `length` tokens. Resolves to the length kept: less than asked for where delta attention
-   * has dropped what would be needed again.
-   */
-  truncate(length: number): Promise<number>;
-  /** An independent copy of this session. */
-  fork(): Promise<Session>;
-  /** The session as bytes, for `Model.restore`. */
-  save(): Promise<Uint8Array>;
-  /** Gives the memory back. Any number of calls is fine. */
-  dispose(): Promise<void>;
-}
-
-/** What a chat begins with. */
-export interface ChatOptions {
-  /** The system prompt. */
-  system?: string | undefined;
-  /** Messages of an earlier conversation. */
-  messages?: readonly ChatMessage[] | undefined;
-}
-
-/**
- * A conversation. Earlier turns are never computed again, unless the context is full: then the oldest are dropped (see
- * `contextOverflow`). One call at a time; a second one is a SessionError.
- */
-export interface Chat {
-  /** All messages so far, the system prompt first, those included that the model does not see any more. */
-  readonly messages: readonly ChatMessage[];
-  /**
-   * Sends a message, or several (the results of tools), and streams the answer. Breaking off keeps what was answered so
-   * far; aborted before the first token, the chat is as before.
-   */
-  send(message: string | ChatMessage | readonly ChatMessage[], options?: GenerateOptions): AsyncIterable<Piece>;
-  /** Answers the last message anew. The old answer is replaced when the new one has begun. */
-  regenerate(options?: GenerateOptions): AsyncIterable<Piece>;
-  /** Goes on with the last answer; the pieces are what is new. */
-  continue(options?: GenerateOptions): AsyncIterable<Piece>;
-  /**
-   * Replaces the text of a message and forgets those after it (after the system prompt: none). `regenerate` then answers
-   * it, `continue` goes on with it.
-   * @param index place in `messages`; −1 is the last one
-   */
-  edit(index: number, content: string): Promise<void>;
-  /** Exchanges the system prompt, or takes it away. */
-  setSystem(system: string | undefined): Promise<void>;
-  /** An independent copy. */
-  fork(): Promise<Chat>;
-  /**
-   * The chat as bytes, for `restore`.
-   * @param options.computed with what was computed, which makes it large and restoring quick. Default true.
-   */
-  save(options?: { computed?: boolean | undefined }): Promise<Uint8Array>;
-  /**
-   * Replaces this chat by a saved one.
-   * @throws SessionError when the bytes are damaged or come from another model; the chat is as before then
-   */
-  restore(bytes: Uint8Array): Promise<void>;
-  dispose(): Promise<void>;
 }
 
 /** A model ready to compute. */

@@ -1,5 +1,5 @@
 // The page of the suites: ?size=quick|full|smoke&only=WORD&threads=N. It leaves the whole run in `window.result`.
-import { startThread } from "#src/browser/start-thread.js";
+import { startThread } from "#src/threads/start-thread.js";
 import type { WorkerHandle } from "#src/threads/team.js";
 import type { Run, Size } from "../harness/suite.js";
 import type { News, Order, ThreadAnswer } from "./worker.js";

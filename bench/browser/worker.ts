@@ -1,8 +1,9 @@
 // The suites in a web worker, and the threads of the engines they start: told apart by the name of the worker. The page
 // starts the threads, because in Firefox a worker that starts workers may hang.
-import { THREAD_NAME } from "#src/browser/start-thread.js";
+
 import { setWeightsFolder } from "#src/embedded.js";
 import { serveBrowserThread, startThreadsWith, type WorkerScope } from "#src/model/start-browser-worker.js";
+import { THREAD_NAME } from "#src/threads/start-thread.js";
 import type { WorkerHandle, WorkerStart } from "#src/threads/team.js";
 import { families, mostThreads, pickedKernel } from "../harness/environment.js";
 import { measureGroup, plan } from "../harness/measure.js";

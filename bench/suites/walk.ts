@@ -1,6 +1,6 @@
 import { calibrate } from "#src/calibration/calibrate.js";
-import type { Calibration } from "#src/calibration/calibration.js";
-import type { ModelConfig } from "#src/model/config.js";
+import type { ModelConfig } from "#src/config.js";
+import type { Calibration } from "#src/kv/calibration.js";
 
 /** Deterministic numbers, roughly normal: mean 0, variance 1. */
 export function normals(length: number, seed: number): Float32Array {

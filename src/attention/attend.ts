@@ -1,5 +1,5 @@
-import { SAMPLE } from "../calibration/calibration.js";
 import { QueryRows } from "../kernels/generated.js";
+import { SAMPLE } from "../kv/calibration.js";
 import { productCounters } from "../kv/counters.js";
 import type { CacheDescriptor, RecordingDescriptor } from "../kv/descriptor.js";
 import { RANGE, stateBytes, unitTokens } from "../kv/layout.js";

@@ -1,3 +1,4 @@
+import { type ModelConfig, windowsOf } from "../config.js";
 import { OptionError, UnsupportedError } from "../errors.js";
 import type { Kernels } from "../kernels/generated.js";
 import { instantiateKernels, kernelModule } from "../kernels/instantiate.js";
@@ -9,7 +10,6 @@ import { PageCache } from "../kv/page-cache.js";
 import { PagePool } from "../kv/pages.js";
 import type { CachePolicy } from "../kv/policy.js";
 import type { Memory } from "../memory/memory.js";
-import { type ModelConfig, windowsOf } from "../model/config.js";
 import type { AttentionOptions } from "./options.js";
 import { resolveAttention } from "./resolve.js";
 

@@ -1,4 +1,4 @@
-import type { Calibration } from "../calibration/calibration.js";
+import type { Calibration } from "../kv/calibration.js";
 
 /** How attention is computed. Every field has a default; `{}` is full attention. */
 export interface AttentionOptions {

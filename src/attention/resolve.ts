@@ -1,7 +1,7 @@
-import { decodeTriangle, type SelectionData, SLOPES, SPARSITIES } from "../calibration/calibration.js";
+import type { ModelConfig } from "../config.js";
 import { OptionError } from "../errors.js";
+import { decodeTriangle, type SelectionData, SLOPES, SPARSITIES } from "../kv/calibration.js";
 import type { CachePolicy } from "../kv/policy.js";
-import type { ModelConfig } from "../model/config.js";
 import type { AttentionOptions } from "./options.js";
 
 const presets: Record<"exact" | "fast" | "small", AttentionOptions> = {

@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../config.js";
 import type { Kernels } from "../kernels/generated.js";
-import type { ModelConfig } from "../model/config.js";
 import type { Thread } from "../threads/thread.js";
 
 /** Bytes of the table of cosines and sines: f32 [contextLength][2][headDim / 2]. */
@@ -33,14 +33,19 @@ export function fillRopeTable(
   );
 }
 
-/** Rotates, in place, the pairs (j, j + headDim / 2) of x, f32 [tokens][heads][headDim], for tokens `tokenStart` … `tokenEnd` − 1; x[0] is at `position`. */
+/** Heads to turn: f32 [tokens][heads][headDim] at `x`, the first token at `position`. */
+export interface TurnedHeads {
+  x: number;
+  heads: number;
+  headDim: number;
+  position: number;
+}
+
+/** Rotates, in place, the pairs (j, j + headDim / 2) of every head, for tokens `tokenStart` … `tokenEnd` − 1. */
 export function applyRope(
   thread: Thread,
   table: number,
-  x: number,
-  heads: number,
-  headDim: number,
-  position: number,
+  { x, heads, headDim, position }: TurnedHeads,
   tokenStart: number,
   tokenEnd: number,
 ): void {

@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../config.js";
 import { RANGE, ROWS, stateBytes } from "../kv/layout.js";
-import type { ModelConfig } from "../model/config.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
 

@@ -3,8 +3,8 @@
 import { serveBrowserThread, type WorkerScope } from "../model/start-browser-worker.js";
 import type { Port } from "../remote/endpoint.js";
 import { serveHost } from "../remote/host.js";
+import { THREAD_NAME } from "../threads/start-thread.js";
 import { HOST_NAME } from "./start-host.js";
-import { THREAD_NAME } from "./start-thread.js";
 
 export { serveHost };
 

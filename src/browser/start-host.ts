@@ -1,7 +1,7 @@
 import { KernelError } from "../errors.js";
 import type { HostThread } from "../remote/remote-model.js";
+import { startThread } from "../threads/start-thread.js";
 import type { WorkerHandle } from "../threads/team.js";
-import { startThread } from "./start-thread.js";
 
 /** Name of a worker that owns a model; tells the engine's script what it is to be. */
 export const HOST_NAME = "deltallm host";

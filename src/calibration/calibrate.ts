@@ -1,9 +1,9 @@
-import type { ModelConfig } from "../model/config.js";
-import { type CalibratedHead, type Calibration, encodeMatrix } from "./calibration.js";
+import type { ModelConfig } from "../config.js";
+import { type CalibratedHead, type Calibration, encodeMatrix } from "../kv/calibration.js";
+import { eigenSymmetric, multiply } from "../kv/symmetric.js";
 import { farImportance } from "./importance.js";
 import type { RecordedHead } from "./recorded-head.js";
 import { chooseMargins, leadingElements, measureSelection, type SelectionCurve } from "./selection.js";
-import { eigenSymmetric, multiply } from "./symmetric.js";
 import { balancedThresholds, equalThresholds, type SparsityCurve, sparsityCurve } from "./thresholds.js";
 
 export interface CalibrateOptions {

@@ -1,4 +1,4 @@
-import { SAMPLE } from "./calibration.js";
+import { SAMPLE } from "../kv/calibration.js";
 import type { RecordedHead } from "./recorded-head.js";
 
 /** Keys at the beginning that are never far. */

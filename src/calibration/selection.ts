@@ -1,4 +1,4 @@
-import { decodeBasis, encodeMatrix, encodeTriangle, SAMPLE, type SelectionData, SLOPES } from "./calibration.js";
+import { decodeBasis, encodeMatrix, encodeTriangle, SAMPLE, type SelectionData, SLOPES } from "../kv/calibration.js";
 import { exponential } from "./importance.js";
 import type { RecordedHead } from "./recorded-head.js";
 

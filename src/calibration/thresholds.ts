@@ -1,4 +1,4 @@
-import { SPARSITIES } from "./calibration.js";
+import { SPARSITIES } from "../kv/calibration.js";
 
 /** What thresholds drop of the differences of one layer and KV head; both rise, from threshold 0 on. */
 export type SparsityCurve = readonly { theta: number; sparsity: number }[];

@@ -1,6 +1,6 @@
 import type { AttentionOptions } from "../attention/options.js";
-import type { Calibration } from "../calibration/calibration.js";
 import { OptionError } from "../errors.js";
+import type { Calibration } from "../kv/calibration.js";
 import type { LoadOptions, Model } from "../types.js";
 import { readText } from "./input.js";
 import type { ModelFlags } from "./options.js";

@@ -1,5 +1,5 @@
+import { type ModelConfig, ropeDimOf } from "../config.js";
 import { FormatError } from "../errors.js";
-import { type ModelConfig, ropeDimOf } from "../model/config.js";
 
 /** Largest position: positions are counted in 32-bit integers. */
 const MAX_CONTEXT_LENGTH = 2 ** 31 - 1;

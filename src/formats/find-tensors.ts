@@ -1,6 +1,6 @@
+import type { ModelConfig } from "../config.js";
 import { UnsupportedError } from "../errors.js";
 import type { Architecture, TensorSpec } from "../model/architectures/index.js";
-import type { ModelConfig } from "../model/config.js";
 import type { Catalogue } from "./catalogue.js";
 import type { LayerTensors, LinearTensor, ModelTensors, TensorInfo } from "./model-file.js";
 

@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../config.js";
 import type { MatrixRole, ModelRole, VectorRole } from "../model/architectures/roles.js";
-import type { ModelConfig } from "../model/config.js";
 import type { ByteSource } from "./source.js";
 import type { Strings } from "./string-list.js";
 import type { SuggestedSampling } from "./suggested-sampling.js";

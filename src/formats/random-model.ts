@@ -1,6 +1,6 @@
+import type { ModelConfig } from "../config.js";
 import { OptionError } from "../errors.js";
 import { architectureOf, type TensorSpec } from "../model/architectures/index.js";
-import type { ModelConfig } from "../model/config.js";
 import type { LayerTensors, LinearTensor, ModelFile, ModelTensors, TensorInfo, TensorType } from "./model-file.js";
 import type { ByteSource } from "./source.js";
 

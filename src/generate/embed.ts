@@ -1,7 +1,7 @@
+import type { Pooling } from "../config.js";
 import { OptionError } from "../errors.js";
 import type { TokenizerData } from "../formats/model-file.js";
 import type { KeyValueCache } from "../kv/cache.js";
-import type { Pooling } from "../model/config.js";
 import type { Engine } from "../model/engine.js";
 import type { Slice } from "../model/slice.js";
 import { yieldToEventLoop } from "../platform/yield.js";

@@ -7,6 +7,7 @@ import { type PrefixIndex, pageKeys } from "../kv/prefix-index.js";
 import type { Engine } from "../model/engine.js";
 import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
 import type { AttentionMeter } from "./attention-meter.js";
+import { checkIds } from "./check-ids.js";
 import { checkLogits } from "./logits.js";
 import type { GenerateOptions } from "./options.js";
 import type { Piece, PieceReader } from "./results.js";
@@ -281,19 +282,7 @@ export class EngineSession implements Session, Sequence {
   #check(ids: TokenIds): void {
     this.#idle();
     const { config } = this.#host.engine;
-    if (typeof ids !== "object" || ids === null || !Number.isInteger(ids.length))
-      throw new OptionError("These are no token ids", { key: "ids" }, "Give an array, or a typed array");
-    checkFits(this.length, ids.length, this.cache.descriptor.contextLength);
-    if (ids.length === 0) throw new OptionError("No tokens were given", { key: "ids" }, "Give at least one token");
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i] as number;
-      if (!Number.isInteger(id) || id < 0 || id >= config.vocab)
-        throw new OptionError(
-          `${id} is no token id of this model`,
-          { key: `ids[${i}]` },
-          `Ids go from 0 to ${config.vocab - 1}`,
-        );
-    }
+    checkIds(ids, config.vocab, this.length, this.cache.descriptor.contextLength);
   }
 
   /** @throws SessionError after `dispose` */
@@ -318,14 +307,4 @@ export class EngineSession implements Session, Sequence {
     checkLogits(this.#host.engine, address, 1);
     return new Float32Array(this.#view(address, length));
   }
-}
-
-/** Asked first: a list may be longer than anything that can be looked through. */
-function checkFits(length: number, more: number, contextLength: number): void {
-  if (length + more > contextLength)
-    throw new SessionError(
-      `${length} + ${more} tokens do not fit the context of ${contextLength}`,
-      {},
-      "Load the model with a larger contextLength, or give less text",
-    );
 }

@@ -1,11 +1,11 @@
-import type { FileHandle } from "node:fs/promises";
 import { SourceError } from "../errors.js";
 import type { ByteSource } from "../formats/source.js";
 import { fileSource } from "../formats/sources/file.js";
 import { nodeModules } from "../platform/node-modules.js";
 import type { CachedFile, CachedRepository, ModelCache, PartialBlob } from "./cache.js";
-import { codeOf, diskError } from "./disk-errors.js";
+import { codeOf, diskError, guarded } from "./disk-errors.js";
 import { lockFile } from "./lock-file.js";
+import { PartialFile } from "./partial-file.js";
 import { safePath } from "./paths.js";
 
 /** Our own small files, beside those that all programs know. */
@@ -266,72 +266,6 @@ class FileCache implements ModelCache {
       await this.#fs.rm(fresh, { force: true }).catch(() => {});
       throw error;
     });
-  }
-}
-
-class PartialFile implements PartialBlob {
-  readonly #path: string;
-  readonly #handle: FileHandle;
-  readonly #rename: (oid: string) => Promise<void>;
-  #size: number;
-
-  constructor(path: string, handle: FileHandle, size: number, rename: (oid: string) => Promise<void>) {
-    this.#path = path;
-    this.#handle = handle;
-    this.#size = size;
-    this.#rename = rename;
-  }
-
-  get size(): number {
-    return this.#size;
-  }
-
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
-    let done = 0;
-    while (done < length) {
-      const { bytesRead } = await guarded(this.#path, () =>
-        this.#handle.read(bytes, done, length - done, offset + done),
-      );
-      if (bytesRead === 0) throw new SourceError("The file became shorter while it was read", { file: this.#path });
-      done += bytesRead;
-    }
-    return bytes;
-  }
-
-  async append(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await guarded(this.#path, () =>
-        this.#handle.write(bytes, done, bytes.length - done, this.#size),
-      );
-      done += bytesWritten;
-      this.#size += bytesWritten;
-    }
-  }
-
-  async truncate(size: number): Promise<void> {
-    await guarded(this.#path, () => this.#handle.truncate(size));
-    this.#size = size;
-  }
-
-  async finish(oid: string): Promise<void> {
-    await guarded(this.#path, () => this.#handle.sync());
-    await this.#handle.close();
-    await this.#rename(oid);
-  }
-
-  async close(): Promise<void> {
-    await this.#handle.sync().catch(() => {});
-    await this.#handle.close().catch(() => {});
-  }
-}
-
-/** Errors of the disk in our own words. */
-async function guarded<Result>(path: string, run: () => Promise<Result>): Promise<Result> {
-  try {
-    return await run();
-  } catch (error) {
-    throw diskError(error, path);
   }
 }
 

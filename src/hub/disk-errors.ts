@@ -33,3 +33,12 @@ export function diskError(error: unknown, path: string): Error {
     }
   }
 }
+
+/** Errors of the disk in our own words. */
+export async function guarded<Result>(path: string, run: () => Promise<Result>): Promise<Result> {
+  try {
+    return await run();
+  } catch (error) {
+    throw diskError(error, path);
+  }
+}

@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../config.js";
 import type { Kernels } from "../kernels/generated.js";
-import type { ModelConfig } from "../model/config.js";
 import type { AttentionStats } from "./counters.js";
 import type { CacheDescriptor } from "./descriptor.js";
 import type { SharedConstants } from "./grid.js";

@@ -1,6 +1,6 @@
-import { type CalibratedHead, decodeBasis } from "../calibration/calibration.js";
+import type { ModelConfig } from "../config.js";
 import type { Kernels } from "../kernels/generated.js";
-import type { ModelConfig } from "../model/config.js";
+import { type CalibratedHead, decodeBasis } from "./calibration.js";
 import type { PagePool, PoolPage } from "./pages.js";
 import type { CachePolicy, SelectPolicy } from "./policy.js";
 

@@ -1,5 +1,5 @@
-import { SAMPLE } from "../calibration/calibration.js";
-import type { ModelConfig } from "../model/config.js";
+import type { ModelConfig } from "../config.js";
+import { SAMPLE } from "./calibration.js";
 
 /** Tokens per page; must be `TILE` of assembly/attention/layout.ts. */
 export const PAGE = 64;

@@ -1,4 +1,4 @@
-import type { CalibratedHead } from "../calibration/calibration.js";
+import type { CalibratedHead } from "./calibration.js";
 
 /** How far keys are chosen by their leading elements. */
 export interface SelectPolicy {

@@ -1,7 +1,7 @@
-import { SAMPLE } from "../calibration/calibration.js";
 import type { RecordedHead } from "../calibration/recorded-head.js";
 import type { Memory } from "../memory/memory.js";
 import type { KeyValueCache } from "./cache.js";
+import { SAMPLE } from "./calibration.js";
 import { PAGE } from "./layout.js";
 import { PageCache } from "./page-cache.js";
 

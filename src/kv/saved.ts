@@ -1,6 +1,6 @@
-import type { CalibratedHead } from "../calibration/calibration.js";
 import { SessionError } from "../errors.js";
 import type { CacheContent } from "./cache.js";
+import type { CalibratedHead } from "./calibration.js";
 import { checksum } from "./checksum.js";
 import { PAGE, SPAN } from "./layout.js";
 import { isMergedPage, spansMergedAt } from "./merge.js";

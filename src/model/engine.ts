@@ -1,5 +1,6 @@
 import { attentionScratchBytes } from "../attention/scratch.js";
 import type { RopeRows } from "../calibration/calibrate.js";
+import { type ModelConfig, ropeDimOf, turns, windowOf } from "../config.js";
 import type { ModelFile } from "../formats/model-file.js";
 import { chooseKernelBuild, type KernelFamily } from "../kernels/choose.js";
 import type { Kernels } from "../kernels/generated.js";
@@ -7,7 +8,6 @@ import type { KeyValueCache } from "../kv/cache.js";
 import { activationBytes } from "../matmul/activations.js";
 import { Memory } from "../memory/memory.js";
 import { Team } from "../threads/team.js";
-import { type ModelConfig, ropeDimOf, turns, windowOf } from "./config.js";
 import { type Command, makeExecute, type Output } from "./execute.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";

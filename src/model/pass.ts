@@ -2,6 +2,7 @@ import { attend } from "../attention/attend.js";
 import { spreadOutliers } from "../attention/hadamard.js";
 import { applyRope } from "../attention/rope.js";
 import { attentionWork, threadBytes } from "../attention/scratch.js";
+import { type ModelConfig, turns, windowOf } from "../config.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import { storeKeysValues } from "../kv/store.js";
@@ -11,7 +12,6 @@ import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
 import type { Thread } from "../threads/thread.js";
 import { share } from "../threads/thread.js";
-import { type ModelConfig, turns, windowOf } from "./config.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { rowsOf, type Slice, wantedRows } from "./slice.js";
@@ -172,7 +172,7 @@ export class ForwardPass {
   #turn(table: number, x: number, heads: number, position: number, start: number, end: number): void {
     const { headDim, ropeDim = headDim } = this.#plan.config;
     if (ropeDim === headDim) {
-      applyRope(this.#thread, table, x, heads, headDim, position, start, end);
+      applyRope(this.#thread, table, { x, heads, headDim, position }, start, end);
       return;
     }
     const from = x + start * heads * headDim * 4;

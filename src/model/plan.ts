@@ -1,6 +1,6 @@
+import type { ModelConfig } from "../config.js";
 import type { Weight } from "../matmul/weight.js";
 import type { MatrixRole, VectorRole } from "./architectures/roles.js";
-import type { ModelConfig } from "./config.js";
 import type { RopeTables } from "./rope-tables.js";
 
 // Everything a thread needs to run a model: plain data, sent to every thread once. Vectors and buffers are byte

@@ -1,7 +1,7 @@
 import { fillRopeTable } from "../attention/rope.js";
+import { type ModelConfig, ropeDimOf } from "../config.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { Memory } from "../memory/memory.js";
-import { type ModelConfig, ropeDimOf } from "./config.js";
 
 /** Addresses of the tables of cosines and sines, f32 `[contextLength][2][ropeDim / 2]` each. */
 export interface RopeTables {

@@ -1,5 +1,5 @@
-import { startThread } from "../browser/start-thread.js";
 import { platform } from "../platform/platform.js";
+import { startThread } from "../threads/start-thread.js";
 import { type StartWorker, serve, type WorkerStart } from "../threads/team.js";
 import { makeExecute } from "./execute.js";
 

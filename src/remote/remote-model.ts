@@ -1,8 +1,8 @@
-import type { Calibration } from "../calibration/calibration.js";
 import { SessionError } from "../errors.js";
 import type { ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { GenerateOptions } from "../generate/options.js";
 import type { Prompt } from "../generate/prompt.js";
+import type { Calibration } from "../kv/calibration.js";
 import type { StartWorker, WorkerHandle, WorkerStart } from "../threads/team.js";
 import type {
   CalibrateOptions,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type { AttentionOptions } from "#src/attention/options.js";
-import { type CalibratedHead, type Calibration, decodeBasis, encodeMatrix } from "#src/calibration/calibration.js";
+import { type CalibratedHead, type Calibration, decodeBasis, encodeMatrix } from "#src/kv/calibration.js";
 import type { Shape } from "../twins/attention.js";
 import { gridCodes, headRows, references } from "../twins/delta.js";
 import { random, randomArray } from "./harness.js";

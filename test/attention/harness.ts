@@ -2,11 +2,11 @@ import { attend } from "#src/attention/attend.js";
 import { createCache } from "#src/attention/create-cache.js";
 import type { AttentionOptions } from "#src/attention/options.js";
 import { attentionScratchBytes, attentionWork } from "#src/attention/scratch.js";
+import type { ModelConfig } from "#src/config.js";
 import { instantiateKernels, type KernelBuild, kernelModule } from "#src/kernels/instantiate.js";
 import type { KeyValueCache } from "#src/kv/cache.js";
 import { storeKeysValues } from "#src/kv/store.js";
 import { Memory } from "#src/memory/memory.js";
-import type { ModelConfig } from "#src/model/config.js";
 import { makeThread, RECORD_BYTES, type Thread } from "#src/threads/thread.js";
 import type { Shape } from "../twins/attention.js";
 

@@ -1,8 +1,8 @@
 import * as assert from "uvu/assert";
 import { createCache } from "#src/attention/create-cache.js";
 import { resolveAttention } from "#src/attention/resolve.js";
-import type { Calibration } from "#src/calibration/calibration.js";
 import type { ModelFile } from "#src/formats/model-file.js";
+import type { Calibration } from "#src/kv/calibration.js";
 import { PageCache } from "#src/kv/page-cache.js";
 import { Engine } from "#src/model/engine.js";
 import { nextSlice } from "#src/model/slice.js";

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { ModelConfig } from "#src/config.js";
 import { UnsupportedError } from "#src/errors.js";
 import { architectures, ggufArchitecture, huggingFaceArchitecture } from "#src/model/architectures/index.js";
 import { naturalLogarithm } from "#src/model/architectures/logarithm.js";
 import { layerRoles, matrixRoles } from "#src/model/architectures/roles.js";
-import type { ModelConfig } from "#src/model/config.js";
 
 const config = (architecture: string): ModelConfig => ({
   architecture,

@@ -1,5 +1,5 @@
-import type { CalibrationDefaults } from "../../calibration/calibration.js";
 import { OptionError } from "../../errors.js";
+import type { CalibrationDefaults } from "../../kv/calibration.js";
 import { formatBytes, formatTable } from "../format.js";
 import { readText } from "../input.js";
 import { loadOptions, withModel } from "../model.js";

@@ -1,5 +1,5 @@
+import type { Pooling } from "../../config.js";
 import { OptionError } from "../../errors.js";
-import type { Pooling } from "../../model/config.js";
 import { readStdin, readText } from "../input.js";
 import { loadOptions, withModel } from "../model.js";
 import type { ModelFlags } from "../options.js";

@@ -66,7 +66,7 @@ export async function runOnce(terminal: Terminal, flags: EvalFlags, data: readon
     const contextLength = flags.ctx ?? Math.min(model.config.contextLength, DEFAULT_CONTEXT);
     const settings = await settingsOf(options, contextLength);
     if (data.some(({ task }) => task === "perplexity")) settings.textWindow = Math.min(flags.textWindow, contextLength);
-    return run(terminal, flags, model, data, settings, contextLength);
+    return run(terminal, flags, model, data, { settings, contextLength });
   });
 }
 
@@ -75,8 +75,7 @@ async function run(
   flags: EvalFlags,
   model: Model,
   data: readonly TaskData[],
-  settings: Record<string, unknown>,
-  contextLength: number,
+  { settings, contextLength }: { settings: Record<string, unknown>; contextLength: number },
 ): Promise<EvalLog> {
   const selected = data.map((each) => selectExamples(each, flags, model.tokenizer, contextLength));
   const header: LogHeader = {

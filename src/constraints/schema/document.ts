@@ -187,3 +187,8 @@ export class SchemaDocument {
     }
   }
 }
+
+/** Whether a schema says nothing. */
+export function isTrivial(schema: JsonSchema): boolean {
+  return schema === true || (typeof schema === "object" && Object.keys(schema).length === 0);
+}

@@ -1,7 +1,15 @@
 import { OptionError } from "../../errors.js";
 import { limits } from "../limits.js";
 import type { JsonSchema } from "../types.js";
-import { type Conjunct, inside, isObject, refuse, type SchemaDocument, type SchemaObject } from "./document.js";
+import {
+  type Conjunct,
+  inside,
+  isObject,
+  isTrivial,
+  refuse,
+  type SchemaDocument,
+  type SchemaObject,
+} from "./document.js";
 import { type Keywords, merge } from "./merge.js";
 import { numberAutomaton } from "./numbers.js";
 import type { Shape } from "./shapes.js";
@@ -192,11 +200,6 @@ export class Shapes {
 
 function entries(value: unknown): [string, unknown][] {
   return isObject(value) ? Object.entries(value) : [];
-}
-
-/** Says nothing. */
-export function isTrivial(schema: JsonSchema): boolean {
-  return schema === true || (typeof schema === "object" && Object.keys(schema).length === 0);
 }
 
 /** What is left of a schema that says only `not`, when it is negated. */

@@ -1,8 +1,8 @@
 import { complement, intersect, literals, matches } from "../automaton.js";
-import { type Conjunct, isObject, refuse } from "./document.js";
+import { type Conjunct, isObject, isTrivial, refuse } from "./document.js";
 import type { Bound, NumberShape } from "./numbers.js";
 import type { ArrayShape, ObjectShape, Shape } from "./shapes.js";
-import { isTrivial, type Shapes } from "./shapes-of.js";
+import type { Shapes } from "./shapes-of.js";
 import { type StringShape, sized, stringAutomaton } from "./strings.js";
 
 /**

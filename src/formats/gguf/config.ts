@@ -1,6 +1,6 @@
+import type { ModelConfig, Pooling } from "../../config.js";
 import { FormatError, UnsupportedError } from "../../errors.js";
 import { type Architecture, ggufArchitecture } from "../../model/architectures/index.js";
-import type { ModelConfig, Pooling } from "../../model/config.js";
 import { checkConfig } from "../check-config.js";
 import type { TensorInfo } from "../model-file.js";
 import { decimal, type Fields } from "./fields.js";

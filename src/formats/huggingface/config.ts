@@ -1,7 +1,7 @@
+import type { ModelConfig } from "../../config.js";
 import { FormatError, UnsupportedError } from "../../errors.js";
 import { activationNamed } from "../../model/architectures/activation.js";
 import { type Architecture, huggingFaceArchitecture } from "../../model/architectures/index.js";
-import type { ModelConfig } from "../../model/config.js";
 import { checkConfig } from "../check-config.js";
 import type { JsonFields } from "../json.js";
 import { show } from "../show.js";

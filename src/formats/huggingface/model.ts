@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../../config.js";
 import { FormatError, SourceError } from "../../errors.js";
-import type { ModelConfig } from "../../model/config.js";
 import { Catalogue } from "../catalogue.js";
 import { checkConfig } from "../check-config.js";
 import type { ModelFolder } from "../folder.js";

@@ -1,5 +1,5 @@
+import type { Pooling } from "../../config.js";
 import { UnsupportedError } from "../../errors.js";
-import type { Pooling } from "../../model/config.js";
 import type { ModelFolder } from "../folder.js";
 import { type JsonFields, readJsonObject } from "../json.js";
 import type { TensorInfo } from "../model-file.js";

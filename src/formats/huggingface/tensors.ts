@@ -1,6 +1,6 @@
+import type { ModelConfig } from "../../config.js";
 import { FormatError, UnsupportedError } from "../../errors.js";
 import type { Architecture } from "../../model/architectures/index.js";
-import type { ModelConfig } from "../../model/config.js";
 import { type Catalogue, isPlain } from "../catalogue.js";
 import { checkLookUp, findTensors } from "../find-tensors.js";
 import type { LinearTensor, ModelTensors } from "../model-file.js";

@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../../config.js";
 import { type ErrorPlace, UnsupportedError } from "../../errors.js";
-import type { ModelConfig } from "../config.js";
 
 const names: readonly [RegExp, ModelConfig["activation"]][] = [
   [/^(relu2|relu_?sqr|relu_squared)$/i, "relu2"],

@@ -1,6 +1,6 @@
+import type { ModelConfig } from "../../config.js";
 import type { Fields } from "../../formats/gguf/fields.js";
 import type { JsonFields } from "../../formats/json.js";
-import type { ModelConfig } from "../config.js";
 import type { ForwardPass } from "../pass.js";
 import type { LayerWeights, ModelPlan } from "../plan.js";
 import type { LayerRole, ModelRole } from "./roles.js";

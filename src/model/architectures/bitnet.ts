@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../../config.js";
 import type { Fields } from "../../formats/gguf/fields.js";
-import type { ModelConfig } from "../config.js";
 import type { ForwardPass } from "../pass.js";
 import type { LayerWeights, ModelPlan } from "../plan.js";
 import { activationNamed } from "./activation.js";

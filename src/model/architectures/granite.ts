@@ -1,5 +1,5 @@
+import type { ModelConfig } from "../../config.js";
 import { decimal } from "../../formats/gguf/fields.js";
-import type { ModelConfig } from "../config.js";
 import type { Architecture } from "./architecture.js";
 import { llamaLayer } from "./llama.js";
 import { inputBiases, layerTensors, modelTensors, otherBiases } from "./tensors.js";

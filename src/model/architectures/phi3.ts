@@ -1,7 +1,7 @@
+import type { LongRope, ModelConfig } from "../../config.js";
+import { ropeDimOf } from "../../config.js";
 import { FormatError } from "../../errors.js";
 import type { JsonFields } from "../../formats/json.js";
-import type { LongRope, ModelConfig } from "../config.js";
-import { ropeDimOf } from "../config.js";
 import type { Architecture, TensorSpec } from "./architecture.js";
 import { llamaLayer } from "./llama.js";
 import { naturalLogarithm } from "./logarithm.js";

@@ -1,4 +1,4 @@
-import { type ModelConfig, ropeDimOf } from "../config.js";
+import { type ModelConfig, ropeDimOf } from "../../config.js";
 import type { TensorSpec } from "./architecture.js";
 import type { LayerRole, ModelRole } from "./roles.js";
 

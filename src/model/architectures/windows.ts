@@ -1,5 +1,5 @@
+import type { ModelConfig, SlidingWindow } from "../../config.js";
 import type { JsonFields } from "../../formats/json.js";
-import type { ModelConfig, SlidingWindow } from "../config.js";
 
 /**
  * Sliding windows of a config.json that has them behind `use_sliding_window` (transformers: Qwen 2, Qwen 3, SmolLM3); the

@@ -22,7 +22,7 @@ export function eigenSymmetric(matrix: Float64Array, n: number): { values: Float
         const theta = ((a[q * n + q] as number) - (a[p * n + p] as number)) / (2 * off);
         const t = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.sqrt(theta * theta + 1));
         const c = 1 / Math.sqrt(t * t + 1);
-        rotate(a, v, n, p, q, c, t * c);
+        rotate({ a, v, n }, p, q, c, t * c);
       }
     if (!turned) break;
   }
@@ -38,7 +38,13 @@ export function eigenSymmetric(matrix: Float64Array, n: number): { values: Float
 }
 
 /** A ← JᵀAJ for the rotation J in the plane (p, q), kept symmetric; rows p and q of V turn with it. */
-function rotate(a: Float64Array, v: Float64Array, n: number, p: number, q: number, c: number, s: number): void {
+function rotate(
+  { a, v, n }: { a: Float64Array; v: Float64Array; n: number },
+  p: number,
+  q: number,
+  c: number,
+  s: number,
+): void {
   const [rowP, rowQ] = [p * n, q * n];
   const [app, aqq, apq] = [a[rowP + p] as number, a[rowQ + q] as number, a[rowP + q] as number];
   for (let i = 0; i < n; i++) {

@@ -1,4 +1,4 @@
-import type { WorkerHandle, WorkerStart } from "../threads/team.js";
+import type { WorkerHandle, WorkerStart } from "./team.js";
 
 /** Name of a worker that computes for an engine in another worker; tells the one script what it is to be. */
 export const THREAD_NAME = "deltallm thread";

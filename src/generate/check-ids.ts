@@ -1,0 +1,32 @@
+import { OptionError, SessionError } from "../errors.js";
+import type { TokenIds } from "../types.js";
+
+/**
+ * Looks at the tokens that are to follow the first `length` of a session.
+ * @throws OptionError for what are no ids of the model, SessionError when they do not fit the context
+ */
+export function checkIds(ids: TokenIds, vocab: number, length: number, contextLength: number): void {
+  if (typeof ids !== "object" || ids === null || !Number.isInteger(ids.length))
+    throw new OptionError("These are no token ids", { key: "ids" }, "Give an array, or a typed array");
+  checkFits(length, ids.length, contextLength);
+  if (ids.length === 0) throw new OptionError("No tokens were given", { key: "ids" }, "Give at least one token");
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as number;
+    if (!Number.isInteger(id) || id < 0 || id >= vocab)
+      throw new OptionError(
+        `${id} is no token id of this model`,
+        { key: `ids[${i}]` },
+        `Ids go from 0 to ${vocab - 1}`,
+      );
+  }
+}
+
+/** Asked first: a list may be longer than anything that can be looked through. */
+function checkFits(length: number, more: number, contextLength: number): void {
+  if (length + more > contextLength)
+    throw new SessionError(
+      `${length} + ${more} tokens do not fit the context of ${contextLength}`,
+      {},
+      "Load the model with a larger contextLength, or give less text",
+    );
+}
