@@ -69,6 +69,7 @@ async function bundles() {
     if (JSON.parse(readFileSync("jsr.json", "utf8")).version !== version) throw new Error("no");
     if (!readFileSync("jsr/mod.ts", "utf8").includes(`npm:deltallm@${version}"`)) throw new Error("not in jsr/mod.ts");
   });
+  check("publint", () => run("npx", ["--no-install", "publint", tarball, "--strict"]));
   const attw = join("runtime-tests", "node_modules", ".bin", "attw");
   check("attw", () => run(attw, [tarball, "--profile", "esm-only", "--exclude-entrypoints", "story.gguf"]));
 }
