@@ -121,7 +121,7 @@ export async function* generate(
           ? speculator.propose(history, room, constraint?.forced() ?? [])
           : [];
       const start = performance.now();
-      const choices = await choosePass(session, next, draft, { signal, onProgress }, vocab, choose, isLast);
+      const choices = await choosePass(session, next, draft, { signal, onProgress }, { vocab, choose, isLast });
       if (next.length === 1) speculator?.book(draft.length + 1, choices.length, performance.now() - start);
       if (choices.length <= draft.length) host.scheduler.unbook("decode", draft.length + 1 - choices.length);
       onProgress = undefined;

@@ -2,20 +2,25 @@ import type { PrefillOptions, TokenIds } from "../types.js";
 import type { Sampled } from "./sampler.js";
 import type { EngineSession } from "./session.js";
 
+/** How tokens are chosen from logits. */
+export interface Choosing {
+  vocab: number;
+  choose: (logits: number) => Sampled;
+  /** Whether nothing can follow a choice, the n-th of this pass. */
+  isLast: (choice: Sampled, n: number) => boolean;
+}
+
 /**
  * Appends `next` and chooses a token. Where the token is the one proposed after it, its logits are there already: chooses
  * the next one from them, and so on. The session then holds `next` and the proposals that were right, nothing else.
  * @param draft what may follow `next`; changes nothing about what is chosen
- * @param isLast whether nothing can follow a choice, the n-th of this pass
  */
 export async function choosePass(
   session: EngineSession,
   next: TokenIds,
   draft: readonly number[],
   options: PrefillOptions,
-  vocab: number,
-  choose: (logits: number) => Sampled,
-  isLast: (choice: Sampled, n: number) => boolean,
+  { vocab, choose, isLast }: Choosing,
 ): Promise<Sampled[]> {
   if (draft.length === 0) return [await session.advance(next, options, choose)];
   const choices: Sampled[] = [];

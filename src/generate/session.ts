@@ -1,53 +1,22 @@
 import { checkSignal } from "../check-options.js";
 import { OptionError, SessionError, UnsupportedError } from "../errors.js";
-import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { PAGE } from "../kv/layout.js";
-import { type PrefixIndex, pageKeys } from "../kv/prefix-index.js";
-import type { Engine } from "../model/engine.js";
+import { pageKeys } from "../kv/prefix-index.js";
 import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
-import type { AttentionMeter } from "./attention-meter.js";
 import { checkIds } from "./check-ids.js";
 import { checkLogits } from "./logits.js";
 import type { GenerateOptions } from "./options.js";
 import type { Piece, PieceReader } from "./results.js";
-import type { Prefix, Scheduler, Sequence } from "./scheduler.js";
+import type { Prefix, Sequence } from "./scheduler.js";
+import type { SessionHost } from "./session-host.js";
 import { readSessionNote, sessionNote } from "./session-note.js";
 import { SharedPages } from "./shared-pages.js";
-import type { PassTimes } from "./speculation.js";
+
+export type { SessionHost } from "./session-host.js";
 
 /** Tokens that other sessions must know more of than a session itself for it to begin anew with their pages. */
 const WORTH_A_NEW_START = 4 * PAGE;
-
-/** What sessions of one model share. */
-export interface SessionHost {
-  readonly engine: Engine;
-  readonly scheduler: Scheduler;
-  readonly attentionMeter: AttentionMeter;
-  readonly open: Set<EngineSession>;
-  /** Pages of all sessions by their tokens. */
-  readonly prefixes: PrefixIndex;
-  /** Tokens taken from there instead of computing them. */
-  cachedTokens: number;
-  /** Most tokens of a session. */
-  readonly contextLength: number;
-  /** Tokens of the session that computed last. */
-  lastLength: number;
-  /** How long passes take, for speculation; undefined where nothing may be taken back. */
-  readonly speculation: PassTimes | undefined;
-  /** Defaults of sampling that the model's file suggests. */
-  readonly sampling: SuggestedSampling | undefined;
-  newCache(): KeyValueCache;
-  /** Tells the weights apart from those of other models, see `fingerprint`. */
-  modelId(): Promise<string>;
-  /** What `Session.generate` does. */
-  generateIn(
-    session: EngineSession,
-    prompt: string | TokenIds,
-    options: GenerateOptions,
-    reader?: PieceReader,
-  ): AsyncIterable<Piece>;
-}
 
 /** A sequence of tokens with its keys and values, on an engine in this thread. */
 export class EngineSession implements Session, Sequence {
