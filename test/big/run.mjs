@@ -6,7 +6,8 @@ const contextLength = Number(context);
 const resident = () => process.memoryUsage().rss;
 const before = resident();
 const started = performance.now();
-const model = await loadModel(file, { contextLength });
+// In this thread: in one of its own, the default, the vocabulary and the code are there twice.
+const model = await loadModel(file, { contextLength, engineThread: "caller" });
 const loadMs = performance.now() - started;
 const loaded = resident();
 const session = model.createSession();
