@@ -8,7 +8,7 @@ const full = process.argv.includes("--full");
 const only = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 const sources = readdirSync("test", { recursive: true })
   .map(String)
-  .filter((name) => name.endsWith(".test.ts"))
+  .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
   .sort();
 /** Runs one compiled test file; slow tests live in full/. */
 function runFile(file, name) {

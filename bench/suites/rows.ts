@@ -7,7 +7,7 @@ import type { Case, Environment, Group, Suite } from "../harness/suite.js";
 const CONTEXT = 64;
 
 const shapes: Record<Environment["size"], readonly string[]> = {
-  smoke: [],
+  smoke: ["smollm2"],
   quick: ["smollm2"],
   full: ["smollm2", "bitnet-2b"],
 };

@@ -204,9 +204,10 @@ export class EngineSession implements Session, Sequence {
     options: PrefillOptions,
     want: "last" | "all",
     computed: (piece: readonly number[], logits: number, done: number) => void,
-    work: "prefill" | "decode" = ids.length === 1 ? "decode" : "prefill",
+    asked?: "prefill" | "decode",
   ): Promise<void> {
     this.#check(ids);
+    const work = asked ?? (ids.length === 1 ? "decode" : "prefill");
     const { signal, onProgress } = options;
     checkSignal(signal);
     this.#busy = true;

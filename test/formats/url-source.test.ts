@@ -166,7 +166,7 @@ test("the signal stops a body under way, also the first one", async () => {
 function folder(...path: string[]): Handler {
   return (request, response, count) => {
     try {
-      const name = decodeURIComponent((request.url ?? "").split("/").pop() ?? "");
+      const name = decodeURIComponent((request.url ?? "").slice(1));
       ranged(new Uint8Array(readFileSync(fixture(...path, name))))(request, response, count);
     } catch {
       response.writeHead(404).end("<html>not found</html>");
