@@ -13,7 +13,9 @@ const sources = readdirSync("test", { recursive: true })
 /** Runs one compiled test file; slow tests live in full/. */
 function runFile(file, name) {
   if (!existsSync(file)) return { status: 1, stdout: "", stderr: `${file} was not built` };
-  const minutes = name.includes("full/") ? 20 : 3;
+  // DELTALLM_FUZZ_MINUTES: how long each fuzzed test of full/fuzz-*.test.ts goes on (test/helpers/fuzz-rounds.ts).
+  const fuzz = name.includes("full/fuzz-") ? 12 * Number(process.env.DELTALLM_FUZZ_MINUTES ?? 0) : 0;
+  const minutes = (name.includes("full/") ? 20 : 3) + fuzz;
   const options = { encoding: "utf8", maxBuffer: 1 << 28, timeout: minutes * 60_000, killSignal: "SIGKILL" };
   return spawnSync(process.execPath, ["--expose-gc", "--enable-source-maps", file], options);
 }
