@@ -4,8 +4,8 @@ import type { LoadModel, LoadOptions, ModelSource, Tokenizer } from "../types.js
 
 /** What the commands need of the world around them; tests bring their own. */
 export interface Host {
-  readonly stdin: Readable & { isTTY?: boolean };
-  readonly stdout: Writable & { isTTY?: boolean; columns?: number };
+  readonly stdin: Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
+  readonly stdout: Writable & { isTTY?: boolean; columns?: number; rows?: number };
   readonly stderr: Writable & { isTTY?: boolean; columns?: number };
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Calls the listener at Ctrl-C; one more Ctrl-C ends the process. Returns a function that takes it back. */

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { addCacheCommands } from "./cache-commands.js";
 import type { BenchFlags } from "./commands/bench.js";
 import type { CalibrateFlags } from "./commands/calibrate.js";
+import type { ChatFlags } from "./commands/chat.js";
 import type { EmbedFlags } from "./commands/embed.js";
 import type { InspectFlags } from "./commands/inspect.js";
 import type { ScoreFlags } from "./commands/score.js";
@@ -57,9 +58,9 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .command("chat")
     .description("a conversation; with piped stdin, every line is a message")
     .option("--system <text>", "what the model is told first")
-    .action(async (flags: SamplingFlags & { system?: string }) =>
-      (await import("./commands/chat.js")).chat(terminal, flags),
-    );
+    .option("--resume <name>", "go on with a chat kept by /save")
+    .option("--no-history", "do not remember what is typed for the next run")
+    .action(async (flags: ChatFlags) => (await import("./commands/chat.js")).chat(terminal, flags));
   addRunOptions(addSamplingOptions(addModelSource(chat)));
   examples(chat, 'deltallm chat -m model.gguf --system "Answer in one sentence."');
 

@@ -30,10 +30,17 @@ export class ProgressBar {
     const now = performance.now();
     if (!this.#terminal.host.stderr.isTTY || now - this.#start < PATIENCE_MS || now - this.#drawn < REDRAW_MS) return;
     this.#drawn = now;
-    const done = Math.round(Math.min(1, Math.max(0, fraction)) * WIDTH);
+    const share = Math.min(1, Math.max(0, fraction));
+    const percent = `${(share * 100).toFixed(0).padStart(3)} %`;
     const size = bytes > 0 ? ` ${(bytes / 1e6).toFixed(0)} MB` : "";
-    const bar = `${"█".repeat(done)}${"░".repeat(WIDTH - done)}`;
-    this.#put(`\r${labels[phase].padEnd(9)} ${bar} ${(fraction * 100).toFixed(0).padStart(3)} %${size}\x1b[K`);
+    // One line, whatever the width: the bar gets shorter, then the size goes, then the word.
+    const room = (this.#terminal.host.stderr.columns || 80) - 1;
+    const label = labels[phase].padEnd(9);
+    const width = Math.min(WIDTH, room - label.length - percent.length - size.length - 2);
+    const done = Math.round(share * width);
+    const line =
+      width >= 5 ? `${label} ${"█".repeat(done)}${"░".repeat(width - done)} ${percent}${size}` : `${label} ${percent}`;
+    this.#put(`\r${line.length <= room ? line : percent.slice(0, room)}\x1b[K`);
   }
 
   /** Takes the bar away. */

@@ -24,6 +24,7 @@ export class Terminal {
   readonly #controller = new AbortController();
   readonly #broken = new Set<Writable>();
   readonly #cleanUps: (() => void)[] = [];
+  readonly #running = new Set<() => void>();
 
   constructor(host: Host) {
     this.host = host;
@@ -83,7 +84,9 @@ export class Terminal {
     const closed = () => controller.abort(this.signal.reason);
     if (this.signal.aborted) closed();
     this.signal.addEventListener("abort", closed);
-    const release = this.host.onInterrupt(() => controller.abort(new Interrupted("Interrupted")));
+    const stop = () => controller.abort(new Interrupted("Interrupted"));
+    const release = this.host.onInterrupt(stop);
+    this.#running.add(stop);
     try {
       return await run(signal);
     } catch (error) {
@@ -92,8 +95,14 @@ export class Terminal {
       throw error;
     } finally {
       release();
+      this.#running.delete(stop);
       this.signal.removeEventListener("abort", closed);
     }
+  }
+
+  /** Stops what runs, as Ctrl-C does where the terminal sends it as a key. */
+  interrupt(): void {
+    for (const stop of this.#running) stop();
   }
 
   close(): void {

@@ -1,0 +1,54 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Waits for output, then resizes, then types. */
+export interface Step {
+  wait?: string;
+  /** Seconds. */
+  pause?: number;
+  resize?: [columns: number, rows: number];
+  send?: string;
+  signal?: number;
+}
+
+export interface PtyResult {
+  output: string;
+  code: number;
+  /** What was waited for in vain. */
+  missing: string;
+}
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Whether pseudo-terminals can be driven here: Python does it, on systems that have them. */
+export const hasPty = process.platform !== "win32" && spawnSync("python3", ["-c", "import pty"]).status === 0;
+if (!hasPty) console.error("SKIPPED: the terminal chat is not tried in a pseudo-terminal, which takes python3");
+
+/** A fresh folder for what the command remembers. */
+export const freshHome = (): string => mkdtempSync(join(tmpdir(), "deltallm-home-"));
+
+/** Runs the command line in a pseudo-terminal. */
+export function runInPty(
+  args: string[],
+  steps: Step[],
+  { columns = 80, rows = 24, home = freshHome(), runtime = [process.execPath], timeout = 30 } = {},
+): PtyResult {
+  const main = ["dist", "build/src"].map((folder) => join(root, folder, "cli/main.js")).find(existsSync) as string;
+  const plan = {
+    command: [...runtime, main, ...args],
+    env: { HOME: home, XDG_STATE_HOME: "", TERM: "xterm", NO_COLOR: "1" },
+    columns,
+    rows,
+    timeout,
+    steps,
+  };
+  const { stdout, stderr } = spawnSync("python3", [join(root, "test/helpers/drive-terminal.py")], {
+    input: JSON.stringify(plan),
+    maxBuffer: 1 << 28,
+  });
+  if (stdout.length === 0) throw new Error(stderr.toString());
+  return JSON.parse(stdout.toString()) as PtyResult;
+}
