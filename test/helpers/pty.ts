@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,7 +21,9 @@ export interface PtyResult {
   missing: string;
 }
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+/** The folder of the project: this file runs from build/test/helpers. */
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const script = join(root, "test/helpers/drive-terminal.py");
 
 /** Whether pseudo-terminals can be driven here: Python does it, on systems that have them. */
 export const hasPty = process.platform !== "win32" && spawnSync("python3", ["-c", "import pty"]).status === 0;
@@ -36,7 +38,7 @@ export function runInPty(
   steps: Step[],
   { columns = 80, rows = 24, home = freshHome(), runtime = [process.execPath], timeout = 30 } = {},
 ): PtyResult {
-  const main = ["dist", "build/src"].map((folder) => join(root, folder, "cli/main.js")).find(existsSync) as string;
+  const main = join(root, "dist/cli/main.js");
   const plan = {
     command: [...runtime, main, ...args],
     env: { HOME: home, XDG_STATE_HOME: "", TERM: "xterm", NO_COLOR: "1" },
@@ -45,7 +47,7 @@ export function runInPty(
     timeout,
     steps,
   };
-  const { stdout, stderr } = spawnSync("python3", [join(root, "test/helpers/drive-terminal.py")], {
+  const { stdout, stderr } = spawnSync("python3", [script], {
     input: JSON.stringify(plan),
     maxBuffer: 1 << 28,
   });
