@@ -18,16 +18,19 @@ const labels: Record<Progress["phase"], string> = {
  */
 export class ProgressBar {
   readonly #terminal: Terminal;
-  readonly #start = performance.now();
+  readonly #now: () => number;
+  readonly #start: number;
   #drawn = Number.NEGATIVE_INFINITY;
 
-  constructor(terminal: Terminal) {
+  constructor(terminal: Terminal, now = () => performance.now()) {
     this.#terminal = terminal;
+    this.#now = now;
+    this.#start = now();
   }
 
   /** Draws, if it is time to. */
   update({ phase, fraction, bytes }: Progress): void {
-    const now = performance.now();
+    const now = this.#now();
     if (!this.#terminal.host.stderr.isTTY || now - this.#start < PATIENCE_MS || now - this.#drawn < REDRAW_MS) return;
     this.#drawn = now;
     const share = Math.min(1, Math.max(0, fraction));

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -9,6 +9,8 @@ import { layout } from "#src/cli/chat/screen.js";
 import { chatFile } from "#src/cli/chat/state.js";
 import { textWidth } from "#src/cli/chat/width.js";
 import { WordWrap } from "#src/cli/chat/wrap.js";
+import { ProgressBar } from "#src/cli/progress.js";
+import type { Terminal } from "#src/cli/terminal.js";
 import { freshHome, hasPty, runInPty } from "../helpers/pty.js";
 
 const texts = [
@@ -83,6 +85,19 @@ test("the name of a chat cannot lead out of its folder", () => {
   const env = { HOME: "/home/me" };
   for (const name of ["../x", "a/b", ".x", "", "a\\b"]) assert.throws(() => chatFile(env, name), /name of a chat/);
   assert.match(chatFile(env, "trip to 北京"), /trip to 北京\.chat$/);
+});
+
+test("progress is one line on the narrowest terminal", () => {
+  for (const columns of [8, 20, 40, 50, 80]) {
+    let [now, written] = [0, ""];
+    const stderr = { isTTY: true, columns, write: (text: string) => (written += text) };
+    const bar = new ProgressBar({ host: { stderr } } as unknown as Terminal, () => now);
+    now = 2000;
+    bar.update({ phase: "weights", fraction: 0.5, bytes: 1234e6 });
+    const line = written.replace("\r", "").replace("\x1b[K", "");
+    assert.match(line, /50 %/);
+    assert.ok(line.length < columns, line);
+  }
 });
 
 if (hasPty) {
@@ -181,6 +196,41 @@ if (hasPty) {
     assert.is(resumed.missing, "");
     assert.is(resumed.code, 0);
     assert.match(runInPty([...args, "--resume", "other"], [], { home }).output, /There is no chat "other".*story/s);
+  });
+
+  test("Ctrl-C at any moment of a turn leaves a prompt that works, and a terminal as it was", () => {
+    const busy = ["chat", "--seed", "3", "--threads", "1", "--temperature", "2", "-n", "100000"];
+    for (const pause of [0, 0.005, 0.02, 0.1, 0.3]) {
+      const { output, missing, code } = runInPty(busy, [
+        { wait: "> ", send: "Once upon a time\r" },
+        { pause, send: "\x03" },
+        { pause: 0.3, send: "\x15/help\r" },
+        { wait: "this list" },
+        { wait: "> ", send: "\x04" },
+      ]);
+      assert.is(missing, "", `after ${pause} s`);
+      assert.is(code, 0);
+      assert.ok(output.trimEnd().endsWith("\x1b[?2004l"));
+    }
+  });
+
+  test("SIGTERM gives the terminal back", () => {
+    const { output, missing } = runInPty(args, [{ wait: "> ", signal: 15 }], { timeout: 10 });
+    assert.is(missing, "");
+    assert.ok(output.trimEnd().endsWith("\x1b[?2004l"));
+  });
+
+  test("answers in the terminal follow --schema", () => {
+    const home = freshHome();
+    const file = join(home, "schema.json");
+    writeFileSync(file, JSON.stringify({ enum: ["yes", "no"] }));
+    const { output, missing } = runInPty(
+      [...args, "--schema", file],
+      [{ wait: "> ", send: "Is it so?\r" }, { wait: "left" }, { wait: "> ", send: "/exit\r" }],
+      { home },
+    );
+    assert.is(missing, "");
+    assert.match(output, /\r\n"(yes|no)"\r\n/);
   });
 }
 

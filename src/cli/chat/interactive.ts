@@ -36,6 +36,8 @@ export class InteractiveChat {
   #editing = false;
   /** Answers asked for once more: each has a seed of its own. */
   #again = 0;
+  /** Ctrl-C came since the line was taken, perhaps before the answer began. */
+  #stopped = false;
 
   constructor(terminal: Terminal, model: Model, chat: Chat, options: InteractiveOptions) {
     this.#terminal = terminal;
@@ -74,7 +76,11 @@ export class InteractiveChat {
 
   /** Runs a step that Ctrl-C stops and whose errors do not end the chat; false to leave. */
   async #guarded(keyboard: Keyboard, step: () => Promise<boolean>): Promise<boolean> {
-    keyboard.onInterrupt = () => this.#terminal.interrupt();
+    this.#stopped = false;
+    keyboard.listenForInterrupt(() => {
+      this.#stopped = true;
+      this.#terminal.interrupt();
+    });
     try {
       return await step();
     } catch (error) {
@@ -83,7 +89,7 @@ export class InteractiveChat {
       await this.#say(inFlags(error.message));
       return true;
     } finally {
-      keyboard.onInterrupt = undefined;
+      keyboard.listenForInterrupt(undefined);
     }
   }
 
@@ -176,7 +182,11 @@ export class InteractiveChat {
   }
 
   async #answer(ask: Parameters<typeof writeAnswer>[2]): Promise<void> {
-    await writeAnswer(this.#terminal, this.#model, ask, this.#options.generate, { interactive: true });
+    const begin: typeof ask = (options) => {
+      if (this.#stopped) this.#terminal.interrupt();
+      return ask(options);
+    };
+    await writeAnswer(this.#terminal, this.#model, begin, this.#options.generate, { interactive: true });
     await this.#keep(false);
   }
 

@@ -4,11 +4,10 @@ import { type Key, KeyDecoder } from "./keys.js";
 
 /**
  * The keyboard of a terminal in raw mode: nothing is echoed and no key is lost. What is typed while nobody reads waits;
- * only Ctrl-C goes to `onInterrupt` at once.
+ * only Ctrl-C goes to the listener of `listenForInterrupt` at once.
  */
 export class Keyboard {
-  /** Takes Ctrl-C while it is set. */
-  onInterrupt: (() => void) | undefined;
+  #onInterrupt: (() => void) | undefined;
   readonly #terminal: Terminal;
   readonly #keys: (Key | undefined)[] = [];
   readonly #decoder = new KeyDecoder();
@@ -27,7 +26,7 @@ export class Keyboard {
     stdin.resume();
     const release = terminal.host.onTerminate(() => {
       this.#end();
-      this.onInterrupt?.();
+      this.#onInterrupt?.();
     });
     this.#release = release;
   }
@@ -39,6 +38,17 @@ export class Keyboard {
     return new Promise((resolve) => {
       this.#waiting = resolve;
     });
+  }
+
+  /** Hands Ctrl-C to a listener, also one that is waiting already; `undefined`: Ctrl-C is a key again. */
+  listenForInterrupt(listener: (() => void) | undefined): void {
+    this.#onInterrupt = listener;
+    if (!listener) return;
+    const at = this.#keys.findIndex((key) => key?.kind === "key" && key.name === "ctrl-c");
+    if (at >= 0) {
+      this.#keys.splice(at, 1);
+      listener();
+    }
   }
 
   /** Whether keys are waiting: nothing need be drawn before they are taken. */
@@ -60,7 +70,7 @@ export class Keyboard {
   readonly #data = (bytes: Uint8Array | string): void => {
     const text = typeof bytes === "string" ? bytes : this.#utf8.write(Buffer.from(bytes));
     for (const key of this.#decoder.push(text)) {
-      if (key.kind === "key" && key.name === "ctrl-c" && this.onInterrupt) this.onInterrupt();
+      if (key.kind === "key" && key.name === "ctrl-c" && this.#onInterrupt) this.#onInterrupt();
       else this.#give(key);
     }
   };
