@@ -189,6 +189,45 @@ export const checks = {
     await session.dispose();
   },
 
+  async "score, step, fork, save and restore can be aborted, and everything goes on"({ model, deltallm }) {
+    const reason = new Error("enough");
+    const aborted = { signal: AbortSignal.abort(reason) };
+    const session = model.createSession();
+    await session.prefill([500, 470, 258, 424]);
+    const saved = await session.save();
+    const chat = model.createChat();
+    await textOf(chat.send("Hello", { maxTokens: 2, temperature: 0 }));
+    const written = await chat.save();
+    for (const [name, call] of Object.entries({
+      score: () => model.score(PROMPT, [" She"], aborted),
+      step: () => session.step(11, aborted),
+      fork: () => session.fork(aborted),
+      save: () => session.save(aborted),
+      restore: () => model.restore(saved, aborted),
+      "fork of a chat": () => chat.fork(aborted),
+      "save of a chat": () => chat.save(aborted),
+      "restore of a chat": () => chat.restore(written, aborted),
+    })) {
+      equal(await failure(call), reason, name);
+      equal(session.length, 4, `length after ${name}`);
+      const wrong = await failure(() => model.score(PROMPT, [" She"], { signal: 5 }));
+      equal(wrong instanceof deltallm.OptionError, true, `class of ${wrong}`);
+    }
+    equal(chat.messages.length, 2, "messages");
+    const controller = new AbortController();
+    const fractions = [];
+    const onProgress = ({ fraction }) => {
+      fractions.push(fraction);
+      controller.abort(reason);
+    };
+    const { signal } = controller;
+    equal(await failure(() => model.score(PROMPT, Array(50).fill(" She"), { signal, onProgress })), reason, "midway");
+    equal(fractions.length > 0 && fractions.length < 50, true, `${fractions.length} of 50`);
+    const other = await model.restore(saved, { signal: new AbortController().signal });
+    sameBits(await other.step(11, {}), await session.step(11));
+    for (const each of [session, other, chat]) await each.dispose();
+  },
+
   async score({ model }) {
     const [likely, unlikely] = await model.score(PROMPT, [" She loved to play", " Car sky of of"]);
     equal(likely.logprob > unlikely.logprob, true, "order");

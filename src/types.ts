@@ -12,7 +12,7 @@ import type { KernelSources } from "./kernels/sources.js";
 import type { Calibration } from "./kv/calibration.js";
 import type { AttentionStats } from "./kv/counters.js";
 import type { Chat, ChatOptions } from "./types/chat.js";
-import type { Session } from "./types/session.js";
+import type { Session, SignalOptions } from "./types/session.js";
 
 export type { AttentionOptions } from "./attention/options.js";
 export type { ChatMessage, JsonSchema, TemplateOptions, ToolCall, ToolDefinition } from "./generate/messages.js";
@@ -24,7 +24,7 @@ export type { HubOptions } from "./hub/settings.js";
 export type { Calibration } from "./kv/calibration.js";
 export type { AttentionStats } from "./kv/counters.js";
 export type { Chat, ChatOptions } from "./types/chat.js";
-export type { PrefillOptions, Session } from "./types/session.js";
+export type { PrefillOptions, Session, SignalOptions } from "./types/session.js";
 
 /** Token ids, in any array-like form. */
 export type TokenIds = ArrayLike<number>;
@@ -176,6 +176,12 @@ export interface ContinuationScore {
   greedy: boolean;
 }
 
+/** Options of `Model.score` and `Model.scoreWindow`. */
+export interface ScoreOptions extends SignalOptions {
+  /** Told after each pass of a window, and after each continuation; `fraction` of them. */
+  onProgress?: ((progress: Progress) => void) | undefined;
+}
+
 /** Options of `Model.embed`. */
 export interface EmbedOptions {
   /**
@@ -241,14 +247,15 @@ export interface Model {
   createChat(options?: ChatOptions): Chat;
   createSession(): Session;
   /** A session saved by the same model with the same options. */
-  restore(bytes: Uint8Array): Promise<Session>;
+  restore(bytes: Uint8Array, options?: SignalOptions): Promise<Session>;
   /** How likely each continuation is after the context. */
-  score(context: string | TokenIds, continuations: readonly (string | TokenIds)[]): Promise<ContinuationScore[]>;
+  score(
+    context: string | TokenIds,
+    continuations: readonly (string | TokenIds)[],
+    options?: ScoreOptions,
+  ): Promise<ContinuationScore[]>;
   /** Logarithms of the probabilities of `ids[1 …]`, each after all ids before it. */
-  scoreWindow(
-    ids: TokenIds,
-    options?: { signal?: AbortSignal | undefined; onProgress?: ((progress: Progress) => void) | undefined },
-  ): Promise<Float32Array>;
+  scoreWindow(ids: TokenIds, options?: ScoreOptions): Promise<Float32Array>;
   /**
    * Texts as vectors: what the last norm makes of their tokens, pooled. Texts share passes; a vector does not depend on
    * the others. Models made for embeddings (Qwen3-Embedding, EmbeddingGemma) want a prefix that says what the text is; it

@@ -162,9 +162,9 @@ export class LanguageModelSession extends EventTarget {
     return this.measureContextUsage(input);
   }
 
-  async clone(): Promise<LanguageModelSession> {
+  async clone(options: { signal?: AbortSignal } = {}): Promise<LanguageModelSession> {
     await this.#last;
-    const clone = new LanguageModelSession(this.#model, await this.#chat.fork(), this.#options);
+    const clone = new LanguageModelSession(this.#model, await this.#chat.fork(options), this.#options);
     clone.#appended = [...this.#appended];
     clone.#used = this.#used;
     return clone;

@@ -24,14 +24,14 @@ export async function testModel(options: TestModelOptions = {}): Promise<Model> 
   const session = (made: Session): Session =>
     replace(made, {
       generate: (prompt, own) => made.generate(prompt, given(own)),
-      fork: async () => session(await made.fork()),
+      fork: async (options) => session(await made.fork(options)),
     });
   const chat = (made: Chat): Chat =>
     replace(made, {
       send: (message, own) => made.send(message, given(own)),
       regenerate: (own) => made.regenerate(given(own)),
       continue: (own) => made.continue(given(own)),
-      fork: async () => chat(await made.fork()),
+      fork: async (options) => chat(await made.fork(options)),
     });
   return replace(model, {
     generate: (prompt, own) => model.generate(prompt, given(own)),
@@ -39,7 +39,7 @@ export async function testModel(options: TestModelOptions = {}): Promise<Model> 
       model.complete(prompt, given(own))) as Model["complete"],
     createChat: (own?: ChatOptions) => chat(model.createChat(own)),
     createSession: () => session(model.createSession()),
-    restore: async (bytes) => session(await model.restore(bytes)),
+    restore: async (bytes, options) => session(await model.restore(bytes, options)),
   });
 }
 

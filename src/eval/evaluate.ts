@@ -59,7 +59,7 @@ interface Score {
 export async function scoreRequests(
   model: Model,
   requests: readonly { context: string; continuation: string }[],
-  { contextLength }: EvaluateOptions,
+  { contextLength, signal }: EvaluateOptions,
 ): Promise<{ scores: Score[]; cut: number }> {
   const { tokenizer } = model;
   const encode = (text: string) => Array.from(tokenizer.encode(text, { addBos: tokenizer.addBos }));
@@ -82,6 +82,7 @@ export async function scoreRequests(
   const results = await model.score(
     prefix,
     sequences.map(({ ids }) => ids.slice(shared)),
+    { signal },
   );
   const scores = sequences.map(({ ids, start }, i) => {
     const { logprobs, greedy } = results[i] as (typeof results)[number];

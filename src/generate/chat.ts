@@ -1,5 +1,6 @@
+import { checkSignal } from "../check-options.js";
 import { OptionError, SessionError } from "../errors.js";
-import type { Chat, ChatOptions, TokenIds } from "../types.js";
+import type { Chat, ChatOptions, SignalOptions, TokenIds } from "../types.js";
 import { answer } from "./answer.js";
 import { readChat, saveChat } from "./chat-saved.js";
 import { Conversation } from "./conversation.js";
@@ -81,9 +82,9 @@ export class EngineChat implements Chat {
     this.revision++;
   }
 
-  async fork(): Promise<Chat> {
+  async fork(options: SignalOptions = {}): Promise<Chat> {
     this.#idle();
-    const session = await this.#session.fork();
+    const session = await this.#session.fork(options);
     const chat = new EngineChat(this.#host, this.#tokenizer);
     await chat.#session.dispose();
     chat.#session = session;
@@ -91,18 +92,25 @@ export class EngineChat implements Chat {
     return chat;
   }
 
-  async save(options: { computed?: boolean | undefined } = {}): Promise<Uint8Array> {
+  async save({
+    computed = true,
+    signal,
+  }: SignalOptions & { computed?: boolean | undefined } = {}): Promise<Uint8Array> {
     this.#idle();
-    const computed = options.computed !== false && this.#session.length > 0;
-    return saveChat(this.#conversation, computed ? await this.#session.save() : new Uint8Array());
+    checkSignal(signal);
+    signal?.throwIfAborted();
+    const session = computed && this.#session.length > 0 ? await this.#session.save({ signal }) : new Uint8Array();
+    return saveChat(this.#conversation, session);
   }
 
-  async restore(bytes: Uint8Array): Promise<void> {
+  async restore(bytes: Uint8Array, { signal }: SignalOptions = {}): Promise<void> {
     this.#idle();
+    checkSignal(signal);
+    signal?.throwIfAborted();
     const { conversation, session: saved } = readChat(bytes, this.#host.engine.config.vocab);
     const session = new EngineSession(this.#host);
     try {
-      if (saved) await session.restore(saved);
+      if (saved) await session.restore(saved, { signal });
     } catch (error) {
       await session.dispose();
       throw error;

@@ -20,8 +20,9 @@ import type {
   EmbedOptions,
   Model,
   ModelStats,
-  PrefillOptions,
+  ScoreOptions,
   Session,
+  SignalOptions,
   TokenIds,
 } from "../types.js";
 import { answer } from "./answer.js";
@@ -152,10 +153,10 @@ export class EngineModel implements Model, SessionHost {
     return new EngineSession(this);
   }
 
-  async restore(bytes: Uint8Array): Promise<Session> {
+  async restore(bytes: Uint8Array, options: SignalOptions = {}): Promise<Session> {
     const session = new EngineSession(this);
     try {
-      await session.restore(bytes);
+      await session.restore(bytes, options);
       return session;
     } catch (error) {
       await session.dispose();
@@ -163,11 +164,15 @@ export class EngineModel implements Model, SessionHost {
     }
   }
 
-  score(context: string | TokenIds, continuations: readonly (string | TokenIds)[]): Promise<ContinuationScore[]> {
-    return scoreContinuations(this, this.tokenizer, this.tokenizer.addBos, context, continuations);
+  score(
+    context: string | TokenIds,
+    continuations: readonly (string | TokenIds)[],
+    options: ScoreOptions = {},
+  ): Promise<ContinuationScore[]> {
+    return scoreContinuations(this, this.tokenizer, context, continuations, options);
   }
 
-  scoreWindow(ids: TokenIds, options: Pick<PrefillOptions, "signal" | "onProgress"> = {}): Promise<Float32Array> {
+  scoreWindow(ids: TokenIds, options: ScoreOptions = {}): Promise<Float32Array> {
     return scoreWindow(this, ids, options);
   }
 

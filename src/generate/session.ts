@@ -3,7 +3,8 @@ import { OptionError, SessionError, UnsupportedError } from "../errors.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { PAGE } from "../kv/layout.js";
 import { pageKeys } from "../kv/prefix-index.js";
-import type { AttentionStats, PrefillOptions, Session, TokenIds } from "../types.js";
+import { stepwise, unlessAborted } from "../platform/waiting.js";
+import type { AttentionStats, PrefillOptions, Session, SignalOptions, TokenIds } from "../types.js";
 import { checkIds } from "./check-ids.js";
 import { checkLogits } from "./logits.js";
 import type { GenerateOptions } from "./options.js";
@@ -80,8 +81,8 @@ export class EngineSession implements Session, Sequence {
     }).then(() => all as Float32Array);
   }
 
-  step(id: number): Promise<Float32Array> {
-    return this.advance([id], {}, (address) => this.#copy(address, this.#host.engine.config.vocab));
+  step(id: number, { signal }: SignalOptions = {}): Promise<Float32Array> {
+    return this.advance([id], { signal }, (address) => this.#copy(address, this.#host.engine.config.vocab));
   }
 
   /**
@@ -157,31 +158,36 @@ export class EngineSession implements Session, Sequence {
     return Array.from(tokens).slice(common);
   }
 
-  async fork(): Promise<EngineSession> {
+  async fork({ signal }: SignalOptions = {}): Promise<EngineSession> {
+    checkSignal(signal);
+    signal?.throwIfAborted();
     this.#idle();
     return new EngineSession(this.#host, this.cache.fork(), [...this.#ids], this.#pages !== undefined);
   }
 
-  async save(): Promise<Uint8Array> {
+  async save({ signal }: SignalOptions = {}): Promise<Uint8Array> {
+    checkSignal(signal);
     this.#idle();
     this.#busy = true;
     try {
-      const model = await this.#host.modelId();
-      return this.cache.save(sessionNote(model, this.#ids));
+      const model = await unlessAborted(this.#host.modelId(), signal);
+      return await stepwise(this.cache.saving(sessionNote(model, this.#ids)), signal);
     } finally {
       this.#busy = false;
     }
   }
 
   /** Replaces the content of this new session by what `save` wrote. @throws SessionError with nothing changed */
-  async restore(bytes: Uint8Array): Promise<void> {
+  async restore(bytes: Uint8Array, { signal }: SignalOptions = {}): Promise<void> {
+    checkSignal(signal);
     if (!(bytes instanceof Uint8Array))
       throw new SessionError("A saved session is a Uint8Array", {}, "Give what `session.save()` returned");
-    const model = await this.#host.modelId();
+    const model = await unlessAborted(this.#host.modelId(), signal);
     let ids: number[] = [];
-    this.cache.restore(bytes, (note, length) => {
+    const steps = this.cache.restoring(bytes, (note, length) => {
       ids = readSessionNote(note, model, length, this.#host.engine.config.vocab);
     });
+    await stepwise(steps, signal);
     this.#ids = ids;
     this.#pages?.forget(0);
   }

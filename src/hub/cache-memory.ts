@@ -1,6 +1,7 @@
 import { SourceError } from "../errors.js";
 import type { ByteSource } from "../formats/source.js";
 import { bytesSource } from "../formats/sources/bytes.js";
+import { unlessAborted } from "../platform/waiting.js";
 import type { CachedFile, CachedRepository, ModelCache, PartialBlob } from "./cache.js";
 import { safePath } from "./paths.js";
 
@@ -114,7 +115,7 @@ class MemoryCache implements ModelCache {
       if (!held) break;
       if (!waited) options.onWait?.();
       waited = true;
-      await Promise.race([held, aborted(options.signal)]);
+      await unlessAborted(held, options.signal);
     }
     let release = () => {};
     this.#locks.set(
@@ -190,8 +191,4 @@ class MemoryCache implements ModelCache {
     this.#repositories.set(key, found);
     return found;
   }
-}
-
-function aborted(signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true }));
 }

@@ -1,5 +1,7 @@
 import { DownloadError, SourceError } from "../errors.js";
+import { retryAfter } from "../formats/sources/http.js";
 import { platform } from "../platform/platform.js";
+import { pause } from "../platform/waiting.js";
 import type { HubSettings } from "./settings.js";
 
 /** Tries without any progress before a failure is reported. */
@@ -41,22 +43,6 @@ export class Patience {
     if (wait > LONGEST_WAIT_MS) throw error;
     await pause(wait, signal);
   }
-}
-
-/** Waits. @throws the signal's reason */
-export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-    if (signal?.aborted) stop();
-  });
 }
 
 /** An answer whose body is read in chunks; a body that stalls fails. */
@@ -241,19 +227,12 @@ function refusal(settings: HubSettings, status: number, headers: Headers, addres
     return new SourceError(`${what} (${status})`, place, "Is the name right?");
   }
   if (status === 408 || status === 429 || status >= 500) {
-    const wait = retryAfter(headers.get("retry-after"));
+    const wait = retryAfter(headers);
     const what = status === 429 ? "The server has had too many requests (429)" : `The server answers ${status}`;
     const pauses = wait !== undefined && wait > LONGEST_WAIT_MS ? ` and asks to wait ${Math.ceil(wait / 1000)} s` : "";
     return new PassingFailure(`${what}${pauses}`, address, wait);
   }
   return new DownloadError(`The server answers ${status}`, place);
-}
-
-function retryAfter(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
 
 function watchdog(ms: number, bark: () => void): { start(): void; stop(): void } {

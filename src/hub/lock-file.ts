@@ -1,6 +1,6 @@
 import { nodeModules } from "../platform/node-modules.js";
+import { pause } from "../platform/waiting.js";
 import { codeOf, diskError } from "./disk-errors.js";
-import { pause } from "./http.js";
 
 /** How often a holder says that it lives. */
 const HEARTBEAT_MS = 2000;

@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../config.js";
 import type { Kernels } from "../kernels/generated.js";
+import type { Steps } from "../platform/waiting.js";
 import type { AttentionStats } from "./counters.js";
 import type { CacheDescriptor } from "./descriptor.js";
 import type { SharedConstants } from "./grid.js";
@@ -45,6 +46,9 @@ export interface KeyValueCache {
   save(note?: Uint8Array): Uint8Array<ArrayBuffer>;
   /** Replaces the content, unless `check` throws at the note or at the tokens there are. @throws SessionError when the bytes are damaged or come from another shape or kind of cache, nothing changed. @throws MemoryError; the cache is empty then. */
   restore(bytes: Uint8Array, check?: (note: Uint8Array, length: number) => void): void;
+  /** The same in steps. Only the first one of saving reads the cache, only the last one of restoring changes it. */
+  saving(note: Uint8Array): Steps<Uint8Array<ArrayBuffer>>;
+  restoring(bytes: Uint8Array, check: (note: Uint8Array, length: number) => void): Steps<void>;
   /** What was left out so far. */
   stats(): AttentionStats;
   /** Gives all memory back; the cache cannot be used any more. Doing it twice is harmless. */

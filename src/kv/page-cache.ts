@@ -1,4 +1,5 @@
 import { SessionError } from "../errors.js";
+import { atOnce, type Steps } from "../platform/waiting.js";
 import { adoptPages } from "./adopt.js";
 import type { CacheContent, CacheParts, KeyValueCache, Progress } from "./cache.js";
 import type { AttentionStats } from "./counters.js";
@@ -163,16 +164,25 @@ export class PageCache implements KeyValueCache, CacheContent {
   }
 
   save(note: Uint8Array = new Uint8Array(0)): Uint8Array<ArrayBuffer> {
+    return atOnce(this.saving(note));
+  }
+
+  *saving(note: Uint8Array): Steps<Uint8Array<ArrayBuffer>> {
     this.#alive();
-    return saveCache(this, note);
+    return yield* saveCache(this, note);
   }
 
   restore(bytes: Uint8Array, check: (note: Uint8Array, length: number) => void = () => {}): void {
+    atOnce(this.restoring(bytes, check));
+  }
+
+  *restoring(bytes: Uint8Array, check: (note: Uint8Array, length: number) => void): Steps<void> {
     this.#alive();
     let changed = false;
     let far = 0;
     try {
-      restoreCache(this, bytes, check, (saved) => {
+      yield* restoreCache(this, bytes, check, (saved) => {
+        this.#alive();
         changed = true;
         this.truncate(0);
         this.reserve(saved.length);

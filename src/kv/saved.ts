@@ -1,7 +1,8 @@
 import { SessionError } from "../errors.js";
+import type { Steps } from "../platform/waiting.js";
 import type { CacheContent } from "./cache.js";
 import type { CalibratedHead } from "./calibration.js";
-import { checksum } from "./checksum.js";
+import { checksumSteps } from "./checksum.js";
 import { PAGE, SPAN } from "./layout.js";
 import { isMergedPage, spansMergedAt } from "./merge.js";
 import { isPackedPage } from "./pack-page.js";
@@ -86,9 +87,9 @@ function fingerprint(numbers: readonly number[]): number {
 
 /**
  * Header, the note, the merged spans of which nothing else is left, each after its length, then for each further block its keys (if
- * still whole), values and references; packed references after their length.
+ * still whole), values and references; packed references after their length. The first step reads all of the cache.
  */
-export function saveCache(cache: CacheContent, note: Uint8Array): Uint8Array<ArrayBuffer> {
+export function* saveCache(cache: CacheContent, note: Uint8Array): Steps<Uint8Array<ArrayBuffer>> {
   const blocks = Math.ceil(cache.length / PAGE);
   const freed = cache.freedSpans;
   const pieces: Uint8Array[] = [note];
@@ -120,22 +121,22 @@ export function saveCache(cache: CacheContent, note: Uint8Array): Uint8Array<Arr
     bytes.set(piece, at);
     at += piece.length;
   }
-  checksum(bytes.subarray(CHECKED)).forEach((word, i) => {
+  (yield* checksumSteps(bytes.subarray(CHECKED))).forEach((word, i) => {
     view.setUint32(8 + i * 4, word, true);
   });
   return bytes;
 }
 
 /**
- * Checks everything, the note by `check`, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the blocks.
+ * Checks everything, the note by `check`, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the blocks, all that in the last step.
  * @throws SessionError before anything has changed
  */
-export function restoreCache(
+export function* restoreCache(
   cache: CacheContent,
   saved: Uint8Array,
   check: (note: Uint8Array, length: number) => void,
   reset: (saved: Progress) => void,
-): void {
+): Steps<void> {
   // Not a Buffer of Node's, whose slices are no copies.
   const bytes = new Uint8Array(saved.buffer, saved.byteOffset, saved.byteLength);
   const foreign = (what: string) =>
@@ -148,7 +149,7 @@ export function restoreCache(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== MAGIC) throw foreign("it is no saved session");
   if (view.getUint32(4, true) !== VERSION) throw foreign("it is of another version");
-  if (checksum(bytes.subarray(CHECKED)).some((word, i) => view.getUint32(8 + i * 4, true) !== word))
+  if ((yield* checksumSteps(bytes.subarray(CHECKED))).some((word, i) => view.getUint32(8 + i * 4, true) !== word))
     throw foreign("it is damaged");
   header(cache, { length: 0, packed: 0, dropped: 0, freed: 0, far: 0 }, 0).forEach((word, i) => {
     if (i < LENGTH && view.getUint32(CHECKED + i * 4, true) !== word) throw foreign(names[i] as string);

@@ -17,8 +17,9 @@ import type {
   ModelSource,
   ModelStats,
   Piece,
-  PrefillOptions,
+  ScoreOptions,
   Session,
+  SignalOptions,
   TokenIds,
 } from "../types.js";
 import { Endpoint, type Port } from "./endpoint.js";
@@ -174,15 +175,19 @@ class RemoteModel implements Model {
     return session;
   }
 
-  async restore(bytes: Uint8Array): Promise<Session> {
-    return this.#opened("model", "restore", [bytes]);
+  async restore(bytes: Uint8Array, options: SignalOptions = {}): Promise<Session> {
+    return this.#opened("model", "restore", [bytes, options]);
   }
 
-  async score(context: string | TokenIds, continuations: readonly (string | TokenIds)[]): Promise<ContinuationScore[]> {
-    return this.#endpoint.call("model", "score", [plain(context), continuations.map(plain)]);
+  async score(
+    context: string | TokenIds,
+    continuations: readonly (string | TokenIds)[],
+    options: ScoreOptions = {},
+  ): Promise<ContinuationScore[]> {
+    return this.#endpoint.call("model", "score", [plain(context), continuations.map(plain), options]);
   }
 
-  async scoreWindow(ids: TokenIds, options: Pick<PrefillOptions, "signal" | "onProgress"> = {}): Promise<Float32Array> {
+  async scoreWindow(ids: TokenIds, options: ScoreOptions = {}): Promise<Float32Array> {
     return this.#endpoint.call("model", "scoreWindow", [plain(ids), options]);
   }
 
@@ -219,9 +224,9 @@ class RemoteModel implements Model {
 
   #newChat(options: ChatOptions): RemoteChat {
     const chat: RemoteChat = new RemoteChat(this.#endpoint, this.#endpoint.newName("chat"), options, {
-      fork: async () => {
+      fork: async (options) => {
         const fork = this.#newChat({ messages: chat.messages });
-        await this.#endpoint.call(chat.name, "fork", [], fork.name);
+        await this.#made(fork.name, chat.name, "fork", [options]);
         return fork;
       },
       drop: () => this.#drop(chat.name),
@@ -233,7 +238,7 @@ class RemoteModel implements Model {
 
   #newSession(): RemoteSession {
     const session: RemoteSession = new RemoteSession(this.#endpoint, this.#endpoint.newName("session"), {
-      fork: () => this.#opened(session.name, "fork", []),
+      fork: (options) => this.#opened(session.name, "fork", [options]),
       drop: () => this.#drop(session.name),
     });
     this.#sessions.set(session.name, session);
@@ -244,15 +249,22 @@ class RemoteModel implements Model {
   /** A session that a method of the other side makes. */
   async #opened(target: string, method: string, args: unknown[]): Promise<Session> {
     const session = this.#newSession();
+    await this.#made(session.name, target, method, args);
+    session.length = await this.#endpoint.call<number>("host", "lengthOf", [session.name]);
+    return session;
+  }
+
+  /** Has the other side make what is called `name`; when it fails, nothing is left of it. */
+  async #made(name: string, target: string, method: string, args: unknown[]): Promise<void> {
     try {
-      await this.#endpoint.call(target, method, args, session.name);
-      session.length = await this.#endpoint.call<number>("host", "lengthOf", [session.name]);
+      await this.#endpoint.call(target, method, args, name);
     } catch (error) {
-      this.#sessions.delete(session.name);
-      this.#open.delete(session.name);
+      this.#sessions.delete(name);
+      this.#chats.delete(name);
+      this.#open.delete(name);
+      this.#endpoint.forget(name);
       throw error;
     }
-    return session;
   }
 
   async #drop(name: string): Promise<void> {

@@ -1,15 +1,21 @@
-import type { GenerateOptions, Piece, PrefillOptions, Session, TokenIds } from "../types.js";
+import type { GenerateOptions, Piece, PrefillOptions, Session, SignalOptions, TokenIds } from "../types.js";
 import type { Endpoint } from "./endpoint.js";
 import { streamPieces } from "./stream-pieces.js";
+
+/** What the model does for its sessions. */
+interface SessionOwner {
+  fork(options: SignalOptions): Promise<Session>;
+  drop(): Promise<void>;
+}
 
 /** A session of a model in another thread. Its length is that of the latest answer. */
 export class RemoteSession implements Session {
   length = 0;
   readonly name: string;
   readonly #endpoint: Endpoint;
-  readonly #model: { fork(): Promise<Session>; drop(): Promise<void> };
+  readonly #model: SessionOwner;
 
-  constructor(endpoint: Endpoint, name: string, model: { fork(): Promise<Session>; drop(): Promise<void> }) {
+  constructor(endpoint: Endpoint, name: string, model: SessionOwner) {
     this.#endpoint = endpoint;
     this.name = name;
     this.#model = model;
@@ -19,8 +25,8 @@ export class RemoteSession implements Session {
     return this.#endpoint.call(this.name, "prefill", [plain(ids), options]);
   }
 
-  step(id: number): Promise<Float32Array> {
-    return this.#endpoint.call(this.name, "step", [id]);
+  step(id: number, options: SignalOptions = {}): Promise<Float32Array> {
+    return this.#endpoint.call(this.name, "step", [id, options]);
   }
 
   generate(prompt: string | TokenIds, options: GenerateOptions = {}): AsyncIterable<Piece> {
@@ -31,12 +37,12 @@ export class RemoteSession implements Session {
     return this.#endpoint.call(this.name, "truncate", [length]);
   }
 
-  fork(): Promise<Session> {
-    return this.#model.fork();
+  fork(options: SignalOptions = {}): Promise<Session> {
+    return this.#model.fork(options);
   }
 
-  save(): Promise<Uint8Array> {
-    return this.#endpoint.call(this.name, "save", []);
+  save(options: SignalOptions = {}): Promise<Uint8Array> {
+    return this.#endpoint.call(this.name, "save", [options]);
   }
 
   async dispose(): Promise<void> {

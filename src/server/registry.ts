@@ -1,4 +1,5 @@
 import { fingerprint } from "../formats/fingerprint.js";
+import { unlessAborted } from "../platform/waiting.js";
 import type { LoadOptions, Model } from "../types.js";
 import { ApiError } from "./errors.js";
 import type { ServedModel } from "./options.js";
@@ -174,19 +175,4 @@ async function fingerprintOf(model: Model, served: ServedModel): Promise<string>
   const text = JSON.stringify([await fingerprint(model.file), chosen]);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
   return `fp_${Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-}
-
-async function unlessAborted<Value>(value: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([value, aborted]);
-  } finally {
-    if (stop) signal.removeEventListener("abort", stop);
-    value.catch(() => undefined);
-  }
 }

@@ -1,6 +1,7 @@
 import type { ChatMessage } from "../generate/messages.js";
 import type { GenerateOptions } from "../generate/options.js";
 import type { Piece } from "../generate/results.js";
+import type { SignalOptions } from "./session.js";
 
 /** What a chat begins with. */
 export interface ChatOptions {
@@ -35,16 +36,17 @@ export interface Chat {
   /** Exchanges the system prompt, or takes it away. */
   setSystem(system: string | undefined): Promise<void>;
   /** An independent copy. */
-  fork(): Promise<Chat>;
+  fork(options?: SignalOptions): Promise<Chat>;
   /**
    * The chat as bytes, for `restore`.
    * @param options.computed with what was computed, which makes it large and restoring quick. Default true.
    */
-  save(options?: { computed?: boolean | undefined }): Promise<Uint8Array>;
+  save(options?: SignalOptions & { computed?: boolean | undefined }): Promise<Uint8Array>;
   /**
    * Replaces this chat by a saved one.
-   * @throws SessionError when the bytes are damaged or come from another model; the chat is as before then
+   * @throws SessionError when the bytes are damaged or come from another model; the chat is as before then, or when
+   * the signal is aborted
    */
-  restore(bytes: Uint8Array): Promise<void>;
+  restore(bytes: Uint8Array, options?: SignalOptions): Promise<void>;
   dispose(): Promise<void>;
 }

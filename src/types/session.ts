@@ -2,6 +2,12 @@ import type { GenerateOptions } from "../generate/options.js";
 import type { Piece } from "../generate/results.js";
 import type { Progress, TokenIds } from "../types.js";
 
+/** Options of calls that take nothing but a signal. */
+export interface SignalOptions {
+  /** Gives the call up: it rejects with the signal's reason, and everything can be used as before. */
+  signal?: AbortSignal | undefined;
+}
+
 /** Options of `Session.prefill`. */
 export interface PrefillOptions {
   /** Logits of every token, not only of the last. Default false. */
@@ -20,8 +26,8 @@ export interface Session {
    * @throws SessionError when they do not fit the context, or after `dispose`
    */
   prefill(ids: TokenIds, options?: PrefillOptions): Promise<Float32Array>;
-  /** Appends one token and returns its logits, `[vocab]`. */
-  step(id: number): Promise<Float32Array>;
+  /** Appends one token and returns its logits, `[vocab]`. Aborted before it is computed, the session does not have it. */
+  step(id: number, options?: SignalOptions): Promise<Float32Array>;
   /**
    * Appends a prompt, which may be empty where the session is not, and completes it. Afterwards the session holds the
    * prompt and every token that was given out, but for the newest one when the context is full or the reader broke off.
@@ -33,9 +39,9 @@ export interface Session {
    */
   truncate(length: number): Promise<number>;
   /** An independent copy of this session. */
-  fork(): Promise<Session>;
+  fork(options?: SignalOptions): Promise<Session>;
   /** The session as bytes, for `Model.restore`. */
-  save(): Promise<Uint8Array>;
+  save(options?: SignalOptions): Promise<Uint8Array>;
   /** Gives the memory back. Any number of calls is fine. */
   dispose(): Promise<void>;
 }

@@ -22,7 +22,10 @@ for (const [browser, binary] of [
     assert.match(stdout, /picked kernels: (relaxed|simd), \d+ threads?/);
     const run = JSON.parse(readFileSync(json, "utf8")) as Run;
     assert.match(run.runtime, browser === "firefox" ? /^Firefox \d+/ : /^Chrome \d+/);
-    assert.equal([...new Set(run.results.map(({ suite }) => suite))], suites.map(({ name }) => name));
+    assert.equal(
+      [...new Set(run.results.map(({ suite }) => suite))],
+      suites.map(({ name }) => name),
+    );
   });
 
 test.run();

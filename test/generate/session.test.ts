@@ -13,6 +13,15 @@ const same = (a: Float32Array, b: Float32Array) => {
   );
 };
 
+const refused = async (work: Promise<unknown>, type: typeof OptionError | typeof SessionError, says = /./) => {
+  const error = await work.then(
+    () => assert.unreachable("not refused"),
+    (error: unknown) => error,
+  );
+  assert.instance(error, type);
+  assert.match((error as Error).message, says);
+};
+
 for (const kvCache of ["int8", "f32"] as const) {
   test(`${kvCache}: threads, prefill chunks and single steps give the same bits`, async () => {
     let expected: Float32Array | undefined;
@@ -99,12 +108,6 @@ test("damaged saved sessions are refused by name", async () => {
 test("wrong ids, full contexts and disposed sessions are refused; the session stays usable", async () => {
   await using model = await loadModel("embedded", { threads: 1, contextLength: 40 });
   const session = model.createSession();
-  const refused = async (work: Promise<unknown>, type: typeof OptionError | typeof SessionError) => {
-    await work.then(
-      () => assert.unreachable(),
-      (error) => assert.instance(error, type),
-    );
-  };
   await refused(session.prefill([]), OptionError);
   for (const bad of [-1, 4096, 1.5, Number.NaN]) await refused(session.prefill([1, bad]), OptionError);
   await refused(session.prefill(ids.slice(0, 41)), SessionError);
@@ -136,6 +139,29 @@ test("an aborted prefill keeps the chunks that were done", async () => {
   assert.is(session.length, 40);
   await using fresh = await loadModel("embedded", { threads: 1 });
   same(await session.prefill(ids.slice(40)), await fresh.createSession().prefill(ids));
+});
+
+test("saving and restoring are given up between their steps; a step that is not computed is not in the session", async () => {
+  await using model = await loadModel("embedded", { engineThread: "caller", threads: 1, kvCache: "f32" });
+  const session = model.createSession();
+  await session.prefill(Array.from({ length: 1000 }, (_, i) => ids[i % ids.length] as number));
+  const saved = await session.save();
+  assert.ok(saved.length > 2 ** 23, `${saved.length} bytes are more than one step`);
+  const kvBytes = model.stats().kvBytes;
+  const late = (call: (signal: AbortSignal) => Promise<unknown>) => {
+    const controller = new AbortController();
+    const result = call(controller.signal);
+    setImmediate(() => controller.abort(new SessionError("enough")));
+    return refused(result, SessionError, /enough/);
+  };
+  await late((signal) => session.save({ signal }));
+  await late((signal) => model.restore(saved, { signal }));
+  assert.is(model.stats().kvBytes, kvBytes, "what was begun is given back");
+  await refused(session.step(1, { signal: AbortSignal.abort(new SessionError("no")) }), SessionError, /no/);
+  assert.is(session.length, 1000);
+  assert.equal(await session.save(), saved);
+  const other = await model.restore(saved);
+  same(await other.step(3), await session.step(3));
 });
 
 test.run();

@@ -1,4 +1,5 @@
 import { SourceError } from "../../errors.js";
+import { pause } from "../../platform/waiting.js";
 
 /** Tries per request before a failure of the network or the server (429, 5xx) is reported. */
 const TRIES = 4;
@@ -34,7 +35,7 @@ export async function requestRange(
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     let failure: SourceError;
-    let pause = FIRST_WAIT_MS * 2 ** (attempt - 1);
+    let waitMs = FIRST_WAIT_MS * 2 ** (attempt - 1);
     const stop = new AbortController();
     try {
       const answer = fetch(url, {
@@ -52,9 +53,9 @@ export async function requestRange(
         hint(status),
       );
       if (status !== 429 && status < 500) throw failure;
-      const asked = retryAfter(response);
+      const asked = retryAfter(response.headers) ?? 0;
       if (asked > LONGEST_WAIT_MS) throw failure;
-      pause = Math.max(pause, asked);
+      waitMs = Math.max(waitMs, asked);
     } catch (cause) {
       stop.abort();
       signal?.throwIfAborted();
@@ -62,7 +63,7 @@ export async function requestRange(
       failure = networkError(cause, url);
     }
     if (attempt === TRIES) throw failure;
-    await wait(pause, signal);
+    await pause(waitMs, signal);
   }
 }
 
@@ -73,7 +74,7 @@ export async function retried<Result>(signal: AbortSignal | undefined, run: () =
       return await run();
     } catch (error) {
       if (!(error instanceof BrokenTransfer) || attempt === TRIES) throw error;
-      await wait(FIRST_WAIT_MS * 2 ** (attempt - 1), signal);
+      await pause(FIRST_WAIT_MS * 2 ** (attempt - 1), signal);
     }
   }
 }
@@ -139,27 +140,12 @@ function inTime<Result>(
   });
 }
 
-function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-    if (signal?.aborted) stop();
-  });
-}
-
-/** Milliseconds that a server asks to wait: `Retry-After: 5`, or a date. */
-function retryAfter(response: Response): number {
-  const header = response.headers.get("retry-after");
-  if (header === null) return 0;
-  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : 0;
+/** Milliseconds that a server asks to wait (`Retry-After: 5`, or a date), where it does. */
+export function retryAfter(headers: Headers): number | undefined {
+  const header = headers.get("retry-after")?.trim();
+  if (header === undefined) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
 function hint(status: number): string | undefined {
