@@ -1,6 +1,6 @@
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { TokenIds } from "../types.js";
-import type { AnswerConstraint } from "./constraint.js";
+import { type AnswerConstraint, passRanges } from "./constraint.js";
 import type { GenerateOptions } from "./options.js";
 import { resolveLimits } from "./options.js";
 import { choosePass } from "./pass.js";
@@ -121,7 +121,8 @@ export async function* generate(
           ? speculator.propose(history, room, constraint?.forced() ?? [])
           : [];
       const start = performance.now();
-      const choices = await choosePass(session, next, draft, { signal, onProgress }, { vocab, choose, isLast });
+      const ranges = constraint && passRanges(constraint, draft, (mask) => engine.headRanges(mask));
+      const choices = await choosePass(session, next, draft, { signal, onProgress, ranges }, { vocab, choose, isLast });
       if (next.length === 1) speculator?.book(draft.length + 1, choices.length, performance.now() - start);
       if (choices.length <= draft.length) host.scheduler.unbook("decode", draft.length + 1 - choices.length);
       onProgress = undefined;

@@ -1,6 +1,6 @@
-import type { PrefillOptions, TokenIds } from "../types.js";
+import type { TokenIds } from "../types.js";
 import type { Sampled } from "./sampler.js";
-import type { EngineSession } from "./session.js";
+import type { AdvanceOptions, EngineSession } from "./session.js";
 
 /** How tokens are chosen from logits. */
 export interface Choosing {
@@ -19,7 +19,7 @@ export async function choosePass(
   session: EngineSession,
   next: TokenIds,
   draft: readonly number[],
-  options: PrefillOptions,
+  options: AdvanceOptions,
   { vocab, choose, isLast }: Choosing,
 ): Promise<Sampled[]> {
   if (draft.length === 0) return [await session.advance(next, options, choose)];

@@ -19,7 +19,10 @@ export interface Sampled {
 
 /** What `Sampler.sample` may be told besides the logits. */
 export interface SampleOptions {
-  /** Bitset over the vocabulary, bit i % 32 of word i / 32 for token i: only those tokens can be chosen. */
+  /**
+   * Bitset over the vocabulary, bit i % 32 of word i / 32 for token i: only those tokens can be chosen. The logits of others
+   * are not read; where one token is left, none are.
+   */
   mask?: Uint32Array | undefined;
   /** How many of the likeliest tokens to name. Default: none. */
   top?: number | undefined;
@@ -84,13 +87,15 @@ export function createSampler(
     return copy;
   }
 
-  function masked(logits: number, mask: Uint32Array): number {
+  /** A copy in which the tokens that are not allowed are −∞. Their logits are not looked at, nor is that of an only one. */
+  function masked(logits: number, mask: Uint32Array, only: number): number {
     const at = copyAt() + vocab * 4;
     // A vocabulary may be shorter than the rows of logits: what is beyond it cannot be chosen.
     const words = memory.i32(at, maskWords);
     words.fill(0);
     words.set(mask.length <= maskWords ? mask : mask.subarray(0, maskWords));
     kernels.mask_f32(copyAt(), logits, at, vocab);
+    if (only >= 0) memory.f32(copyAt() + only * 4, 1)[0] = 0;
     return copyAt();
   }
 
@@ -135,7 +140,12 @@ export function createSampler(
     options,
     sample(logits, history, { mask, top } = {}) {
       if (disposed) throw new OptionError("The sampler was disposed");
-      const allowed = mask ? masked(logits, mask) : logits;
+      const only = mask ? onlyToken(mask, vocab) : -1;
+      if (only >= 0 && top === undefined && !adjustments.any) {
+        if (temperature !== 0) kernels.random_f64(block);
+        return { id: only, logprob: 0 };
+      }
+      const allowed = mask ? masked(logits, mask, only) : logits;
       // Taken now where the copy is still to be changed.
       const early = mask !== undefined || top !== undefined;
       const logsumexp = early ? kernels.logsumexp_f32(allowed, vocab) : 0;
@@ -148,6 +158,7 @@ export function createSampler(
       }
       const id = draw(adjusted);
       if (id < 0) throw noNumbers();
+      if (only >= 0) return { id, logprob: 0, ...(listed ? { top: listed } : {}) };
       const logprob = early ? kernels.logprob_given_f32(logits, id, logsumexp) : kernels.logprob_f32(logits, vocab, id);
       return listed ? { id, logprob, top: listed } : { id, logprob };
     },
@@ -166,6 +177,18 @@ export function createSampler(
       for (const at of [block, copy, list.at]) if (at) memory.free(at);
     },
   };
+}
+
+/** The token a mask leaves where it leaves one of the vocabulary, otherwise −1. */
+function onlyToken(mask: Uint32Array, vocab: number): number {
+  let only = -1;
+  for (let i = 0; i < mask.length; i++) {
+    const word = mask[i] as number;
+    if (word === 0) continue;
+    if (only >= 0 || (word & (word - 1)) !== 0) return -1;
+    only = i * 32 + 31 - Math.clz32(word);
+  }
+  return only < vocab ? only : -1;
 }
 
 /**

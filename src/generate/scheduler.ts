@@ -2,7 +2,7 @@ import { MemoryError } from "../errors.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { PAGE } from "../kv/layout.js";
 import type { Engine } from "../model/engine.js";
-import type { Slice } from "../model/slice.js";
+import type { HeadRanges, Slice } from "../model/slice.js";
 import { yieldToEventLoop } from "../platform/yield.js";
 import type { TokenIds } from "../types.js";
 import type { SpeedMeter } from "./speed.js";
@@ -27,6 +27,8 @@ export interface Request {
   ids: TokenIds;
   /** Logits of which of the tokens. */
   want: "last" | "all";
+  /** What of the head each of these needs, as in `Slice`. */
+  ranges?: readonly (HeadRanges | undefined)[] | undefined;
   /** What it is booked as. */
   work: "prefill" | "decode";
   signal?: AbortSignal | undefined;
@@ -168,15 +170,18 @@ export class Scheduler {
       const { cache } = job.sequence;
       const ids = Array.from({ length: tokens }, (_, i) => job.ids[job.done + i] as number);
       const want = job.want === "all" || left(job) === tokens ? job.want : "none";
-      return { job, ids, slice: { cache, position: cache.length, tokens, work: job.work, want } };
+      const ranges = want === "all" ? job.ranges?.slice(job.done, job.done + tokens) : job.ranges;
+      return { job, ids, slice: { cache, position: cache.length, tokens, work: job.work, want, ranges } };
     } catch (error) {
       this.#end(job, () => job.reject(error));
       return undefined;
     }
   }
 
-  #pass(pieces: readonly Piece[]): void {
-    if (pieces.length === 0) return;
+  #pass(asked: readonly Piece[]): void {
+    if (asked.length === 0) return;
+    // Rows that need the whole head stand together: they share the reading of it.
+    const pieces = asked.toSorted((a, b) => Number(isPart(a)) - Number(isPart(b)));
     const start = performance.now();
     let logits: number[];
     try {
@@ -221,6 +226,10 @@ export class Scheduler {
     this.#waiting = this.#waiting.filter((other) => other !== job);
     settle();
   }
+}
+
+function isPart({ slice }: Piece): boolean {
+  return slice.ranges?.some((ranges) => ranges !== undefined) ?? false;
 }
 
 function commonKeys(a: readonly string[], b: readonly string[]): number {

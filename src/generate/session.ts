@@ -3,6 +3,7 @@ import { OptionError, SessionError, UnsupportedError } from "../errors.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { PAGE } from "../kv/layout.js";
 import { pageKeys } from "../kv/prefix-index.js";
+import type { HeadRanges } from "../model/slice.js";
 import { stepwise, unlessAborted } from "../platform/waiting.js";
 import type { AttentionStats, PrefillOptions, Session, SignalOptions, TokenIds } from "../types.js";
 import { checkIds } from "./check-ids.js";
@@ -15,6 +16,11 @@ import { readSessionNote, sessionNote } from "./session-note.js";
 import { SharedPages } from "./shared-pages.js";
 
 export type { SessionHost } from "./session-host.js";
+
+export interface AdvanceOptions extends PrefillOptions {
+  /** What of the head the wanted rows need, as in `Slice`. */
+  ranges?: readonly (HeadRanges | undefined)[] | undefined;
+}
 
 /** Tokens that other sessions must know more of than a session itself for it to begin anew with their pages. */
 const WORTH_A_NEW_START = 4 * PAGE;
@@ -90,7 +96,7 @@ export class EngineSession implements Session, Sequence {
    * sessions of the model may share the passes.
    * @throws SessionError, OptionError, or the signal's reason; the tokens of finished passes stay in the session
    */
-  async advance<Result>(ids: TokenIds, options: PrefillOptions, read: (logits: number) => Result): Promise<Result> {
+  async advance<Result>(ids: TokenIds, options: AdvanceOptions, read: (logits: number) => Result): Promise<Result> {
     let result: Result | undefined;
     await this.#compute(ids, options, "last", (piece, logits, done) => {
       if (done + piece.length === ids.length) result = read(logits);
@@ -112,7 +118,7 @@ export class EngineSession implements Session, Sequence {
    */
   verify(
     ids: TokenIds,
-    options: PrefillOptions,
+    options: AdvanceOptions,
     read: (logits: number, tokens: number, done: number) => void,
   ): Promise<void> {
     return this.#compute(ids, options, "all", (piece, logits, done) => read(logits, piece.length, done), "decode");
@@ -207,14 +213,14 @@ export class EngineSession implements Session, Sequence {
 
   async #compute(
     ids: TokenIds,
-    options: PrefillOptions,
+    options: AdvanceOptions,
     want: "last" | "all",
     computed: (piece: readonly number[], logits: number, done: number) => void,
     asked?: "prefill" | "decode",
   ): Promise<void> {
     this.#check(ids);
     const work = asked ?? (ids.length === 1 ? "decode" : "prefill");
-    const { signal, onProgress } = options;
+    const { signal, onProgress, ranges } = options;
     checkSignal(signal);
     this.#busy = true;
     try {
@@ -222,6 +228,7 @@ export class EngineSession implements Session, Sequence {
         sequence: this,
         ids,
         want,
+        ranges,
         work,
         signal,
         prefix: this.#prefixOf(ids, want),

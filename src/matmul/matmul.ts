@@ -10,14 +10,20 @@ const FEW_TOKENS = 8;
 
 const FIRST_DOTS: DotChoice = { gemv: 0, gemm: 0 };
 
+export interface ProductOptions {
+  /** Add to what is in `out`. */
+  accumulate?: boolean | undefined;
+  /** Address of this thread's own `matmul_scratch_bytes(weight.columns)` bytes, a multiple of 16. */
+  scratch: number;
+  /** Which instructions to use, for tests and measurements. Default: the faster ones on this processor. */
+  dots?: DotChoice | undefined;
+}
+
 /**
  * out[t][r] = Σ_c weight[r][c] · x[t][c], f32 `[tokens][weight.rows]`; with `accumulate` it is added to what is there.
  * `activations` comes from `quantiseActivations` with the kind of activations of the weight's layout, or is `x` itself for
  * `f32`. Every thread does its share of the rows; no barrier inside. A number's bits do not depend on the count of tokens
  * or threads, nor on the build.
- *
- * @param options `scratch`: address of this thread's own `matmul_scratch_bytes(weight.columns)` bytes, a multiple of 16;
- * `dots`: which instructions to use, for tests and measurements; by default the faster ones on this processor
  */
 export function matmul(
   thread: Thread,
@@ -25,11 +31,54 @@ export function matmul(
   weight: Weight,
   activations: number,
   tokens: number,
-  options: { accumulate?: boolean | undefined; scratch: number; dots?: DotChoice | undefined },
+  options: ProductOptions,
 ): void {
-  const layout = layouts[weight.layout];
-  const [start, end] = share(thread, weight.rows, layout.rowUnit);
+  const [start, end] = share(thread, weight.rows, layouts[weight.layout].rowUnit);
   if (start >= end || tokens === 0) return;
+  const multiply = prepare(thread, out, weight, activations, tokens, options);
+  multiply(start, end);
+}
+
+/**
+ * The same for one token and some rows of the weight, all others left as they are in `out`.
+ * @param ranges of rows: first, end, first, end …, ascending; multiples of the layout's row unit but for the last end
+ */
+export function matmulRanges(
+  thread: Thread,
+  out: number,
+  weight: Weight,
+  activations: number,
+  ranges: readonly number[],
+  options: ProductOptions & { each?: (start: number, end: number) => void },
+): void {
+  const { rowUnit } = layouts[weight.layout];
+  let units = 0;
+  for (let i = 0; i < ranges.length; i += 2) units += Math.ceil((ranges[i + 1]! - ranges[i]!) / rowUnit);
+  let [skip, left] = share(thread, units);
+  left -= skip;
+  if (left === 0) return;
+  const multiply = prepare(thread, out, weight, activations, 1, options);
+  for (let i = 0; left > 0; i += 2) {
+    const start = ranges[i]! + skip * rowUnit;
+    const end = Math.min(ranges[i + 1]!, start + left * rowUnit);
+    skip = Math.max(0, skip - Math.ceil((ranges[i + 1]! - ranges[i]!) / rowUnit));
+    if (start >= end) continue;
+    multiply(start, end);
+    options.each?.(start, end);
+    left -= Math.ceil((end - start) / rowUnit);
+  }
+}
+
+/** What multiplies this thread's rows. */
+function prepare(
+  thread: Thread,
+  out: number,
+  weight: Weight,
+  activations: number,
+  tokens: number,
+  options: ProductOptions,
+): (start: number, end: number) => void {
+  const layout = layouts[weight.layout];
   const { scratch } = options;
   const { address: weights, blockScales = 0, rows, columns, scale } = weight;
   const dots = options.dots ?? (layout.choosesDots ? chooseDots(thread, scratch) : FIRST_DOTS);
@@ -47,8 +96,8 @@ export function matmul(
     accumulate: options.accumulate ? 1 : 0,
     dot32: tokens === 1 ? dots.gemv : dots.gemm,
   });
-  const kernel = productKernel(layout, blockScales !== 0, tokens, dots);
-  thread.kernels[kernel](records, start, end);
+  const kernel = thread.kernels[productKernel(layout, blockScales !== 0, tokens, dots)];
+  return (start, end) => kernel(records, start, end);
 }
 
 function productKernel(layout: WeightLayout, scaled: boolean, tokens: number, dots: DotChoice): ProductKernel {

@@ -6,15 +6,17 @@ import { chooseKernelBuild, type KernelFamily } from "../kernels/choose.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { activationBytes } from "../matmul/activations.js";
+import { layouts } from "../matmul/layouts/index.js";
 import { Memory } from "../memory/memory.js";
 import { Team } from "../threads/team.js";
 import { type Command, makeExecute, type Output } from "./execute.js";
+import { headRanges } from "./head.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { Projection } from "./projection.js";
 import { makeRopeTables } from "./rope-tables.js";
-import { rowsOf, type Slice, wantedOf } from "./slice.js";
+import { type HeadRanges, rowsOf, type Slice, wantedOf } from "./slice.js";
 import { startWorker } from "./start-worker.js";
 
 export interface EngineOptions {
@@ -155,6 +157,12 @@ export class Engine {
       next += wanted * width * 4;
       return address;
     });
+  }
+
+  /** Which rows of the head the logits under a mask need, for `Slice.ranges`. */
+  headRanges(mask: Uint32Array): HeadRanges | undefined {
+    const { head, config } = this.#plan;
+    return headRanges(mask, config.vocab, layouts[head.layout].rowUnit);
   }
 
   /** A pooled vector, after the matrices that an embedding model may have for it. */

@@ -12,6 +12,7 @@ import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
 import type { Thread } from "../threads/thread.js";
 import { share } from "../threads/thread.js";
+import { multiplyHead, wantedRanges } from "./head.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { rowsOf, type Slice, wantedRows } from "./slice.js";
@@ -103,26 +104,31 @@ export class ForwardPass {
    */
   linear(name: string, x: number, outputs: readonly Output[], accumulate = false): void {
     const thread = this.#thread;
-    const { activations } = this.buffers;
-    const columns = (outputs[0] as Output)[1].columns;
-    let done: ActivationKind | undefined;
-    for (const [, weight] of outputs) {
-      const kind = layouts[weight.layout].activations;
-      if (kind !== "f32" && kind !== done)
-        quantiseActivations(thread, kind, activations[kind], x, columns, [this.#start, this.#end]);
-      done = kind;
-    }
-    thread.barrier();
-    this.#profile?.mark("quantise activations");
-    for (const [out, weight] of outputs) {
-      const kind = layouts[weight.layout].activations;
-      const input = kind === "f32" ? x : activations[kind];
-      matmul(thread, out, weight, input, this.#rows, { accumulate, scratch: this.#scratch });
-    }
+    const inputs = this.#inputs(x, outputs);
+    outputs.forEach(([out, weight], i) => {
+      matmul(thread, out, weight, inputs[i] as number, this.#rows, { accumulate, scratch: this.#scratch });
+    });
     thread.barrier();
     for (const [out, { rows }, bias] of outputs)
       if (bias) thread.kernels.add_bias(out + this.#start * rows * 4, bias, this.#end - this.#start, rows);
     this.#profile?.mark(name);
+  }
+
+  /** What the products with x read: x, quantised as each weight wants it. Ends with a barrier. */
+  #inputs(x: number, outputs: readonly Output[]): number[] {
+    const { activations } = this.buffers;
+    const columns = (outputs[0] as Output)[1].columns;
+    let done: ActivationKind | undefined;
+    const inputs = outputs.map(([, weight]) => {
+      const kind = layouts[weight.layout].activations;
+      if (kind !== "f32" && kind !== done)
+        quantiseActivations(this.#thread, kind, activations[kind], x, columns, [this.#start, this.#end]);
+      done = kind;
+      return kind === "f32" ? x : activations[kind];
+    });
+    this.#thread.barrier();
+    this.#profile?.mark("quantise activations");
+    return inputs;
   }
 
   /**
@@ -239,14 +245,13 @@ export class ForwardPass {
 
   /** logits = rms(hidden) · headᵀ of the rows the slices want them of. `out` is `[wanted rows, vocab]`. */
   logits(out: number): void {
-    const { config, buffers, head } = this.#plan;
-    const wanted = this.lastHidden(buffers.normed);
-    if (!wanted) return;
-    wanted.linear("head", buffers.normed, [[out, head]]);
-    const { logitDivisor = 1, logitSoftcap = 0 } = config;
-    if (logitDivisor === 1 && logitSoftcap === 0) return;
-    const [start, end] = share(this.#thread, wanted.#rows * config.vocab);
-    this.#thread.kernels.cap_logits(out + start * 4, end - start, logitDivisor, logitSoftcap);
+    const { buffers, head } = this.#plan;
+    const ranges = wantedRanges(this.#slices);
+    if (ranges.every((some) => some?.length === 0)) return;
+    const wanted = this.lastHidden(buffers.normed) as ForwardPass;
+    const [input] = wanted.#inputs(buffers.normed, [[out, head]]) as [number];
+    multiplyHead(this.#thread, this.#plan, out, input, ranges, this.#scratch);
+    this.#thread.barrier();
     this.#profile?.mark("head");
   }
 

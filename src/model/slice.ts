@@ -14,7 +14,15 @@ export interface Slice<Cache> {
   want: "none" | "last" | "all";
   /** `all`: the tokens see each other, the later ones too; the slice is then the whole sequence. Default `causal`. */
   sees?: "causal" | "all" | undefined;
+  /** For each wanted row the tokens whose logits are computed, see `HeadRanges`. Default: all of all rows. */
+  ranges?: readonly (HeadRanges | undefined)[] | undefined;
 }
+
+/**
+ * Ranges of the vocabulary (first, end, first, end …) whose logits are computed; those of other tokens are left as they
+ * are in memory. None where only one token can be chosen anyway. Undefined: the whole vocabulary.
+ */
+export type HeadRanges = readonly number[];
 
 /** The next `tokens` tokens of a cache. */
 export function nextSlice<Cache extends { length: number }>(

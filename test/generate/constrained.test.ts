@@ -1,6 +1,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { OptionError } from "#src/errors.js";
+import { answerConstraint } from "#src/generate/answer-constraint.js";
+import type { EngineModel } from "#src/generate/model.js";
+import { createSampler } from "#src/generate/sampler.js";
+import { resolveSampling } from "#src/generate/sampling-options.js";
+import type { EngineSession } from "#src/generate/session.js";
 import { loadModel } from "#src/index.js";
 
 const model = await loadModel("embedded", { threads: 1 });
@@ -60,6 +65,37 @@ test("expressions and grammars hold, and probabilities are those among the allow
   const yes = await model.complete("Once", { regex: "yes", seed: 1, topLogprobs: 1 });
   const letters = yes.logprobs!.filter(({ text }) => text.length === 1).at(-1);
   if (letters) assert.ok(letters.logprob <= 0);
+});
+
+test("tokens, log-probabilities and draws are those of choosing from all logits under the mask", async () => {
+  const own = (await loadModel("embedded", { threads: 2, engineThread: "caller" })) as EngineModel;
+  const { engine, tokenizer } = own;
+  const { vocab } = own.config;
+  for (let seed = 1; seed <= 4; seed++) {
+    const options = { seed, temperature: 1, topLogprobs: 3, presencePenalty: seed % 2 };
+    const constraint = await answerConstraint(tokenizer, { schema: person });
+    const sampler = createSampler(engine.kernels, engine.memory, vocab, resolveSampling(options, own.sampling));
+    const session = own.createSession() as EngineSession;
+    const history = Array.from(tokenizer.encode("The girl: ", { addBos: tokenizer.addBos }));
+    let next = history.slice();
+    const got = await own.complete("The girl: ", { ...options, schema: person, maxTokens: 60 });
+    for (const { token, logprob, topLogprobs } of got.logprobs!) {
+      const expected = await session.advance(next, {}, (logits) =>
+        sampler.sample(logits, history, { mask: constraint!.mask(), top: 3 }),
+      );
+      constraint!.advance(token);
+      history.push(token);
+      next = [token];
+      assert.is(token, expected.id);
+      assert.is(logprob, expected.logprob);
+      assert.equal(
+        topLogprobs!.map(({ token, logprob }) => ({ id: token, logprob })),
+        expected.top,
+      );
+    }
+    sampler.dispose();
+  }
+  await own.dispose();
 });
 
 test("a constraint holds in chats and sessions, and when an answer is continued", async () => {

@@ -8,7 +8,7 @@ import { instantiateKernels, type KernelBuild, kernelModule } from "#src/kernels
 import { activationBytes, quantiseActivations } from "#src/matmul/activations.js";
 import type { DotChoice } from "#src/matmul/dots.js";
 import { layouts } from "#src/matmul/layouts/index.js";
-import { embedRows, matmul } from "#src/matmul/matmul.js";
+import { embedRows, matmul, matmulRanges } from "#src/matmul/matmul.js";
 import { planWeight, type WeightTarget } from "#src/matmul/plan.js";
 import { storedTypes } from "#src/matmul/stored-types.js";
 import { loadWeight, type Weight } from "#src/matmul/weight.js";
@@ -141,7 +141,7 @@ export class Machine {
     weight: Weight,
     x: Float32Array,
     tokens: number,
-    options: { threads?: number; onto?: Float32Array; dots?: DotChoice } = {},
+    options: { threads?: number; onto?: Float32Array; dots?: DotChoice; ranges?: readonly number[] } = {},
   ) {
     const { memory } = this;
     const kind = layouts[weight.layout].activations;
@@ -160,12 +160,13 @@ export class Machine {
         Math.floor((tokens * (index + 1)) / threads),
       ]);
     const scratch = memory.alloc(this.kernels.matmul_scratch_bytes(weight.columns), "scratch");
-    for (let index = 0; index < threads; index++)
-      matmul(this.thread(index, threads), out, weight, kind === "f32" ? xAddress : buffer, tokens, {
-        accumulate: options.onto !== undefined,
-        scratch,
-        dots: options.dots,
-      });
+    const input = kind === "f32" ? xAddress : buffer;
+    const how = { accumulate: options.onto !== undefined, scratch, dots: options.dots };
+    for (let index = 0; index < threads; index++) {
+      const thread = this.thread(index, threads);
+      if (options.ranges) matmulRanges(thread, out, weight, input, options.ranges, how);
+      else matmul(thread, out, weight, input, tokens, how);
+    }
     const result = memory.f32(out, tokens * weight.rows).slice();
     for (const value of memory.f32(out, tokens * weight.rows + 16).subarray(tokens * weight.rows))
       if (value !== 12345) throw new Error("wrote beyond the output");
@@ -182,4 +183,27 @@ export function rowsOf(machine: Machine, weight: Weight): Float32Array {
   const out = memory.alloc(weight.rows * weight.columns * 4, "rows");
   embedRows(machine.thread(), out, weight, ids, 0, weight.rows);
   return memory.f32(out, weight.rows * weight.columns).slice();
+}
+
+/** Ranges of rows in multiples of `unit`, some random ones of `rows`. */
+export function randomRanges(rows: number, unit: number, next: () => number): number[] {
+  const ranges: number[] = [];
+  for (let at = 0; at < rows; at += unit) {
+    if (next() < 0.5) continue;
+    const end = Math.min(at + unit, rows);
+    if (ranges.at(-1) === at && next() < 0.8) ranges[ranges.length - 1] = end;
+    else ranges.push(at, end);
+  }
+  return ranges;
+}
+
+/** The bits of `values` inside `ranges`, those of NaN elsewhere. */
+export function within(values: Float32Array, ranges: readonly number[]): Uint32Array {
+  const part = new Float32Array(values.length).fill(Number.NaN);
+  for (let i = 0; i < ranges.length; i += 2) part.set(values.subarray(ranges[i], ranges[i + 1]), ranges[i]);
+  return bitsOf(part);
+}
+
+export function bitsOf(values: Float32Array): Uint32Array {
+  return new Uint32Array(values.slice().buffer);
 }

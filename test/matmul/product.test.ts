@@ -6,7 +6,7 @@ import { chooseDots } from "#src/matmul/dots.js";
 import { layouts } from "#src/matmul/layouts/index.js";
 import type { WeightTarget } from "#src/matmul/plan.js";
 import { runnableBuilds } from "../helpers/kernels.js";
-import { Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
+import { bitsOf, Machine, random, randomRanges, randomTensor, rowsOf, within } from "../helpers/matmul.js";
 import { quantisePerBlock, quantisePerToken } from "../twins/activations.js";
 import { product } from "../twins/matmul.js";
 
@@ -63,6 +63,9 @@ for (const build of runnableBuilds)
                     : quantisePerBlock(own);
               const expected = product(weight, new DataView(machine.memory.wasm.buffer), record);
               assert.equal(out.subarray(t * rows, (t + 1) * rows), expected);
+              const ranges = randomRanges(rows, layouts[weight.layout].rowUnit, next);
+              const some = machine.multiply(weight, own, 1, { threads, ranges });
+              assert.equal(bitsOf(some), within(expected, ranges));
             }
           },
         ),

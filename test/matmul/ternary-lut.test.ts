@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { runnableBuilds } from "../helpers/kernels.js";
-import { Machine, random, randomTensor, rowsOf } from "../helpers/matmul.js";
+import { bitsOf, Machine, random, randomRanges, randomTensor, rowsOf, within } from "../helpers/matmul.js";
 import { quantisePerToken } from "../twins/activations.js";
 import { product } from "../twins/matmul.js";
 
@@ -36,7 +36,11 @@ for (const build of runnableBuilds) {
           const view = new DataView(machine.memory.wasm.buffer);
           for (let t = 0; t < tokens; t++) {
             const record = quantisePerToken(x.slice(t * columns, (t + 1) * columns));
-            assert.equal(out.subarray(t * rows, (t + 1) * rows), product(weight, view, record));
+            const expected = product(weight, view, record);
+            assert.equal(out.subarray(t * rows, (t + 1) * rows), expected);
+            const ranges = randomRanges(rows, 32, next);
+            const some = machine.multiply(weight, x.slice(t * columns, (t + 1) * columns), 1, { threads, ranges });
+            assert.equal(bitsOf(some), within(expected, ranges));
           }
         },
       ),
