@@ -1,9 +1,8 @@
-// npm run bench:compare -- BEFORE.json[,MORE.json] AFTER.json[,MORE.json] [--threshold 0.05] [--alpha 0.01]
-// [--relative] [--all]
+// npm run bench:compare -- BEFORE.json[,MORE.json] AFTER.json[,MORE.json]; --help shows the options
 // Exit code: 0 nothing is slower, 1 something is, 2 the files cannot be compared.
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { compareRuns, comparisonTable, joinRuns, relativeRun } from "./harness/compare.js";
+import { readFlags } from "./harness/flags.js";
 import type { Run } from "./harness/suite.js";
 
 class Unusable extends Error {}
@@ -23,14 +22,11 @@ function read(list: string): Run {
 }
 
 try {
-  const { values: flags, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      threshold: { type: "string", default: "0.05" },
-      alpha: { type: "string", default: "0.01" },
-      all: { type: "boolean", default: false },
-      relative: { type: "boolean", default: false },
-    },
+  const { values: flags, positionals } = readFlags("npm run bench:compare -- BEFORE.json[,…] AFTER.json[,…]", {
+    threshold: { type: "string", default: "0.05", says: "SHARE least difference that counts; default 0.05" },
+    alpha: { type: "string", default: "0.01", says: "P largest p of the test; default 0.01" },
+    all: { type: "boolean", default: false, says: "print what did not change, too" },
+    relative: { type: "boolean", default: false, says: "times in units of the first case of the same group" },
   });
   if (positionals.length !== 2) throw new Unusable("Give two files, or two lists of files separated by commas");
   const [threshold, alpha] = [Number(flags.threshold), Number(flags.alpha)];

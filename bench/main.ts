@@ -1,27 +1,35 @@
-// npm run bench [-- --only WORD …] [--full] [--smoke] [--json FILE] [--model FILE …] [--threads N] [--results FOLDER]
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+// npm run bench; -- --help shows the options
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import { families, mostThreads, pickedKernel } from "./harness/environment.js";
+import { readFlags, wholeFlag } from "./harness/flags.js";
 import { measureGroup, plan } from "./harness/measure.js";
 import type { Environment, Result, Run, Size } from "./harness/suite.js";
 import { groupTable, tableHead } from "./harness/table.js";
 import { writePlots } from "./plots/write.js";
 import { suites } from "./suites/index.js";
 
-const { values: flags } = parseArgs({
-  options: {
-    only: { type: "string", multiple: true, default: [] },
-    full: { type: "boolean", default: false },
-    smoke: { type: "boolean", default: false },
-    json: { type: "string" },
-    model: { type: "string", multiple: true, default: [] },
-    threads: { type: "string" },
-    results: { type: "string", default: "bench/results" },
-    list: { type: "boolean", default: false },
+const { values: flags } = readFlags("npm run bench -- [--only WORD] [--full] [--json FILE]", {
+  only: {
+    type: "string",
+    multiple: true,
+    default: [],
+    says: "WORD groups whose name contains it; several: all of them",
   },
+  full: { type: "boolean", default: false, says: "more shapes, lengths and rounds: most of an hour, up to 6 GB" },
+  smoke: { type: "boolean", default: false, says: "every case once, to see that it runs" },
+  json: { type: "string", says: "FILE write all figures to it" },
+  model: { type: "string", multiple: true, default: [], says: "FILE a GGUF file to measure too; any number of times" },
+  threads: { type: "string", says: "N threads of the suites bandwidth and model" },
+  results: { type: "string", default: "bench/results", says: "FOLDER where the plots go" },
+  list: { type: "boolean", default: false, says: "only print the names of the groups" },
 });
+const missing = flags.model.find((file) => !existsSync(file));
+if (missing !== undefined) {
+  console.error(`--model ${missing}: there is no such file`);
+  process.exit(2);
+}
 
 const root = new URL("../../", import.meta.url);
 const size: Size = flags.smoke ? "smoke" : flags.full ? "full" : "quick";
@@ -35,7 +43,7 @@ const environment: Environment = {
       new WebAssembly.Module(readFileSync(new URL(`build/bench-kernels/${family}.wasm`, root))),
     ]),
   ),
-  threads: flags.threads ? Number(flags.threads) : await mostThreads(),
+  threads: flags.threads === undefined ? await mostThreads() : wholeFlag("threads", flags.threads),
   models: flags.model,
 };
 const planned = plan(suites, environment, flags.only);

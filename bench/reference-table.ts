@@ -1,10 +1,8 @@
 // Delta attention against the reference table of a float implementation: perplexity of SmolLM2-135M-Instruct (Q4_1) on
 // WikiText-2 test, calibrated on WikiText-2 valid, through the public interface.
-//   npm run reference-table -- [--all] [--json] [--rows element/score,chunk/raw] [--window 102] [--windows 3] [--threads 1]
-//     [--model FILE.gguf] [--text FILE] [--calibration-text FILE] [--calibration FILE.json]
+//   npm run reference-table -- --help
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import {
   type AttentionOptions,
   type AttentionStats,
@@ -12,21 +10,21 @@ import {
   type LoadOptions,
   loadModel,
 } from "#src/index.js";
+import { readFlags, wholeFlag } from "./harness/flags.js";
 
-const { values: flags } = parseArgs({
-  options: {
-    model: { type: "string" },
-    text: { type: "string" },
-    "calibration-text": { type: "string" },
-    calibration: { type: "string" },
-    rows: { type: "string" },
-    windows: { type: "string", default: "3" },
-    window: { type: "string", default: "102" },
-    threads: { type: "string", default: "1" },
-    all: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-  },
+const { values: flags } = readFlags("npm run reference-table -- [--all] [--rows NAMES] [--json]", {
+  all: { type: "boolean", default: false, says: "all rows, not only the four at 60 %" },
+  rows: { type: "string", says: "NAMES rows whose names begin so: element/score,chunk/raw" },
+  json: { type: "boolean", default: false, says: "print one JSON object" },
+  model: { type: "string", says: "FILE the model; default: SmolLM2-135M-Instruct.Q4_1.gguf in DELTALLM_SHARED" },
+  text: { type: "string", says: "FILE what is scored; default: the test split of WikiText-2 there" },
+  "calibration-text": { type: "string", says: "FILE default: the validation split of WikiText-2 there" },
+  calibration: { type: "string", says: "FILE read the calibration, or write it where there is none yet" },
+  windows: { type: "string", default: "3", says: "N windows of 2,048 tokens; default 3" },
+  window: { type: "string", default: "102", says: "N keys around a query that are exact; default 102" },
+  threads: { type: "string", default: "1", says: "N threads; default 1" },
 });
+const [windows, threads] = [wholeFlag("windows", flags.windows), wholeFlag("threads", flags.threads)];
 
 const shared = process.env.DELTALLM_SHARED ?? resolve(import.meta.dirname, "../../../shared");
 const files = {
@@ -61,7 +59,7 @@ const delta = (grain: "element" | "chunk", basis: "raw" | "score", targetSparsit
   basis,
   targetSparsity,
   // The reference uses 5 % of its windows of 2,048 tokens at every position.
-  window: Number(flags.window),
+  window: wholeFlag("window", flags.window),
   windowScale: 0,
 });
 
@@ -89,11 +87,10 @@ const rows = table.filter(({ name, extra }) =>
 );
 const note = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
 
-const load = (options: LoadOptions) =>
-  loadModel(files.model, { contextLength: WINDOW, threads: Number(flags.threads), ...options });
+const load = (options: LoadOptions) => loadModel(files.model, { contextLength: WINDOW, threads, ...options });
 
 async function calibration(): Promise<Calibration> {
-  if (flags.calibration && existsSync(flags.calibration))
+  if (flags.calibration !== undefined && existsSync(flags.calibration))
     return JSON.parse(readFileSync(flags.calibration, "utf8")) as Calibration;
   await using model = await load({});
   const ids = Array.from(model.tokenizer.encode(readFileSync(files.calibrationText, "utf8").slice(0, 60_000)));
@@ -121,12 +118,10 @@ for (const row of rows) {
     attention: attention.kind === "delta" ? { ...attention, calibration: calibrated } : attention,
     ...(kvCache ? { kvCache } : {}),
   });
-  const ids = Array.from(
-    model.tokenizer.encode(readFileSync(files.text, "utf8").slice(0, 30_000 * Number(flags.windows))),
-  );
+  const ids = Array.from(model.tokenizer.encode(readFileSync(files.text, "utf8").slice(0, 30_000 * windows)));
   let [sum, count] = [0, 0];
-  for (let window = 0; window < Number(flags.windows); window++) {
-    note(`${row.name}: window ${window + 1} of ${flags.windows}`);
+  for (let window = 0; window < windows; window++) {
+    note(`${row.name}: window ${window + 1} of ${windows}`);
     const part = ids.slice(window * WINDOW, (window + 1) * WINDOW);
     if (part.length < WINDOW) throw new Error(`The text has fewer than ${window + 1} windows of ${WINDOW} tokens`);
     const logprobs = await model.scoreWindow(part);
@@ -151,8 +146,7 @@ for (const row of rows) {
 }
 if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 
-if (flags.json)
-  console.log(JSON.stringify({ windows: Number(flags.windows), tolerance: TOLERANCE, rows: results }, null, 2));
+if (flags.json) console.log(JSON.stringify({ windows: windows, tolerance: TOLERANCE, rows: results }, null, 2));
 else {
   const number = (x: number | undefined, digits: number) => (x === undefined ? "–" : x.toFixed(digits));
   const verdict = (difference: number | undefined) => {

@@ -1,20 +1,17 @@
-// npm run sweep:report -- SWEEP.json|FOLDER … REPORT.md [--note TEXT] [--name MODEL] [--stats SWEEP] [--no-speed]
+// npm run sweep:report -- SWEEP.json|FOLDER … REPORT.md; --help shows the options
 // Writes the report of a sweep (`deltallm eval --sweep … --out FOLDER`), with its plots as SVG files beside it.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import type { SweepSummary } from "#src/eval/sweep.js";
+import { readFlags } from "./harness/flags.js";
 import { drawChart } from "./plots/chart.js";
 import { sweepReport } from "./report/sweep.js";
 
-const { values: flags, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    note: { type: "string", default: "" },
-    name: { type: "string" },
-    stats: { type: "string", multiple: true, default: [] },
-    "no-speed": { type: "boolean", default: false },
-  },
+const { values: flags, positionals } = readFlags("npm run sweep:report -- SWEEP.json|FOLDER … REPORT.md", {
+  note: { type: "string", default: "", says: "TEXT where and on what it was measured" },
+  name: { type: "string", says: "MODEL its name for people, instead of that in its file" },
+  stats: { type: "string", multiple: true, default: [], says: "SWEEP take sparsities, bytes and speed from this one" },
+  "no-speed": { type: "boolean", default: false, says: "leave speed out: something else was running" },
 });
 const output = positionals.pop();
 if (!output?.endsWith(".md") || positionals.length === 0) {

@@ -45,7 +45,6 @@ const allowed = {
   "test/cli/commands.test.ts: lines": "short tests of the commands with one set-up",
   "test/formats/gguf-errors.test.ts: lines": "one table of damaged files",
   "test/hub/faults.test.ts: lines": "faults of one server, with one set-up",
-  "bench/report/sweep.ts: lines": "one report",
 };
 const problems = [];
 const used = new Set();

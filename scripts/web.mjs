@@ -3,6 +3,7 @@ import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 
 const types = {
   ".html": "text/html; charset=utf-8",
@@ -98,11 +99,45 @@ function pathOf(url) {
   }
 }
 
+/** Ends the process with one line. */
+function stop(line, code) {
+  (code ? console.error : console.log)(line);
+  process.exit(code);
+}
+
+function readPort() {
+  try {
+    const { values } = parseArgs({ options: { port: { type: "string" }, help: { type: "boolean", short: "h" } } });
+    if (values.help)
+      stop("Usage: npm run web -- [--port N]\n\n  --port N  default: $PORT, or 8080; 0: any free one", 0);
+    const port = values.port ?? (process.env.PORT || "8080");
+    if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) stop(`${port} is no port: give 0 to 65535`, 2);
+    return Number(port);
+  } catch (error) {
+    return stop(`${error.message.split(". ")[0]}. --help shows what there is`, 2);
+  }
+}
+
+/** Says so before anything is built where the port cannot be had. */
+async function tryPort(port) {
+  const probe = createServer();
+  try {
+    await new Promise((done, fail) => probe.once("error", fail).listen(port, "127.0.0.1", done));
+    await new Promise((done) => probe.close(done));
+  } catch (error) {
+    const why = { EADDRINUSE: "is in use", EACCES: "may not be used by this user" }[error.code];
+    if (!why) throw error;
+    stop(`Port ${port} ${why}: give another one, npm run web -- --port ${port < 65_000 ? port + 1 : 8081}`, 3);
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const port = readPort();
+  await tryPort(port);
   const { buildBrowser } = await import("./build-browser.mjs");
   const { buildPage } = await import("./build-page.mjs");
   await buildBrowser();
   await buildPage({ check: true });
-  const { url } = await servePage(resolve(fileURLToPath(import.meta.url), "../.."), Number(process.env.PORT) || 8080);
+  const { url } = await servePage(resolve(fileURLToPath(import.meta.url), "../.."), port);
   console.log(`The chat page is at ${url}/`);
 }

@@ -1,37 +1,25 @@
-import { ENOUGH, mainMeasure } from "#src/cli/eval-sweep-report.js";
+import { ENOUGH } from "#src/cli/eval-sweep-report.js";
 import type { SweepPoint, SweepSummary } from "#src/eval/sweep.js";
 import type { TaskName } from "#src/eval/tasks.js";
 import type { Chart, Point } from "../plots/chart.js";
+import { table } from "./markdown.js";
+import {
+  differenceOf,
+  memoryOf,
+  referenceSpeed,
+  speedOf,
+  statCells,
+  taskCell,
+  UNHARMED,
+  unharmedRows,
+  valueText,
+} from "./sweep-cells.js";
+import { countOf, joinSweeps, measureName, nameSeries, titles, withStats } from "./sweep-points.js";
 
 /** A report: Markdown, and the charts it refers to by file name. */
 export interface SweepReport {
   markdown: string;
   charts: Map<string, Chart>;
-}
-
-/** A perplexity that is larger by less counts as unharmed. */
-const UNHARMED = 0.01;
-
-/** Names of tasks for people. */
-const titles: Record<TaskName, string> = {
-  winogrande: "WinoGrande",
-  arc_easy: "ARC easy",
-  arc_challenge: "ARC challenge",
-  piqa: "PIQA",
-  openbookqa: "OpenBookQA",
-  boolq: "BoolQ",
-  lambada: "LAMBADA",
-  squad_v2: "SQuAD v2",
-  perplexity: "perplexity",
-};
-
-/** How a setting differs from full attention on a task, in the unit of `unitOf`. */
-interface Difference {
-  value: number;
-  low: number;
-  high: number;
-  /** Whether the interval of enough examples leaves out 0. */
-  sure: boolean;
 }
 
 /**
@@ -203,160 +191,4 @@ export function sweepReport(
     ...figures,
   ].join("\n");
   return { markdown: `${markdown.trimEnd()}\n`, charts };
-}
-
-function joinSweeps(sweeps: readonly SweepSummary[]): SweepSummary {
-  const [first] = sweeps as [SweepSummary];
-  const same = ({ model, settings, tasks }: SweepSummary) => JSON.stringify([model.fingerprint, settings, tasks]);
-  if (!sweeps.every((other) => same(other) === same(first)))
-    throw new Error("These sweeps are of different models, settings or data");
-  const points = new Map(sweeps.flatMap((sweep) => sweep.points.map((point) => [point.name, point])));
-  return { ...first, points: [...points.values()] };
-}
-
-/** The same points, with sparsities, bytes and speed from other runs of the same settings. */
-function withStats(
-  sweep: SweepSummary,
-  { stats, speed = true }: { stats?: readonly SweepSummary[] | undefined; speed?: boolean | undefined },
-): SweepSummary {
-  const others = stats?.length ? new Map(joinSweeps(stats).points.map((point) => [point.name, point])) : undefined;
-  const points = sweep.points.map((point) => {
-    const from = others ? others.get(point.name) : point;
-    return { ...point, stats: from?.stats, speed: speed ? from?.speed : undefined };
-  });
-  return { ...sweep, points };
-}
-
-interface Named {
-  point: SweepPoint;
-  /** Grain, and basis where it varies. */
-  series: string;
-  /** Everything else that varies but the sparsity. */
-  column: string | undefined;
-}
-
-function nameSeries(points: readonly SweepPoint[]): Named[] {
-  const values = (key: string) => new Set(points.map(({ attention }) => JSON.stringify(attention[key])));
-  const basisVaries = values("basis").size > 1;
-  const others = ["windowScale", "window", "windowShape", "sink", "valueCutoff"].filter((key) => values(key).size > 1);
-  const words: Record<string, (value: unknown) => string> = {
-    windowScale: (x) => `window ${Number(x ?? 0.05) * 100} %`,
-    window: (x) => `window ≥ ${x ?? 64}`,
-    windowShape: (x) => `${x ?? "sliding"} window`,
-    sink: (x) => `sink ${x ?? 4}`,
-    valueCutoff: (x) => `ε = ${x ?? 0}`,
-  };
-  return points.map((point) => ({
-    point,
-    series: `${point.attention.grain}${basisVaries ? `, ${point.attention.basis} basis` : ""}`,
-    column: others.length ? others.map((key) => words[key]?.(point.attention[key])).join(", ") : undefined,
-  }));
-}
-
-const measureName = (task: TaskName) => ({ f1: "F1", acc: "accuracy", acc_norm: "accuracy" })[mainMeasure[task]] ?? "";
-
-function countOf(sweep: SweepSummary, task: TaskName): string {
-  const n = sweep.tasks.find((each) => each.task === task)?.n ?? 0;
-  if (task !== "perplexity") return `${n} examples`;
-  const window = sweep.settings.textWindow;
-  return `${n} ${n === 1 ? "window" : "windows"}${window ? ` of ${window} tokens` : ""}`;
-}
-
-/** Accuracies and F1 in points, perplexity in per cent. */
-function differenceOf(point: SweepPoint, task: TaskName): Difference | undefined {
-  const measure = task === "perplexity" ? "nll" : mainMeasure[task];
-  const found = point.comparison?.find((each) => each.task === task && each.measure === measure);
-  if (!found) return undefined;
-  const scale = (x: number) =>
-    task === "perplexity" ? (Math.exp(x) - 1) * 100 : measure.startsWith("acc") ? x * 100 : x;
-  const [low, high] = found.ci ?? [found.difference, found.difference];
-  const sure = found.ci !== undefined && found.n >= ENOUGH && (low > 0 || high < 0);
-  return { value: scale(found.difference), low: scale(low), high: scale(high), sure };
-}
-
-function valueText(point: SweepPoint, task: TaskName): string {
-  const value = point.tasks.find((each) => each.task === task)?.measures[mainMeasure[task]]?.value;
-  if (value === undefined) return "–";
-  return (mainMeasure[task].startsWith("acc") ? value * 100 : value).toFixed(2);
-}
-
-function signed(x: number): string {
-  const text = Math.abs(x).toFixed(2);
-  return text === "0.00" ? "±0.00" : `${x < 0 ? "−" : "+"}${text}`;
-}
-
-function taskCell(point: SweepPoint, task: TaskName): string {
-  const difference = differenceOf(point, task);
-  const value = valueText(point, task);
-  if (!difference) return value;
-  return `${value} (${signed(difference.value)}${task === "perplexity" ? " %" : ""}${difference.sure ? " \\*" : ""})`;
-}
-
-const percent = (share = Number.NaN) => (Number.isNaN(share) ? "" : `${(share * 100).toFixed(1)} %`);
-
-function statCells({ stats, ...point }: SweepPoint, speeds: boolean): string[] {
-  const speed = speedOf(point);
-  return [
-    percent(stats?.deltaSparsity),
-    percent(stats?.attentionSparsity),
-    percent(stats?.skippedMacs),
-    percent(stats?.bytesRead),
-    percent(memoryOf(stats)),
-    ...(speeds ? [speed === undefined ? "" : speed.toFixed(1)] : []),
-  ];
-}
-
-/** Bytes of the cache against those of full attention, as a share. */
-function memoryOf(stats: SweepPoint["stats"]): number {
-  return stats?.kvBytesFull ? stats.kvBytes / stats.kvBytesFull : Number.NaN;
-}
-
-function speedOf({ speed }: Pick<SweepPoint, "speed">): number | undefined {
-  if (!speed) return undefined;
-  const ms = speed.prefill.ms + speed.decode.ms;
-  return ms > 0 ? ((speed.prefill.tokens + speed.decode.tokens) / ms) * 1000 : undefined;
-}
-
-function referenceSpeed(full: SweepPoint) {
-  const value = speedOf(full);
-  return value === undefined ? undefined : { value, label: "full attention" };
-}
-
-/** For each series the row of its sparsest unharmed point. */
-function unharmedRows(named: readonly Named[], tasks: readonly TaskName[]): string[][] {
-  const rows: string[][] = [];
-  for (const name of new Set(named.map(({ series, column }) => JSON.stringify([series, column])))) {
-    const own = named.filter(({ series, column }) => JSON.stringify([series, column]) === name);
-    const [{ series, column }] = own as [Named];
-    const good = own
-      .filter(({ point }) =>
-        tasks.every((task) => {
-          const difference = differenceOf(point, task);
-          if (!difference) return true;
-          return task === "perplexity" ? difference.value < UNHARMED * 100 : !difference.sure || difference.value >= 0;
-        }),
-      )
-      .sort((a, b) => (b.point.stats?.deltaSparsity ?? 0) - (a.point.stats?.deltaSparsity ?? 0))[0];
-    const stats = good?.point.stats;
-    const differences = tasks.flatMap((task) => {
-      const difference = good && differenceOf(good.point, task);
-      return difference ? `${titles[task]} ${signed(difference.value)}${task === "perplexity" ? " %" : ""}` : [];
-    });
-    rows.push([
-      series,
-      column ?? "",
-      good ? percent(stats?.deltaSparsity) : "none measured",
-      percent(stats?.attentionSparsity),
-      percent(memoryOf(stats)),
-      differences.join(", "),
-    ]);
-  }
-  return rows;
-}
-
-/** A Markdown table; the columns named in `left` are text, the others numbers. */
-function table(rows: readonly (readonly string[])[], left: readonly string[]): string {
-  const [head, ...body] = rows as [readonly string[], ...(readonly string[])[]];
-  const rule = head.map((name) => (left.includes(name) ? "---" : "--:"));
-  return [head, rule, ...body].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -50,4 +50,27 @@ test("sweep report: refuses what is no sweep", () => {
   assert.match(stderr, "one.json is no sweep");
 });
 
+test("every script of the benches shows its options with --help, and what it cannot read is one line", () => {
+  for (const [script, usage] of [
+    ["main", "npm run bench -- "],
+    ["reference-table", "npm run reference-table -- "],
+    ["report", "npm run sweep:report -- "],
+    ["compare", "npm run bench:compare -- "],
+    ["tables/main", "npm run tables -- "],
+  ] as const) {
+    const help = node(script, "--help");
+    assert.is(help.status, 0, help.stderr);
+    assert.ok(help.stdout.startsWith(`Usage: ${usage}`), help.stdout);
+    assert.match(help.stdout, /\n {2}--[a-z]/);
+    const wrong = node(script, "--nonsense");
+    assert.is(wrong.status, 2);
+    assert.is(wrong.stdout + wrong.stderr, "Unknown option '--nonsense'. --help shows what there is\n");
+  }
+  for (const args of [["--threads", "many"], ["extra"], ["--model", "none.gguf"]]) {
+    const { status, stderr } = node("main", ...args);
+    assert.is(status, 2);
+    assert.match(stderr, /^[^\n]+\n$/, "one line");
+  }
+});
+
 test.run();

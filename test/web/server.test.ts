@@ -1,3 +1,6 @@
+import { spawnSync } from "node:child_process";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { fixture } from "../helpers/fixtures.js";
@@ -29,6 +32,33 @@ test("the static server: files, ranges, headers for threads, nothing outside its
     server.closeAllConnections();
     server.close();
   }
+});
+
+test("npm run web: a busy port, no port and unknown options are one line; --help shows the options", async () => {
+  const busy = createServer();
+  await new Promise<void>((done) => busy.listen(0, "127.0.0.1", done));
+  const { port } = busy.address() as AddressInfo;
+  const web = (...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [`${root}/scripts/web.mjs`, ...args], {
+      encoding: "utf8",
+    });
+    return { status, stdout, stderr };
+  };
+  assert.equal(web("--port", String(port)), {
+    status: 3,
+    stdout: "",
+    stderr: `Port ${port} is in use: give another one, npm run web -- --port ${port < 65_000 ? port + 1 : 8081}\n`,
+  });
+  busy.close();
+  assert.equal(web("--port", "x"), { status: 2, stdout: "", stderr: "x is no port: give 0 to 65535\n" });
+  assert.equal(web("--none"), {
+    status: 2,
+    stdout: "",
+    stderr: "Unknown option '--none'. --help shows what there is\n",
+  });
+  const help = web("--help");
+  assert.is(help.status, 0);
+  assert.match(help.stdout, "Usage: npm run web -- [--port N]");
 });
 
 test.run();
