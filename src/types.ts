@@ -145,6 +145,8 @@ export interface ModelStats {
   decode: Speed;
   /** Tokens computed, and tokens of prompts that were taken from earlier sessions instead. */
   tokens: { computed: number; cached: number };
+  /** Passes computed, and the sequences they computed something of: their ratio is the mean size of a batch. */
+  passes: { count: number; sequences: number };
   /** Size of the linear memory, in bytes. */
   memoryBytes: number;
   weightBytes: number;

@@ -197,6 +197,7 @@ export class EngineModel implements Model, SessionHost {
       prefill: speed.get("prefill"),
       decode: speed.get("decode"),
       tokens: { computed: speed.get("prefill").tokens + speed.get("decode").tokens, cached: this.cachedTokens },
+      passes: { ...speed.passes },
       memoryBytes: engine.memory.totalBytes,
       weightBytes: engine.weightBytes,
       kvBytes: open.size > 0 ? kvBytes : attention.kvBytes,

@@ -217,6 +217,7 @@ export class Scheduler {
   /** A pass takes as long for a row of one kind as of the other. */
   #book(pieces: readonly Piece[], ms: number): void {
     const rows = pieces.reduce((sum, { ids }) => sum + ids.length, 0);
+    this.#speed.pass(pieces.length);
     for (const { slice } of pieces) this.#speed.add(slice.work, slice.tokens, (ms * slice.tokens) / rows);
   }
 

@@ -9,6 +9,15 @@ export class SpeedMeter {
     decode: { tokens: 0, ms: 0 },
   };
 
+  /** Passes of the engine, and the sequences they computed something of. */
+  readonly passes = { count: 0, sequences: 0 };
+
+  /** Counts a pass. */
+  pass(sequences: number): void {
+    this.passes.count++;
+    this.passes.sequences += sequences;
+  }
+
   add(work: Work, tokens: number, ms: number): void {
     this.#sums[work].tokens += tokens;
     this.#sums[work].ms += ms;
@@ -21,5 +30,6 @@ export class SpeedMeter {
 
   reset(): void {
     for (const sum of Object.values(this.#sums)) sum.tokens = sum.ms = 0;
+    this.passes.count = this.passes.sequences = 0;
   }
 }

@@ -4,13 +4,15 @@ import type { HandlerOptions } from "./options.js";
 /**
  * Lets a request pass or throws: the name it was sent to (DNS rebinding), the page it comes from (cross-site requests),
  * its API key. Returns whose request it is, for limits per key.
+ * @param open whether everybody may ask
+ * @param client address of who asks, as far as it is known
  */
-export type CheckAccess = (request: Request, url: URL, open: boolean) => string;
+export type CheckAccess = (request: Request, url: URL, open: boolean, client: string) => string;
 
 export function createAccess({ apiKeys = [], allowedHosts = [], allowedOrigins = [] }: HandlerOptions): CheckAccess {
   const keys = apiKeys.map((key) => new TextEncoder().encode(key));
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()));
-  return (request, url, open) => {
+  return (request, url, open, client) => {
     const host = hostName(request.headers.get("host") ?? url.host);
     if (keys.length === 0 && !isLocalName(host) && !hosts.has(host))
       throw new ApiError(
@@ -29,7 +31,7 @@ export function createAccess({ apiKeys = [], allowedHosts = [], allowedOrigins =
           code: "origin_not_allowed",
         },
       );
-    if (keys.length === 0) return request.headers.get("x-client") ?? "";
+    if (keys.length === 0) return client;
     const given = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1]?.trim();
     const found = given === undefined ? -1 : indexOfKey(keys, new TextEncoder().encode(given));
     if (found < 0 && !open)

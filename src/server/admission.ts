@@ -1,4 +1,5 @@
 import { ApiError } from "./errors.js";
+import { once } from "./once.js";
 
 interface Waiting {
   places: number;
@@ -125,13 +126,4 @@ export class Admission {
 
 function tooMany(message: string): ApiError {
   return new ApiError(429, message, { type: "rate_limit_error", code: "rate_limit_exceeded", retryAfter: 2 });
-}
-
-function once(run: () => void): () => void {
-  let done = false;
-  return () => {
-    if (done) return;
-    done = true;
-    run();
-  };
 }

@@ -3,12 +3,16 @@ import { ApiError } from "./errors.js";
 /** A request's body: one JSON object. */
 export type JsonObject = Record<string, unknown>;
 
+/** Milliseconds in which a body must have come. */
+const BODY_TIMEOUT = 60_000;
+
 /**
  * Reads a body of at most `limit` bytes that is one JSON object.
- * @throws ApiError 413 for a longer one, 400 for anything else than an object
+ * @throws ApiError 413 for a longer one, 408 for one that does not end, 400 for anything else than an object; or the
+ * signal's reason
  */
-export async function readJson(request: Request, limit: number): Promise<JsonObject> {
-  const text = await readText(request, limit);
+export async function readJson(request: Request, limit: number, signal: AbortSignal): Promise<JsonObject> {
+  const text = await readText(request, limit, signal);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -21,38 +25,42 @@ export async function readJson(request: Request, limit: number): Promise<JsonObj
   return value as JsonObject;
 }
 
-async function readText(request: Request, limit: number): Promise<string> {
+async function readText(request: Request, limit: number, signal: AbortSignal): Promise<string> {
   const tooLong = () => new ApiError(413, `The body is longer than ${limit} bytes`, { code: "request_too_large" });
   // The header is only believed when it says no.
   if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLong();
   if (!request.body) throw new ApiError(400, "The request has no body", { code: "invalid_json" });
+  const reader = request.body.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true });
+  let failure: unknown;
+  const stop = (reason: unknown) => {
+    failure ??= reason;
+    // What waits to be read ends with this.
+    reader.cancel().catch(() => undefined);
+  };
+  const gone = () => stop(signal.reason);
+  const timer = setTimeout(() => stop(new ApiError(408, "The body took too long to come")), BODY_TIMEOUT);
+  signal.addEventListener("abort", gone, { once: true });
+  if (signal.aborted) gone();
   let bytes = 0;
   let text = "";
   try {
-    for await (const chunk of chunks(request.body)) {
-      bytes += chunk.byteLength;
-      if (bytes > limit) throw tooLong();
-      text += decoder.decode(chunk, { stream: true });
-    }
-    return text + decoder.decode();
-  } catch (error) {
-    if (error instanceof TypeError && error.message.toLowerCase().includes("encoded"))
-      throw new ApiError(400, "The body is not UTF-8", { code: "invalid_json" });
-    throw error;
-  }
-}
-
-async function* chunks(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
-  try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
+      if (failure !== undefined) throw failure;
+      if (done) return text + decoder.decode();
+      bytes += value.byteLength;
+      if (bytes > limit) throw tooLong();
+      text += decoder.decode(value, { stream: true });
     }
+  } catch (error) {
+    if (error instanceof TypeError && error.message.toLowerCase().includes("encod"))
+      throw new ApiError(400, "The body is not UTF-8", { code: "invalid_json" });
+    throw failure ?? error;
   } finally {
-    await reader.cancel().catch(() => undefined);
+    clearTimeout(timer);
+    signal.removeEventListener("abort", gone);
+    reader.cancel().catch(() => undefined);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ChatMessage, GenerateOptions, ToolDefinition } from "../types.js";
 import type { JsonObject } from "./body.js";
+import { content } from "./content.js";
 import { badParameter } from "./errors.js";
 import {
   flag,
@@ -15,10 +16,14 @@ import {
 } from "./parameters.js";
 import {
   ignoredParameters,
+  type LimitParameters,
+  limitParameters,
+  maxTokens,
   type SamplingParameters,
   samplingOptions,
   samplingParameters,
 } from "./sampling-parameters.js";
+import { type ToolChoice, tool, toolChoice, toolOptions } from "./tool-parameters.js";
 
 /** What a request for an answer in a conversation asks for. */
 export interface ChatRequest {
@@ -34,36 +39,17 @@ export interface ChatRequest {
   resumeFrom: number;
 }
 
-interface ChatParameters extends SamplingParameters {
+interface ChatParameters extends SamplingParameters, LimitParameters {
   messages: ChatMessage[];
-  max_tokens: number;
-  max_completion_tokens: number;
-  n_predict: number;
   logprobs: boolean;
   top_logprobs: number;
   response_format: Pick<GenerateOptions, "schema">;
   json_schema: JsonObject;
   tools: ToolDefinition[];
-  tool_choice: NonNullable<GenerateOptions["toolChoice"]>;
+  tool_choice: ToolChoice;
   parallel_tool_calls: boolean;
   modalities: unknown;
 }
-
-/** The text of a message: a string, or a list of text parts. */
-const content: Parse<string> = (value, param) => {
-  if (typeof value === "string") return value;
-  return list((part, at) => {
-    const { type, text: words, refusal } = object(part, at);
-    if (type === "refusal") return text(refusal, `${at}.refusal`);
-    if (type !== "text" && type !== "input_text" && type !== "output_text")
-      throw badParameter(
-        at,
-        `Content of type ${JSON.stringify(type)} is not supported: only text is`,
-        "unsupported_value",
-      );
-    return text(words, `${at}.text`);
-  })(value, param).join("");
-};
 
 const toolCall: Parse<NonNullable<ChatMessage["toolCalls"]>[number]> = (value, param) => {
   const call = object(value, param);
@@ -98,36 +84,6 @@ export const messages: Parse<ChatMessage[]> = (value, param) => {
   return read;
 };
 
-export const tool: Parse<ToolDefinition> = (value, param) => {
-  const { type = "function", function: definition } = object(value, param);
-  oneOf("function")(type, `${param}.type`);
-  return toolDefinition(definition, `${param}.function`);
-};
-
-export function toolDefinition(value: unknown, param: string): ToolDefinition {
-  const { name, description, parameters } = object(value, param);
-  const given = text(name, `${param}.name`);
-  if (!/^[\w.-]{1,64}$/.test(given))
-    throw badParameter(`${param}.name`, `${JSON.stringify(given)} is no name of a tool: use letters, digits, _ and -`);
-  return {
-    name: given,
-    ...(description === undefined || description === null
-      ? {}
-      : { description: text(description, `${param}.description`) }),
-    ...(parameters === undefined || parameters === null
-      ? {}
-      : { parameters: object(parameters, `${param}.parameters`) }),
-  };
-}
-
-export const toolChoice: Parse<NonNullable<GenerateOptions["toolChoice"]>> = (value, param) => {
-  if (typeof value === "string") return oneOf("auto", "none", "required")(value, param);
-  const choice = object(value, param);
-  oneOf("function")(choice.type, `${param}.type`);
-  const named = choice.function === undefined ? choice : object(choice.function, `${param}.function`);
-  return { name: text(named.name, `${param}.function.name`) };
-};
-
 /** Any JSON object: what `response_format: { type: "json_object" }` promises. */
 const anyObject = { type: "object" };
 
@@ -144,10 +100,8 @@ const responseFormat: Parse<Pick<GenerateOptions, "schema">> = (value, param) =>
 
 const chatParameters: Parameters<ChatParameters> = {
   ...samplingParameters,
+  ...limitParameters,
   messages,
-  max_tokens: whole(0),
-  max_completion_tokens: whole(0),
-  n_predict: whole(-1),
   logprobs: flag,
   top_logprobs: whole(0, 20),
   response_format: responseFormat,
@@ -165,23 +119,17 @@ export function readChatRequest(body: JsonObject): ChatRequest {
     throw badParameter("messages", "The parameter messages is missing", "missing_required_parameter");
   if (values.top_logprobs !== undefined && values.logprobs !== true)
     throw badParameter("top_logprobs", "top_logprobs needs logprobs: true");
-  if (values.tool_choice !== undefined && values.tool_choice !== "none" && !values.tools?.length)
-    throw badParameter("tool_choice", "tool_choice needs tools");
-  const named = typeof values.tool_choice === "object" ? values.tool_choice.name : undefined;
-  if (named !== undefined && !values.tools?.some(({ name }) => name === named))
-    throw badParameter("tool_choice", `There is no tool named ${JSON.stringify(named)}`);
-  const limit = values.max_completion_tokens ?? values.max_tokens ?? values.n_predict;
+  if (values.response_format?.schema && values.json_schema)
+    throw badParameter("json_schema", "response_format names a schema already");
   const schema = values.response_format?.schema ?? values.json_schema;
   return {
     model: values.model,
     messages: values.messages,
     options: {
       ...samplingOptions(values),
-      maxTokens: limit === -1 ? undefined : limit,
+      ...toolOptions(values.tools, values.tool_choice, values.parallel_tool_calls),
+      maxTokens: maxTokens(values),
       ...(schema ? { schema } : {}),
-      ...(values.tools?.length && values.tool_choice !== "none" ? { tools: values.tools } : {}),
-      ...(values.tool_choice === undefined || !values.tools?.length ? {} : { toolChoice: values.tool_choice }),
-      ...(values.parallel_tool_calls === undefined ? {} : { parallelToolCalls: values.parallel_tool_calls }),
       ...(values.logprobs ? { topLogprobs: values.top_logprobs ?? 0 } : {}),
     },
     n: values.n ?? 1,

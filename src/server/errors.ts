@@ -18,6 +18,8 @@ export class ApiError extends Error {
   readonly code: string | null;
   /** Seconds for the header Retry-After. */
   readonly retryAfter: number | undefined;
+  /** Methods for the header Allow. */
+  readonly allow: string | undefined;
 
   constructor(
     status: number,
@@ -27,7 +29,8 @@ export class ApiError extends Error {
       param = null,
       code = null,
       retryAfter,
-    }: { type?: string; param?: string | null; code?: string | null; retryAfter?: number } = {},
+      allow,
+    }: { type?: string; param?: string | null; code?: string | null; retryAfter?: number; allow?: string } = {},
   ) {
     super(message);
     this.status = status;
@@ -35,6 +38,7 @@ export class ApiError extends Error {
     this.param = param;
     this.code = code;
     this.retryAfter = retryAfter;
+    this.allow = allow;
   }
 
   get body(): { error: { message: string; type: string; param: string | null; code: string | null } } {
@@ -63,6 +67,12 @@ const parameterNames: Record<string, string> = {
   topLogprobs: "top_logprobs",
   schema: "response_format",
   toolChoice: "tool_choice",
+  dryMultiplier: "dry_multiplier",
+  dryBase: "dry_base",
+  dryAllowedLength: "dry_allowed_length",
+  dryWindow: "dry_penalty_last_n",
+  drySequenceBreakers: "dry_sequence_breakers",
+  ids: "prompt",
 };
 
 /** What is answered for anything thrown while a request was served. */
@@ -70,7 +80,7 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof OptionError) {
     const key = error.place.key;
-    const param = key === undefined ? null : (parameterNames[key] ?? key);
+    const param = key === undefined ? null : (parameterNames[/^\w+/.exec(key)?.[0] ?? ""] ?? key);
     return new ApiError(400, error.message, { param, code: "invalid_value" });
   }
   if (error instanceof SessionError && /context/.test(error.message))

@@ -23,6 +23,8 @@ export interface Answer {
 export class Generation {
   readonly answers: Answer[];
   readonly seed: number;
+  /** What belongs to the first tokens, so many, is left out of the answers. */
+  skipped = 0;
   readonly #n: number;
   readonly #started = performance.now();
   #first: number | undefined;
@@ -46,8 +48,9 @@ export class Generation {
   }
 
   /**
-   * Writes all answers at once, the i-th to a prompt with seed + i, and hands out their pieces as they come. Nothing is
-   * computed that is not asked for: who does not read stops the writing.
+   * Writes all answers at once, the i-th to a prompt with seed + i, and hands out their pieces in turn: the order is the
+   * same every time. Nothing is computed that is not asked for, but for one token of each: who does not read stops the
+   * writing.
    * @param keep collect the pieces, for log-probabilities
    */
   async *run(
@@ -61,24 +64,28 @@ export class Generation {
       const seed = (this.seed + (choice % this.#n)) % Number.MAX_SAFE_INTEGER;
       return model.generate(prompt, { ...options, seed })[Symbol.asyncIterator]();
     });
-    const next = (choice: number) =>
-      (sources[choice] as AsyncIterator<Piece>).next().then((result) => ({ choice, result }));
-    const pending = new Map(sources.map((_, choice) => [choice, next(choice)]));
+    const ask = (source: AsyncIterator<Piece>) => {
+      const next = source.next();
+      // Looked at when its turn comes; until then a failure must not count as one that nobody handles.
+      next.catch(() => undefined);
+      return next;
+    };
+    const turns = new Map(sources.map((source, choice) => [choice, ask(source)]));
     try {
-      while (pending.size > 0) {
-        const { choice, result } = await Promise.race(pending.values());
-        if (result.done) {
-          pending.delete(choice);
-          continue;
+      while (turns.size > 0)
+        for (const [choice, turn] of turns) {
+          const { done, value } = await turn;
+          if (done) {
+            turns.delete(choice);
+            continue;
+          }
+          turns.set(choice, ask(sources[choice] as AsyncIterator<Piece>));
+          const answer = this.answers[choice] as Answer;
+          this.#take(answer, value, keep);
+          yield { choice, piece: value, tokens: answer.tokens };
         }
-        const answer = this.answers[choice] as Answer;
-        this.#take(answer, result.value, keep);
-        yield { choice, piece: result.value, tokens: answer.tokens };
-        pending.set(choice, next(choice));
-      }
     } finally {
       // What still runs was aborted or is unwanted.
-      for (const rest of pending.values()) rest.catch(() => undefined);
       await Promise.all(sources.map((source) => source.return?.().catch(() => undefined)));
     }
   }
@@ -116,10 +123,12 @@ export class Generation {
   #take(answer: Answer, piece: Piece, keep: boolean): void {
     this.#last = performance.now();
     this.#first ??= this.#last;
-    answer.text += piece.text;
     if (piece.token >= 0) answer.tokens++;
-    if (keep && piece.token >= 0) answer.pieces.push(piece);
-    if (piece.toolCallDelta) addToolCall(answer.toolCalls, piece.toolCallDelta);
+    if (answer.tokens > this.skipped || piece.finishReason) {
+      answer.text += piece.text;
+      if (keep && piece.token >= 0) answer.pieces.push(piece);
+      if (piece.toolCallDelta) addToolCall(answer.toolCalls, piece.toolCallDelta);
+    }
     if (piece.finishReason) answer.finishReason = piece.finishReason;
     if (piece.usage) {
       answer.usage = piece.usage;

@@ -3,6 +3,7 @@ import { Admission } from "./admission.js";
 import { json, readJson } from "./body.js";
 import { ApiError, toApiError } from "./errors.js";
 import { Metrics } from "./metrics.js";
+import { once } from "./once.js";
 import { type HandlerOptions, handlerDefaults, type RequestRecord, type ResolvedOptions } from "./options.js";
 import { ModelRegistry } from "./registry.js";
 import { chatCompletions } from "./routes/chat-completions.js";
@@ -15,7 +16,8 @@ import type { Call, Endpoint, Server } from "./work.js";
 
 /** A server without a socket: give it requests, it gives answers. */
 export interface Handler {
-  (request: Request): Promise<Response>;
+  /** @param client address of who asks, for `perKey` where there are no keys */
+  (request: Request, client?: string): Promise<Response>;
   /** Answers being computed and requests waiting. */
   readonly load: { running: number; waiting: number };
   /** Loads a model (default: the first) now instead of at the first request. */
@@ -57,11 +59,14 @@ export function createHandler(options: HandlerOptions): Handler {
     started: Date.now(),
   };
   const checkAccess = createAccess(resolved);
-  const handle = async (request: Request): Promise<Response> => {
+  const handle = async (request: Request, client = ""): Promise<Response> => {
     const url = new URL(request.url);
     const record = newRecord(request, url);
     const began = performance.now();
-    const cors = corsHeaders(request, resolved.allowedOrigins);
+    const headers: Record<string, string> = {
+      "X-Request-Id": record.id,
+      ...corsHeaders(request, resolved.allowedOrigins),
+    };
     let streaming = false;
     const finish = once(() => {
       clearTimeout(timer);
@@ -81,10 +86,10 @@ export function createHandler(options: HandlerOptions): Handler {
     if (request.signal?.aborted) gone();
     request.signal?.addEventListener("abort", gone, { once: true });
     try {
-      if (request.method === "OPTIONS" && Object.keys(cors).length > 0)
-        return withHeaders(new Response(null, { status: 204 }), cors);
+      if (request.method === "OPTIONS" && "Access-Control-Allow-Origin" in headers)
+        return withHeaders(new Response(null, { status: 204 }), headers);
       const path = routeOf(url.pathname);
-      const key = checkAccess(request, url, path === undefined || routes[path]?.open === true);
+      const key = checkAccess(request, url, path === undefined || routes[path]?.open === true, client);
       if (path === undefined) {
         const page =
           request.method === "GET" || request.method === "HEAD" ? await resolved.page?.(url.pathname) : undefined;
@@ -93,8 +98,11 @@ export function createHandler(options: HandlerOptions): Handler {
       }
       const { method, endpoint } = routes[path] as (typeof routes)[string];
       if (request.method !== method && !(method === "GET" && request.method === "HEAD"))
-        throw new ApiError(405, `${url.pathname} takes ${method} requests`, { code: "method_not_allowed" });
-      const body = method === "POST" ? await readJson(request, resolved.maxBodyBytes) : {};
+        throw new ApiError(405, `${url.pathname} takes ${method} requests`, {
+          code: "method_not_allowed",
+          allow: method,
+        });
+      const body = method === "POST" ? await readJson(request, resolved.maxBodyBytes, controller.signal) : {};
       if (resolved.logPrompts) record.request = body;
       const call: Call = {
         server,
@@ -110,13 +118,13 @@ export function createHandler(options: HandlerOptions): Handler {
       const response = await endpoint(call);
       streaming = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
       record.status = response.status;
-      return withHeaders(response, cors);
+      return withHeaders(response, headers);
     } catch (error) {
       const failure = toApiError(controller.signal.aborted ? controller.signal.reason : error);
       record.status = failure.status;
       record.error =
         failure.status === 500 && error instanceof Error ? (error.stack ?? error.message) : failure.message;
-      return withHeaders(errorResponse(failure), cors);
+      return withHeaders(errorResponse(failure), headers);
     } finally {
       if (!streaming) finish();
     }
@@ -146,6 +154,7 @@ function routeOf(pathname: string): string | undefined {
 function errorResponse(error: ApiError): Response {
   const headers: Record<string, string> = {};
   if (error.retryAfter !== undefined) headers["Retry-After"] = String(error.retryAfter);
+  if (error.allow !== undefined) headers.Allow = error.allow;
   if (error.status === 401) headers["WWW-Authenticate"] = "Bearer";
   return json(error.body, error.status, headers);
 }
@@ -157,17 +166,11 @@ function withHeaders(response: Response, headers: Record<string, string>): Respo
 }
 
 function newRecord(request: Request, url: URL): RequestRecord {
-  return { time: new Date().toISOString(), method: request.method, path: url.pathname, status: 200, ms: 0 };
+  const given = request.headers.get("x-request-id") ?? "";
+  const id = /^[\w.-]{1,100}$/.test(given) ? given : crypto.randomUUID();
+  return { id, time: new Date().toISOString(), method: request.method, path: url.pathname, status: 200, ms: 0 };
 }
 
 function withoutUndefined<Values extends object>(values: Values): Values {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Values;
-}
-
-function once(run: () => void): () => void {
-  let done = false;
-  return () => {
-    if (!done) run();
-    done = true;
-  };
 }

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import type { Handler } from "./handler.js";
 
 /** Most bytes of a request's headers. */
 const MAX_HEADER_BYTES = 16 << 10;
@@ -11,7 +12,7 @@ const REQUEST_TIMEOUT = 60_000;
 const KEEP_ALIVE = 5_000;
 
 /** Serves a fetch handler with `node:http`. */
-export function nodeServer(handle: (request: Request) => Promise<Response>): Server {
+export function nodeServer(handle: Handler): Server {
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -35,11 +36,7 @@ export function nodeServer(handle: (request: Request) => Promise<Response>): Ser
   return server;
 }
 
-async function serve(
-  handle: (request: Request) => Promise<Response>,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-): Promise<void> {
+async function serve(handle: Handler, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const gone = new AbortController();
   outgoing.on("close", () => {
     if (!outgoing.writableFinished) gone.abort();
@@ -47,7 +44,7 @@ async function serve(
   // A connection that breaks while it is written to is told by "close" as well.
   outgoing.on("error", () => undefined);
   try {
-    const response = await handle(toRequest(incoming, gone.signal));
+    const response = await handle(toRequest(incoming, gone.signal), incoming.socket.remoteAddress);
     outgoing.writeHead(response.status, Object.fromEntries(response.headers));
     if (incoming.method === "HEAD" || !response.body) outgoing.end();
     else await pipe(response.body, outgoing);
@@ -70,9 +67,10 @@ function toRequest(incoming: IncomingMessage, signal: AbortSignal): Request {
   const { method = "GET" } = incoming;
   // A name that is no host would make every address invalid; the handler looks at the header itself.
   const base = `http://${/^[\w.:[\]-]+$/.test(incoming.headers.host ?? "") ? incoming.headers.host : "localhost"}`;
-  const path = incoming.url?.startsWith("/") ? incoming.url : "/";
+  // Proxies may send the whole address.
+  const path = (incoming.url ?? "/").replace(/^https?:\/\/[^/?]*(?=[/?]|$)/i, "");
   const hasBody = method !== "GET" && method !== "HEAD";
-  return new Request(new URL(base + path), {
+  return new Request(new URL(base + (path.startsWith("/") ? path : `/${path}`)), {
     method,
     headers,
     signal,

@@ -8,6 +8,8 @@ export type ServedModel =
 
 /** One finished request, for the log. Prompts and answers are in it only with `logPrompts`. */
 export interface RequestRecord {
+  /** Of the answer's header X-Request-Id: the one the request brought, or a new one. */
+  id: string;
   /** When it arrived, ISO 8601. */
   time: string;
   method: string;
@@ -48,7 +50,7 @@ export interface HandlerOptions {
   parallel?: number | undefined;
   /** Requests that may wait; one more is refused with 429. Default 64. */
   queue?: number | undefined;
-  /** Requests one API key (or, without keys, one `x-client` of the adapter) may have running or waiting. Default: no limit. */
+  /** Requests one API key (without keys: one address) may have running or waiting. Default: no limit. */
   perKey?: number | undefined;
   /** Most bytes of a request's body. Default 8 MiB. */
   maxBodyBytes?: number | undefined;

@@ -19,10 +19,10 @@ export function readParameters<Values>(
 ): Partial<Values> {
   const values: Partial<Values> = {};
   for (const [name, value] of Object.entries(body)) {
+    if (value === null || value === undefined) continue;
     const parse = Object.hasOwn(parameters, name) ? parameters[name as keyof Values] : undefined;
-    if (parse) {
-      if (value !== null && value !== undefined) values[name as keyof Values] = parse(value, name);
-    } else if (!ignored.includes(name))
+    if (parse) values[name as keyof Values] = parse(value, name);
+    else if (!ignored.includes(name))
       throw badParameter(name, `The parameter ${JSON.stringify(name)} is not supported here`, "unknown_parameter");
   }
   return values;

@@ -30,6 +30,8 @@ export class ModelRegistry {
   readonly #entries = new Map<string, Entry>();
   readonly #maxLoaded: number;
   readonly #unloadAfter: number | undefined;
+  /** Passes of models that were unloaded. */
+  readonly #passes = { count: 0, sequences: 0 };
   /** Requests that wait for a model to become idle, so that theirs can be loaded. */
   readonly #waiting: (() => void)[] = [];
   /** Loading and unloading happen one after the other. */
@@ -68,6 +70,13 @@ export class ModelRegistry {
   /** All models in memory now. */
   get allLoaded(): { name: string; model: Model }[] {
     return [...this.#entries.values()].flatMap(({ name, model }) => (model ? [{ name, model }] : []));
+  }
+
+  /** Passes of all models so far, and the sequences computed in them. */
+  get passes(): { count: number; sequences: number } {
+    const sum = { ...this.#passes };
+    for (const { model } of this.allLoaded) addPasses(sum, model);
+    return sum;
   }
 
   /**
@@ -150,6 +159,7 @@ export class ModelRegistry {
     const { model, served } = entry;
     if (!model || "model" in served) return;
     entry.model = undefined;
+    addPasses(this.#passes, model);
     await model.dispose();
   }
 
@@ -158,6 +168,12 @@ export class ModelRegistry {
     this.#turn = result.catch(() => undefined);
     return result;
   }
+}
+
+function addPasses(sum: { count: number; sequences: number }, model: Model): void {
+  const { count, sequences } = model.stats().passes;
+  sum.count += count;
+  sum.sequences += sequences;
 }
 
 /** Options that decide what is computed, as opposed to how fast. */

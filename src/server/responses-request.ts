@@ -1,9 +1,8 @@
 import type { ChatMessage, GenerateOptions, ToolDefinition } from "../types.js";
 import type { JsonObject } from "./body.js";
-import { toolChoice, toolDefinition } from "./chat-request.js";
+import { content } from "./content.js";
 import { badParameter } from "./errors.js";
 import {
-  finite,
   flag,
   list,
   object,
@@ -15,23 +14,20 @@ import {
   text,
   whole,
 } from "./parameters.js";
+import {
+  ignoredParameters,
+  type SamplingParameters,
+  samplingOptions,
+  samplingParameters,
+} from "./sampling-parameters.js";
+import { type ToolChoice, toolChoice, toolDefinition, toolOptions } from "./tool-parameters.js";
 
-interface ResponseParameters {
-  model: string;
+interface ResponseParameters extends SamplingParameters {
   input: ChatMessage[];
   instructions: string;
   max_output_tokens: number;
-  temperature: number;
-  top_p: number;
-  presence_penalty: number;
-  frequency_penalty: number;
-  top_k: number;
-  min_p: number;
-  seed: number;
-  stream: boolean;
-  stream_options: JsonObject;
-  tools: { definition: ToolDefinition; given: JsonObject }[];
-  tool_choice: NonNullable<GenerateOptions["toolChoice"]>;
+  tools: { definition: ToolDefinition; strict: unknown }[];
+  tool_choice: ToolChoice;
   parallel_tool_calls: boolean;
   text: { schema?: JsonObject; format: JsonObject };
   top_logprobs: number;
@@ -41,28 +37,10 @@ interface ResponseParameters {
   reasoning: unknown;
   max_tool_calls: number;
   metadata: JsonObject;
-  store: boolean;
   user: string;
   safety_identifier: string;
   prompt_cache_key: string;
-  service_tier: string;
-  resume_from: number;
 }
-
-const part: Parse<string> = (value, param) => {
-  const { type, text: words, refusal } = object(value, param);
-  if (type === "refusal") return text(refusal, `${param}.refusal`);
-  if (type !== "input_text" && type !== "output_text" && type !== "text")
-    throw badParameter(
-      param,
-      `Content of type ${JSON.stringify(type)} is not supported: only text is`,
-      "unsupported_value",
-    );
-  return text(words, `${param}.text`);
-};
-
-const content: Parse<string> = (value, param) =>
-  typeof value === "string" ? value : list(part, 1000)(value, param).join("");
 
 const item: Parse<ChatMessage> = (value, param) => {
   const entry = object(value, param);
@@ -108,21 +86,23 @@ function joinCalls(items: readonly ChatMessage[]): ChatMessage[] {
   return joined;
 }
 
-const responseTool: Parse<{ definition: ToolDefinition; given: JsonObject }> = (value, param) => {
-  const given = object(value, param);
-  oneOf("function")(given.type, `${param}.type`);
-  return { definition: toolDefinition(given, param), given };
+const responseTool: Parse<ResponseParameters["tools"][number]> = (value, param) => {
+  const { type, strict = null } = object(value, param);
+  oneOf("function")(type, `${param}.type`);
+  return { definition: toolDefinition(value, param), strict };
 };
 
-const format: Parse<{ schema?: JsonObject; format: JsonObject }> = (value, param) => {
+const format: Parse<ResponseParameters["text"]> = (value, param) => {
   const { format: given, verbosity } = object(value, param);
   if (verbosity !== undefined && verbosity !== null) oneOf("medium")(verbosity, `${param}.verbosity`);
-  if (given === undefined || given === null) return { format: { type: "text" } };
-  const wanted = object(given, `${param}.format`);
-  const type = oneOf("text", "json_object", "json_schema")(wanted.type, `${param}.format.type`);
-  if (type === "text") return { format: wanted };
-  if (type === "json_object") return { schema: { type: "object" }, format: wanted };
-  return { schema: object(wanted.schema, `${param}.format.schema`), format: wanted };
+  const at = `${param}.format`;
+  const wanted = given === undefined || given === null ? { type: "text" } : object(given, at);
+  const type = oneOf("text", "json_object", "json_schema")(wanted.type, `${at}.type`);
+  if (type === "text") return { format: { type } };
+  if (type === "json_object") return { schema: { type: "object" }, format: { type } };
+  const { name, description = null, strict } = wanted;
+  const schema = object(wanted.schema, `${at}.schema`);
+  return { schema, format: { type, name: text(name, `${at}.name`), description, schema, strict: strict ?? false } };
 };
 
 const reasoning: Parse<unknown> = (value, param) => {
@@ -133,19 +113,12 @@ const reasoning: Parse<unknown> = (value, param) => {
 };
 
 const parameters: Parameters<ResponseParameters> = {
-  model: text,
+  ...samplingParameters,
+  // There is one answer to each request.
+  n: whole(1, 1),
   input,
   instructions: text,
   max_output_tokens: whole(1),
-  temperature: finite(0, 2),
-  top_p: finite(0, 1),
-  presence_penalty: finite(-2, 2),
-  frequency_penalty: finite(-2, 2),
-  top_k: whole(0, 2 ** 31 - 1),
-  min_p: finite(0, 1),
-  seed: whole(0),
-  stream: flag,
-  stream_options: object,
   tools: list(responseTool, 128),
   tool_choice: toolChoice,
   parallel_tool_calls: flag,
@@ -155,18 +128,18 @@ const parameters: Parameters<ResponseParameters> = {
   truncation: oneOf("auto", "disabled"),
   background: only(false),
   reasoning,
-  max_tool_calls: whole(1),
+  max_tool_calls: whole(1, 1),
+  // They change nothing, and the answer repeats them.
   metadata: object,
-  store: flag,
   user: text,
   safety_identifier: text,
   prompt_cache_key: text,
-  service_tier: text,
-  resume_from: whole(0),
 };
 
 /** What a request to `/v1/responses` asks for. */
 export interface ResponseRequest {
+  /** As it came. */
+  body: JsonObject;
   values: Partial<ResponseParameters>;
   messages: ChatMessage[];
   options: GenerateOptions;
@@ -183,32 +156,23 @@ export function readResponseRequest(body: JsonObject): ResponseRequest {
         `${name} is not supported: this server keeps no responses, send the whole conversation as input`,
         "unsupported_parameter",
       );
-  const values = readParameters<ResponseParameters>(rest, parameters);
+  const values = readParameters<ResponseParameters>(rest, parameters, ignoredParameters);
   if (!values.input) throw badParameter("input", "The parameter input is missing", "missing_required_parameter");
-  const tools = values.tools?.map(({ definition }) => definition) ?? [];
-  if (typeof values.tool_choice === "object" || values.tool_choice === "required")
-    if (tools.length === 0) throw badParameter("tool_choice", "tool_choice needs tools");
-  const logprobs = values.include?.includes("message.output_text.logprobs") ?? false;
+  const tools = values.tools?.map(({ definition }) => definition);
+  const logprobs = (values.top_logprobs ?? 0) > 0 || values.include?.includes("message.output_text.logprobs") === true;
   return {
+    body,
     values,
     messages:
       values.instructions === undefined
         ? values.input
         : [{ role: "system", content: values.instructions }, ...values.input],
     options: {
-      temperature: values.temperature,
-      topP: values.top_p === 0 ? Number.MIN_VALUE : values.top_p,
-      topK: values.top_k,
-      minP: values.min_p,
-      presencePenalty: values.presence_penalty,
-      frequencyPenalty: values.frequency_penalty,
-      seed: values.seed,
+      ...samplingOptions(values),
+      ...toolOptions(tools, values.tool_choice, values.max_tool_calls === 1 ? false : values.parallel_tool_calls),
       maxTokens: values.max_output_tokens,
       ...(values.truncation === "auto" ? { contextOverflow: "shift" as const } : {}),
       ...(values.text?.schema ? { schema: values.text.schema } : {}),
-      ...(tools.length && values.tool_choice !== "none" ? { tools } : {}),
-      ...(values.tool_choice === undefined || tools.length === 0 ? {} : { toolChoice: values.tool_choice }),
-      ...(values.parallel_tool_calls === undefined ? {} : { parallelToolCalls: values.parallel_tool_calls }),
       ...(logprobs ? { topLogprobs: values.top_logprobs ?? 0 } : {}),
     },
     logprobs,

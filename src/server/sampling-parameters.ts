@@ -20,6 +20,11 @@ export interface SamplingParameters {
   typical_p: number;
   repeat_penalty: number;
   repeat_last_n: number;
+  dry_multiplier: number;
+  dry_base: number;
+  dry_allowed_length: number;
+  dry_penalty_last_n: number;
+  dry_sequence_breakers: string[];
   cache_prompt: boolean;
   grammar: string;
   resume_from: number;
@@ -57,16 +62,45 @@ export const samplingParameters: Parameters<SamplingParameters> = {
   min_p: finite(0, 1),
   typical_p: finite(0, 1),
   repeat_penalty: finite(1e-3, 1000),
-  repeat_last_n: whole(0, 2 ** 20),
+  repeat_last_n: whole(-1, 2 ** 20),
+  dry_multiplier: finite(0, 1e6),
+  dry_base: finite(1, 1e6),
+  dry_allowed_length: whole(1, 2 ** 20),
+  dry_penalty_last_n: whole(-1, 2 ** 20),
+  dry_sequence_breakers: texts,
   // Results never depend on the cache, so both values give the same answer.
   cache_prompt: flag,
   grammar: text,
   resume_from: whole(0),
 };
 
-/** Parameters of OpenAI's API that cannot change the answer: who asks, what it is stored with, how it is billed. */
+/** Names of the most tokens to write; −1: until the model ends. */
+export interface LimitParameters {
+  max_tokens: number;
+  max_completion_tokens: number;
+  n_predict: number;
+}
+
+export const limitParameters: Parameters<LimitParameters> = {
+  max_tokens: whole(-1),
+  max_completion_tokens: whole(-1),
+  n_predict: whole(-1),
+};
+
+/** The limit that was asked for. @throws ApiError when two of its names say different things */
+export function maxTokens(values: Partial<LimitParameters>, otherwise?: number): number | undefined {
+  const names = Object.keys(limitParameters) as (keyof LimitParameters)[];
+  const given = names.flatMap((name) => values[name] ?? []);
+  const [limit = otherwise] = given;
+  if (given.some((each) => each !== limit))
+    throw badParameter("max_tokens", "max_tokens, max_completion_tokens and n_predict say different things");
+  return limit === -1 ? undefined : limit;
+}
+
+/** Parameters of OpenAI's API that cannot change the answer: who asks, what it is stored with, how it is billed or hastened. */
 export const ignoredParameters = [
   "user",
+  "prediction",
   "metadata",
   "safety_identifier",
   "prompt_cache_key",
@@ -93,7 +127,13 @@ export function samplingOptions(values: Partial<SamplingParameters>): GenerateOp
     frequencyPenalty: values.frequency_penalty,
     logitBias: values.logit_bias,
     repetitionPenalty: values.repeat_penalty,
-    repetitionWindow: values.repeat_last_n,
+    // llama-server's −1 is the whole context, and so is our 0 for DRY; its 0 switches DRY off.
+    repetitionWindow: values.repeat_last_n === -1 ? 2 ** 20 : values.repeat_last_n,
+    dryMultiplier: values.dry_penalty_last_n === 0 ? 0 : values.dry_multiplier,
+    dryBase: values.dry_base,
+    dryAllowedLength: values.dry_allowed_length,
+    dryWindow: values.dry_penalty_last_n === -1 ? 0 : values.dry_penalty_last_n,
+    drySequenceBreakers: values.dry_sequence_breakers,
     grammar: values.grammar,
   };
 }

@@ -2,6 +2,9 @@ import { OptionError } from "../errors.js";
 import { createHandler, type Handler } from "./handler.js";
 import type { HandlerOptions } from "./options.js";
 
+/** Milliseconds in which clients may read the ends of their answers when the server closes. */
+const LAST_BYTES = 5_000;
+
 /** Options of `serve`. */
 export interface ServeOptions extends HandlerOptions {
   /** Address to listen on. Default 127.0.0.1: this machine alone. */
@@ -80,12 +83,17 @@ export function isLoopback(host: string): boolean {
 
 interface DenoLike {
   serve(
-    options: { hostname: string; port: number; onListen(): void },
-    handle: Handler,
-  ): { addr: { port: number }; shutdown(): Promise<void>; unref(): void };
+    options: { hostname: string; port: number; signal: AbortSignal; onListen(): void },
+    handle: (request: Request, info: { remoteAddr: { hostname?: string } }) => Promise<Response>,
+  ): { addr: { port: number }; finished: Promise<void>; shutdown(): Promise<void> };
 }
 interface BunLike {
-  serve(options: { hostname: string; port: number; idleTimeout: number; fetch: Handler }): {
+  serve(options: {
+    hostname: string;
+    port: number;
+    idleTimeout: number;
+    fetch: (request: Request, server: { requestIP(request: Request): { address: string } | null }) => Promise<Response>;
+  }): {
     port: number;
     stop(force: boolean): Promise<void> | void;
   };
@@ -95,16 +103,31 @@ async function listen(handler: Handler, hostname: string, port: number): Promise
   const { Deno, Bun } = globalThis as unknown as { Deno?: DenoLike; Bun?: BunLike };
   if (Bun) {
     // Pings come more often than every 255 s, the longest that Bun lets a silent connection live.
-    const server = Bun.serve({ hostname, port, idleTimeout: 255, fetch: handler });
+    const server = Bun.serve({
+      hostname,
+      port,
+      idleTimeout: 255,
+      fetch: (request, from) => handler(request, from.requestIP(request)?.address),
+    });
     return { port: server.port, stop: async (force) => void (await server.stop(force)) };
   }
   if (Deno) {
-    const server = Deno.serve({ hostname, port, onListen: () => undefined }, handler);
+    const cut = new AbortController();
+    const server = Deno.serve(
+      { hostname, port, signal: cut.signal, onListen: () => undefined },
+      (request, { remoteAddr }) => handler(request, remoteAddr.hostname),
+    );
+    let open = true;
+    // Cutting off what is closed already throws.
+    void server.finished.then(() => {
+      open = false;
+    });
     return {
       port: server.addr.port,
-      stop: async (force) => {
-        if (force) server.unref();
-        else await server.shutdown();
+      async stop(force) {
+        if (!open) return;
+        if (force) cut.abort();
+        await (force ? server.finished : server.shutdown());
       },
     };
   }
@@ -121,6 +144,8 @@ async function listen(handler: Handler, hostname: string, port: number): Promise
         server.close(() => resolve());
         if (force) server.closeAllConnections();
         else server.closeIdleConnections();
+        // All answers are written; who has not read them by then never will.
+        setTimeout(() => server.closeAllConnections(), LAST_BYTES).unref();
       }),
   };
 }

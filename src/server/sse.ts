@@ -50,7 +50,8 @@ export function eventStream(
   );
 }
 
-async function orSilence<Value>(value: Promise<Value>, seconds: number): Promise<Value | "silence"> {
+/** What a promise gives, or "silence" when it takes longer than that. */
+export async function orSilence<Value>(value: Promise<Value>, seconds: number): Promise<Value | "silence"> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silence = new Promise<"silence">((resolve) => {
     timer = setTimeout(() => resolve("silence"), seconds * 1000);

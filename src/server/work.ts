@@ -4,16 +4,17 @@ import { type JsonObject, json } from "./body.js";
 import { ApiError, badParameter } from "./errors.js";
 import type { ChoicePiece, Generation } from "./generation.js";
 import type { Metrics } from "./metrics.js";
+import { once } from "./once.js";
 import type { RequestRecord, ResolvedOptions } from "./options.js";
 import type { ModelRegistry, UsedModel } from "./registry.js";
-import { eventStream, type ServerEvent } from "./sse.js";
+import { eventStream, orSilence, type ServerEvent } from "./sse.js";
 
 /** An answer that is being computed, for `/slots`. */
 export interface RunningRequest {
   id: string;
   model: string;
   started: number;
-  generation: Generation | undefined;
+  generation: Generation;
 }
 
 /** What all endpoints share. */
@@ -81,29 +82,32 @@ export function withSystem({ options }: Server, messages: readonly ChatMessage[]
 export async function answer(call: Call, plan: GenerationPlan): Promise<Response> {
   const { server, signal, record } = call;
   const resumeFrom = resumePoint(call, plan);
+  if (!plan.stream) plan.generation.skipped = resumeFrom;
+  const asked = performance.now();
   const leave = await server.admission.enter(plan.n, call.key, signal);
+  server.metrics.waited((performance.now() - asked) / 1000);
   const running: RunningRequest = {
-    id: crypto.randomUUID(),
+    id: record.id,
     model: plan.model ?? (server.registry.names[0] as string),
     started: Date.now(),
     generation: plan.generation,
   };
   server.running.add(running);
   let used: UsedModel | undefined;
-  const end = () => {
+  const end = once(() => {
     server.running.delete(running);
     used?.release();
     leave();
     const { timings, usage, answers } = plan.generation;
-    server.metrics.generation(timings);
+    server.metrics.generation(timings, plan.n);
     Object.assign(record, usage);
     record.finishReason = answers[0]?.finishReason;
     if (server.options.logPrompts) record.answer = answers.map(({ text }) => text).join("\n");
-  };
+  });
   try {
     used = await server.registry.use(plan.model, signal);
     record.model = used.name;
-    const pieces = afterTokens(plan.pieces(used, signal), resumeFrom);
+    const pieces = afterTokens(plan.pieces(used, signal), resumeFrom, record);
     if (!plan.stream) {
       for await (const _ of pieces);
       const value = plan.whole(used);
@@ -113,7 +117,7 @@ export async function answer(call: Call, plan: GenerationPlan): Promise<Response
     const source = plan.events(used, pieces);
     const first = source.next();
     // An error that comes at once is answered as one; a long prompt starts the stream, so that pings can be sent.
-    await Promise.race([first, pause(server.options.pingInterval)]);
+    await orSilence(first, server.options.pingInterval);
     return stream(call, source, first, end);
   } catch (error) {
     end();
@@ -128,18 +132,22 @@ function stream(
   first: Promise<IteratorResult<ServerEvent>>,
   end: () => void,
 ): Response {
+  const over = async () => {
+    await source.return().catch(() => undefined);
+    end();
+    call.finish();
+  };
   const watched = (async function* () {
     try {
       for (let result = await first; !result.done; result = await source.next()) yield result.value;
-    } catch (error) {
-      call.record.error = error instanceof Error ? error.message : String(error);
-      throw error;
+      call.signal.throwIfAborted();
     } finally {
-      await source.return().catch(() => undefined);
-      end();
-      call.finish();
+      call.signal.removeEventListener("abort", over);
+      await over();
     }
   })();
+  // Whoever does not read any more must not keep a place.
+  call.signal.addEventListener("abort", over, { once: true });
   let ended = false;
   const body = eventStream(watched, {
     pingInterval: call.server.options.pingInterval,
@@ -178,13 +186,12 @@ function resumePoint({ request }: Call, plan: GenerationPlan): number {
 async function* afterTokens(
   pieces: AsyncGenerator<ChoicePiece, void, undefined>,
   from: number,
+  record: RequestRecord,
 ): AsyncGenerator<ChoicePiece, void, undefined> {
-  for await (const each of pieces) if (each.tokens > from || each.piece.finishReason) yield each;
-}
-
-function pause(seconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    (timer as { unref?: () => void }).unref?.();
-  });
+  try {
+    for await (const each of pieces) if (each.tokens > from || each.piece.finishReason) yield each;
+  } catch (error) {
+    record.error = error instanceof Error ? error.message : String(error);
+    throw error;
+  }
 }

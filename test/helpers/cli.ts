@@ -207,6 +207,7 @@ const stats: ModelStats = {
   prefill: { tokens: 4, ms: 10, tokensPerSecond: 400 },
   decode: { tokens: 6, ms: 60, tokensPerSecond: 100 },
   tokens: { computed: 0, cached: 0 },
+  passes: { count: 0, sequences: 0 },
   memoryBytes: 5e6,
   weightBytes: 3e6,
   kvBytes: 1e6,

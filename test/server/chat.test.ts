@@ -1,6 +1,5 @@
-import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { events, post, sharedModel, storyHandler, streamedText } from "./helpers.js";
+import { events, eventually, post, sharedModel, storyHandler, streamedText, test } from "./helpers.js";
 
 const ask = { messages: [{ role: "user", content: "Once upon a time" }], seed: 7, max_tokens: 12 };
 
@@ -101,7 +100,25 @@ test("a cut stream goes on where it stopped", async () => {
   assert.is((await unseeded.json()).error.param, "resume_from");
 });
 
-test("a client that goes away frees its place", async () => {
+test("a client that goes away frees its place, streaming or waiting for the whole", async () => {
+  const handle = await storyHandler({ parallel: 1 });
+  for (const stream of [true, false]) {
+    const controller = new AbortController();
+    const cut = handle(
+      post("/v1/chat/completions", { ...ask, max_tokens: 900, stream }, { signal: controller.signal }),
+    ).catch(() => undefined);
+    await eventually(() => handle.load.running === 1);
+    const response = stream ? await cut : undefined;
+    if (stream) await response?.body?.getReader().read();
+    controller.abort();
+    await cut;
+    await eventually(() => handle.load.running === 0);
+  }
+  const again = await handle(post("/v1/chat/completions", ask));
+  assert.is(again.status, 200);
+});
+
+test.once("a stream whose reader goes away frees its place at once", async () => {
   const handle = await storyHandler({ parallel: 1 });
   const response = await handle(post("/v1/chat/completions", { ...ask, max_tokens: 400, stream: true }));
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
@@ -109,14 +126,9 @@ test("a client that goes away frees its place", async () => {
   assert.is(handle.load.running, 1);
   await reader.cancel();
   assert.is(handle.load.running, 0);
-  const controller = new AbortController();
-  const cut = handle(post("/v1/chat/completions", { ...ask, max_tokens: 400 }, { signal: controller.signal }));
-  setTimeout(() => controller.abort(), 20);
-  assert.is((await cut).status, 499);
-  assert.is(handle.load.running, 0);
 });
 
-test("who does not read stops the writing", async () => {
+test.once("who does not read stops the writing", async () => {
   const handle = await storyHandler();
   const model = await sharedModel();
   const response = await handle(post("/v1/chat/completions", { ...ask, max_tokens: 300, stream: true }));
@@ -125,6 +137,15 @@ test("who does not read stops the writing", async () => {
   await new Promise((resolve) => setTimeout(resolve, 200));
   assert.is(model.stats().decode.tokens, before);
   await response.body?.cancel();
+});
+
+test("the rest of a cut answer can be asked for as a whole too", async () => {
+  const handle = await storyHandler();
+  const content = async (more: object) =>
+    (await (await handle(post("/v1/chat/completions", { ...ask, ...more }))).json()).choices[0].message.content;
+  const all = events(await (await handle(post("/v1/chat/completions", { ...ask, stream: true }))).text());
+  const before = all.filter(({ id }) => Number(id) <= 5).map(({ data }) => data.choices[0].delta.content ?? "");
+  assert.is(before.join("") + (await content({ resume_from: 5 })), await content({}));
 });
 
 test("a system message of the server's stands in where there is none", async () => {
@@ -138,5 +159,4 @@ test("a system message of the server's stands in where there is none", async () 
   assert.is(await usage(told, [own, user]), await usage(plain, [own, user]));
 });
 
-test.after(async () => (await sharedModel()).dispose());
 test.run();

@@ -7,6 +7,9 @@ import { flag, list, object, only, type Parameters, type Parse, readParameters, 
 import type { UsedModel } from "../registry.js";
 import {
   ignoredParameters,
+  type LimitParameters,
+  limitParameters,
+  maxTokens,
   type SamplingParameters,
   samplingOptions,
   samplingParameters,
@@ -14,10 +17,8 @@ import {
 import type { ServerEvent } from "../sse.js";
 import { answer, type Endpoint, requestOptions } from "../work.js";
 
-interface CompletionParameters extends SamplingParameters {
+interface CompletionParameters extends SamplingParameters, LimitParameters {
   prompt: (string | number[])[];
-  max_tokens: number;
-  n_predict: number;
   logprobs: number;
   echo: boolean;
   best_of: unknown;
@@ -38,9 +39,8 @@ const prompt: Parse<(string | number[])[]> = (value, param) => {
 
 const completionParameters: Parameters<CompletionParameters> = {
   ...samplingParameters,
+  ...limitParameters,
   prompt,
-  max_tokens: whole(0),
-  n_predict: whole(-1),
   logprobs: whole(0, 20),
   echo: flag,
   best_of: only(1),
@@ -60,10 +60,9 @@ export const completions: Endpoint = async (call) => {
   const prompts = values.prompt;
   if (echo && logprobs !== undefined)
     throw badParameter("echo", "echo is not supported together with logprobs", "unsupported_value");
-  const limit = values.max_tokens ?? values.n_predict ?? DEFAULT_MAX_TOKENS;
   const options = requestOptions(call.server, {
     ...samplingOptions(values),
-    maxTokens: limit === -1 ? undefined : limit,
+    maxTokens: maxTokens(values, DEFAULT_MAX_TOKENS),
     ...(logprobs === undefined ? {} : { topLogprobs: logprobs }),
     ...(values.json_schema ? { schema: values.json_schema } : {}),
   });

@@ -43,6 +43,8 @@ export const embeddings: Endpoint = async (call) => {
       if (values.dimensions !== undefined && values.dimensions > hidden)
         throw badParameter("dimensions", `This model's embeddings have ${hidden} dimensions`);
       const { embeddings: vectors, tokens } = await used.model.embed(values.input, { signal });
+      server.metrics.promptTokens += tokens;
+      call.record.promptTokens = tokens;
       return json({
         object: "list",
         data: vectors.map((vector, index) => ({

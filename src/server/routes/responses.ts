@@ -1,4 +1,7 @@
+import { resolveSampling } from "../../generate/sampling-options.js";
+import type { Piece } from "../../types.js";
 import type { JsonObject } from "../body.js";
+import { toApiError } from "../errors.js";
 import { type Answer, type ChoicePiece, Generation } from "../generation.js";
 import { pieceLogprob } from "../logprobs.js";
 import type { UsedModel } from "../registry.js";
@@ -10,7 +13,8 @@ import { answer, type Endpoint, requestOptions, withSystem } from "../work.js";
 export const responses: Endpoint = async (call) => {
   const asked = readResponseRequest(call.body);
   const { values, messages, logprobs } = asked;
-  const options = requestOptions(call.server, asked.options);
+  asked.options = requestOptions(call.server, asked.options);
+  const { options } = asked;
   const generation = new Generation(1, options.seed);
   const writer = new ResponseWriter(asked, generation);
   return answer(call, {
@@ -22,198 +26,219 @@ export const responses: Endpoint = async (call) => {
     generation,
     pieces: (used, signal) =>
       generation.run(used.model, [withSystem(call.server, messages)], { ...options, signal }, { keep: logprobs }),
-    whole: (used) => writer.response(used, "whole"),
+    whole: (used) => writer.whole(used),
     events: (used, pieces) => writer.events(used, pieces),
   });
 };
 
-/** Writes one response, whole or as named events. */
+type Status = "in_progress" | "completed" | "incomplete" | "failed";
+
+/** A part of the output: the text, or one call of a tool. */
+interface Item {
+  id: string;
+  /** Place in the output. */
+  index: number;
+  /** Which call; undefined: the text. */
+  call: number | undefined;
+}
+
+/** Writes one response, whole or as named events: openresponses.org, version 2026-04-24. */
 class ResponseWriter {
   readonly #asked: ResponseRequest;
   readonly #generation: Generation;
   readonly #id = `resp_${hex()}`;
-  readonly #messageId = `msg_${hex()}`;
-  readonly #callIds: string[] = [];
   readonly #created = Math.floor(Date.now() / 1000);
+  /** In the order they began. */
+  readonly #items: Item[] = [];
+  #sequence = 0;
 
   constructor(asked: ResponseRequest, generation: Generation) {
     this.#asked = asked;
     this.#generation = generation;
   }
 
-  /** @param state what of the answer is in it: nothing at the beginning, all at the end */
-  response(used: UsedModel, state: "begun" | "whole"): JsonObject {
-    const { values } = this.#asked;
-    const { finishReason } = this.#answer;
+  /** The response, when all pieces have come. */
+  whole(used: UsedModel): JsonObject {
+    const { text, toolCalls, finishReason } = this.#answer;
+    if (text !== "" || toolCalls.length === 0) this.#find(undefined);
+    for (const call of toolCalls.keys()) this.#find(call);
     const cut = finishReason === "length" || finishReason === "context";
-    const done = state === "whole";
-    const usage = this.#generation.usage;
-    return {
-      id: this.#id,
-      object: "response",
-      created_at: this.#created,
-      completed_at: done && !cut ? Math.floor(Date.now() / 1000) : null,
-      status: done ? (cut ? "incomplete" : "completed") : "in_progress",
-      background: false,
-      error: null,
-      incomplete_details: done && cut ? { reason: "max_output_tokens" } : null,
-      instructions: values.instructions ?? null,
-      max_output_tokens: values.max_output_tokens ?? null,
-      max_tool_calls: values.max_tool_calls ?? null,
-      model: used.name,
-      system_fingerprint: used.fingerprint,
-      output: done ? this.#output(used) : [],
-      parallel_tool_calls: values.parallel_tool_calls ?? true,
-      previous_response_id: null,
-      presence_penalty: values.presence_penalty ?? 0,
-      frequency_penalty: values.frequency_penalty ?? 0,
-      prompt_cache_key: values.prompt_cache_key ?? null,
-      reasoning: { effort: null, summary: null },
-      safety_identifier: values.safety_identifier ?? null,
-      service_tier: "default",
-      store: false,
-      temperature: values.temperature ?? null,
-      text: { format: values.text?.format ?? { type: "text" } },
-      tool_choice:
-        typeof values.tool_choice === "object"
-          ? { type: "function", name: values.tool_choice.name }
-          : (values.tool_choice ?? "auto"),
-      tools: values.tools?.map(({ given }) => given) ?? [],
-      top_logprobs: values.top_logprobs ?? 0,
-      top_p: values.top_p ?? null,
-      truncation: values.truncation ?? "disabled",
-      usage: done
-        ? {
-            input_tokens: usage.promptTokens,
-            input_tokens_details: { cached_tokens: usage.cachedTokens },
-            output_tokens: usage.completionTokens,
-            output_tokens_details: { reasoning_tokens: 0 },
-            total_tokens: usage.promptTokens + usage.completionTokens,
-          }
-        : null,
-      user: values.user ?? null,
-      metadata: values.metadata ?? {},
-    };
+    const output = this.#items.map((item) => this.#ended(used, item));
+    return this.#response(used, cut ? "incomplete" : "completed", output);
   }
 
+  /** The response as events. A failure is one of them, since the status was sent long ago. */
   async *events(used: UsedModel, pieces: AsyncIterable<ChoicePiece>): AsyncGenerator<ServerEvent, void, undefined> {
-    let sequence = 0;
-    const event = (type: string, fields: JsonObject, id?: number): ServerEvent => ({
-      event: type,
-      id,
-      data: { type, sequence_number: sequence++, ...fields },
-    });
     let begun = false;
-    /** Where the text stands among the output; undefined until there is some. */
-    let textIndex: number | undefined;
-    let items = 0;
-    const callIndex: number[] = [];
-    const begin = () => [
-      event("response.created", { response: this.response(used, "begun") }),
-      event("response.in_progress", { response: this.response(used, "begun") }),
-    ];
-    for await (const { piece, tokens } of pieces) {
-      if (!begun) yield* begin();
+    const begin = (): ServerEvent[] => {
+      if (begun) return [];
       begun = true;
-      if (piece.text !== "") {
-        if (textIndex === undefined) {
-          textIndex = items++;
-          yield event("response.output_item.added", {
-            output_index: textIndex,
-            item: this.#message("in_progress", []),
-          });
-          yield event("response.content_part.added", { ...this.#textPlace(textIndex), part: textPart("", []) });
-        }
-        const list =
-          this.#asked.logprobs && piece.token >= 0
-            ? [pieceLogprob(used.model, piece, this.#asked.values.top_logprobs ?? 0)]
-            : [];
-        yield event(
-          "response.output_text.delta",
-          { ...this.#textPlace(textIndex), delta: piece.text, logprobs: list },
-          tokens,
-        );
+      const response = this.#response(used, "in_progress", []);
+      return [this.#event("response.created", { response }), this.#event("response.in_progress", { response })];
+    };
+    try {
+      for await (const { piece, tokens } of pieces) {
+        yield* begin();
+        yield* this.#delta(used, piece, tokens);
       }
-      const delta = piece.toolCallDelta;
-      if (!delta) continue;
-      if (callIndex[delta.index] === undefined) {
-        callIndex[delta.index] = items++;
-        yield event("response.output_item.added", {
-          output_index: callIndex[delta.index],
-          item: this.#call(delta.index, "in_progress"),
-        });
-      }
-      if (delta.arguments)
-        yield event(
-          "response.function_call_arguments.delta",
-          { item_id: this.#callId(delta.index), output_index: callIndex[delta.index], delta: delta.arguments },
-          tokens,
-        );
+    } catch (error) {
+      // What fails before anything was sent is answered with its status.
+      if (!begun) throw error;
+      yield* this.#failure(used, error);
+      return;
     }
-    if (!begun) yield* begin();
-    const { text } = this.#answer;
-    if (textIndex !== undefined) {
-      const part = textPart(text, this.#logprobs(used));
-      yield event("response.output_text.done", { ...this.#textPlace(textIndex), text, logprobs: part.logprobs });
-      yield event("response.content_part.done", { ...this.#textPlace(textIndex), part });
-      yield event("response.output_item.done", { output_index: textIndex, item: this.#message("completed", [part]) });
+    yield* begin();
+    // An answer without any text is an empty one.
+    if (this.#items.length === 0) yield* this.#begin(undefined);
+    for (const item of this.#items) yield* this.#end(used, item);
+    const response = this.whole(used);
+    yield this.#event(`response.${response.status}`, { response });
+    yield { data: "[DONE]" };
+  }
+
+  /** What a piece adds. */
+  *#delta(used: UsedModel, piece: Piece, tokens: number): Generator<ServerEvent> {
+    const { text, toolCallDelta: call } = piece;
+    if (text !== "") {
+      yield* this.#begin(undefined);
+      const { logprobs, values } = this.#asked;
+      const list = logprobs && piece.token >= 0 ? [pieceLogprob(used.model, piece, values.top_logprobs ?? 0)] : [];
+      const fields = { ...place(this.#find(undefined)), content_index: 0, delta: text, logprobs: list };
+      yield this.#event("response.output_text.delta", fields, tokens);
     }
-    for (const [index, place] of callIndex.entries()) {
-      const item = this.#call(index, "completed");
-      yield event("response.function_call_arguments.done", {
-        item_id: item.id,
-        output_index: place,
-        arguments: item.arguments,
-      });
-      yield event("response.output_item.done", { output_index: place, item });
-    }
-    const response = this.response(used, "whole");
-    yield event(response.status === "incomplete" ? "response.incomplete" : "response.completed", { response });
+    if (!call) return;
+    yield* this.#begin(call.index);
+    const fields = { ...place(this.#find(call.index)), delta: call.arguments };
+    if (call.arguments) yield this.#event("response.function_call_arguments.delta", fields, tokens);
+  }
+
+  /** Announces an item, unless it was announced already. */
+  *#begin(call: number | undefined): Generator<ServerEvent> {
+    if (this.#items.some((item) => item.call === call)) return;
+    const item = this.#find(call);
+    const added = { output_index: item.index, item: this.#itemJson(item, "in_progress", [], "") };
+    yield this.#event("response.output_item.added", added);
+    const part = { ...place(item), content_index: 0, part: textPart("", []) };
+    if (call === undefined) yield this.#event("response.content_part.added", part);
+  }
+
+  *#end(used: UsedModel, item: Item): Generator<ServerEvent> {
+    const ended = this.#ended(used, item);
+    if (item.call === undefined) {
+      const [part] = ended.content as [ReturnType<typeof textPart>];
+      const at = { ...place(item), content_index: 0 };
+      yield this.#event("response.output_text.done", { ...at, text: part.text, logprobs: part.logprobs });
+      yield this.#event("response.content_part.done", { ...at, part });
+    } else yield this.#event("response.function_call_arguments.done", { ...place(item), arguments: ended.arguments });
+    yield this.#event("response.output_item.done", { output_index: item.index, item: ended });
+  }
+
+  *#failure(used: UsedModel, error: unknown): Generator<ServerEvent> {
+    const { type, code, message, param } = toApiError(error).body.error;
+    yield this.#event("error", { error: { type, code: code ?? type, message, param } });
+    const response = { ...this.#response(used, "failed", []), error: { code: code ?? type, message } };
+    yield this.#event("response.failed", { response });
+    yield { data: "[DONE]" };
+  }
+
+  #event(type: string, fields: JsonObject, id?: number): ServerEvent {
+    return { event: type, id, data: { type, sequence_number: this.#sequence++, ...fields } };
   }
 
   get #answer(): Answer {
     return this.#generation.answers[0] as Answer;
   }
 
-  #output(used: UsedModel): JsonObject[] {
-    const { text, toolCalls } = this.#answer;
-    const calls = toolCalls.map((_, index) => this.#call(index, "completed"));
-    if (text === "" && calls.length > 0) return calls;
-    return [this.#message("completed", [textPart(text, this.#logprobs(used))]), ...calls];
+  /** The item of a call or of the text, a new one if there is none yet. */
+  #find(call: number | undefined): Item {
+    let item = this.#items.find((each) => each.call === call);
+    if (!item) {
+      item = { id: `${call === undefined ? "msg" : "fc"}_${hex()}`, index: this.#items.length, call };
+      this.#items.push(item);
+    }
+    return item;
   }
 
-  #message(status: string, content: JsonObject[]): JsonObject {
-    return { id: this.#messageId, type: "message", status, role: "assistant", content };
+  /** An item as it is in the end: the last one of an answer that was cut is cut as well. */
+  #ended(used: UsedModel, item: Item): JsonObject {
+    const { text, pieces, finishReason, toolCalls } = this.#answer;
+    const cut = (finishReason === "length" || finishReason === "context") && item === this.#items.at(-1);
+    const top = this.#asked.values.top_logprobs ?? 0;
+    const logprobs = this.#asked.logprobs ? pieces.map((piece) => pieceLogprob(used.model, piece, top)) : [];
+    const words = item.call === undefined ? "" : (toolCalls[item.call]?.arguments ?? "");
+    return this.#itemJson(item, cut ? "incomplete" : "completed", [textPart(text, logprobs)], words);
   }
 
-  #call(index: number, status: string): JsonObject {
-    const { id, name, arguments: words } = this.#answer.toolCalls[index] ?? { id: "", name: "", arguments: "" };
+  #itemJson({ id, call }: Item, status: Status, content: JsonObject[], words: string): JsonObject {
+    if (call === undefined) return { id, type: "message", status, role: "assistant", content };
+    const { id: callId = "", name = "" } = this.#answer.toolCalls[call] ?? {};
+    return { id, type: "function_call", status, call_id: callId, name, arguments: words };
+  }
+
+  /** Repeats what was asked, and with which values it was computed. */
+  #response(used: UsedModel, status: Status, output: JsonObject[]): JsonObject {
+    const { body, values, options } = this.#asked;
+    const sampling = resolveSampling(options, used.model.file.sampling);
+    const { promptTokens, cachedTokens, completionTokens } = this.#generation.usage;
+    const over = status === "completed" || status === "incomplete";
     return {
-      id: this.#callId(index),
-      type: "function_call",
+      id: this.#id,
+      object: "response",
+      created_at: this.#created,
+      completed_at: status === "completed" ? Math.floor(Date.now() / 1000) : null,
       status,
-      call_id: id,
-      name,
-      arguments: status === "completed" ? words : "",
+      background: false,
+      error: null,
+      incomplete_details: status === "incomplete" ? { reason: "max_output_tokens" } : null,
+      instructions: values.instructions ?? null,
+      max_output_tokens: values.max_output_tokens ?? null,
+      max_tool_calls: values.max_tool_calls ?? null,
+      model: used.name,
+      system_fingerprint: used.fingerprint,
+      output,
+      parallel_tool_calls: values.parallel_tool_calls ?? true,
+      previous_response_id: null,
+      presence_penalty: sampling.presencePenalty,
+      frequency_penalty: sampling.frequencyPenalty,
+      prompt_cache_key: values.prompt_cache_key ?? null,
+      reasoning: { effort: null, summary: null },
+      safety_identifier: values.safety_identifier ?? null,
+      service_tier: "default",
+      store: false,
+      temperature: sampling.temperature,
+      text: { format: values.text?.format ?? { type: "text" } },
+      tool_choice: body.tool_choice ?? "auto",
+      tools: (values.tools ?? []).map(({ definition: { name, description = null, parameters = null }, strict }) => ({
+        type: "function",
+        name,
+        description,
+        parameters,
+        strict,
+      })),
+      top_logprobs: values.top_logprobs ?? 0,
+      top_p: values.top_p ?? sampling.topP,
+      truncation: values.truncation ?? "disabled",
+      usage: over
+        ? {
+            input_tokens: promptTokens,
+            input_tokens_details: { cached_tokens: cachedTokens },
+            output_tokens: completionTokens,
+            output_tokens_details: { reasoning_tokens: 0 },
+            total_tokens: promptTokens + completionTokens,
+          }
+        : null,
+      user: values.user ?? null,
+      metadata: values.metadata ?? {},
     };
-  }
-
-  #callId(index: number): string {
-    this.#callIds[index] ??= `fc_${hex()}`;
-    return this.#callIds[index] as string;
-  }
-
-  #textPlace(index: number): JsonObject {
-    return { item_id: this.#messageId, output_index: index, content_index: 0 };
-  }
-
-  #logprobs(used: UsedModel): object[] {
-    if (!this.#asked.logprobs) return [];
-    return this.#answer.pieces.map((piece) => pieceLogprob(used.model, piece, this.#asked.values.top_logprobs ?? 0));
   }
 }
 
-function textPart(text: string, logprobs: object[]): JsonObject {
+/** Where events say that an item stands. */
+function place({ id, index }: Item): JsonObject {
+  return { item_id: id, output_index: index };
+}
+
+function textPart(text: string, logprobs: object[]) {
   return { type: "output_text", text, annotations: [], logprobs };
 }
 

@@ -14,7 +14,13 @@ export const models: Endpoint = async ({ server }) =>
 
 /** `GET /v1/models/{name}` */
 export const model: Endpoint = async ({ server, url }) => {
-  const name = decodeURIComponent(url.pathname.replace(/^\/(v1\/)?models\//, ""));
+  const written = url.pathname.replace(/^\/(v1\/)?models\//, "");
+  let name = written;
+  try {
+    name = decodeURIComponent(written);
+  } catch {
+    // No model has a name that cannot be read.
+  }
   if (!server.registry.names.includes(name))
     throw new ApiError(404, `There is no model ${JSON.stringify(name)} here`, {
       param: "model",
@@ -55,30 +61,44 @@ export const props: Endpoint = async ({ server, url, signal }) => {
   }
 };
 
-/** `GET /slots`: the answers being computed. */
-export const slots: Endpoint = async ({ server }) =>
-  json(
-    [...server.running].map(({ id, model: name, started, generation }) => ({
-      id,
+/** `GET /slots`: a place for each answer that can be computed at once, those that are taken first. */
+export const slots: Endpoint = async ({ server, url }) => {
+  const { parallel } = server.admission;
+  const taken = [...server.running].flatMap(({ id, model: name, started, generation }) =>
+    generation.answers.map(({ tokens }) => ({
+      id_task: id,
       model: name,
+      n_ctx: server.registry.loaded(name)?.contextLength ?? 0,
       is_processing: true,
       started: new Date(started).toISOString(),
-      n_decoded: generation?.usage.completionTokens ?? 0,
+      n_decoded: tokens,
     })),
   );
+  const [first = ""] = server.registry.names;
+  const free = { model: first, n_ctx: server.registry.loaded(first)?.contextLength ?? 0, is_processing: false };
+  const all = [...taken, ...Array.from({ length: Math.max(parallel - taken.length, 0) }, () => free)];
+  const full = taken.length >= parallel && url.searchParams.get("fail_on_no_slot") === "1";
+  return json(
+    all.map((slot, id) => ({ id, ...slot })),
+    full ? 503 : 200,
+  );
+};
 
 /** `GET /metrics` */
 export const metrics: Endpoint = async ({ server }) => {
   const loaded = server.registry.allLoaded.map((entry) => entry.model.stats());
   const sum = (pick: (stats: ReturnType<Model["stats"]>) => number) =>
     loaded.reduce((total, each) => total + pick(each), 0);
-  const text = server.metrics.text({
+  const { process } = globalThis as { process?: { memoryUsage?(): { rss: number } } };
+  const gauges = {
     requests_processing: server.admission.running,
     requests_deferred: server.admission.waiting,
     models_loaded: loaded.length,
     memory_bytes: sum(({ memoryBytes }) => memoryBytes),
     kv_cache_bytes: sum(({ kvBytes }) => kvBytes),
-  });
+    process_memory_bytes: process?.memoryUsage?.().rss ?? 0,
+  };
+  const text = server.metrics.text(gauges, server.registry.passes);
   return new Response(text, { headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" } });
 };
 

@@ -1,8 +1,9 @@
 import { json } from "../body.js";
-import { messages, tool } from "../chat-request.js";
+import { messages } from "../chat-request.js";
 import { badParameter } from "../errors.js";
 import { flag, list, only, readParameters, text, whole } from "../parameters.js";
 import type { UsedModel } from "../registry.js";
+import { tool } from "../tool-parameters.js";
 import type { Call, Endpoint } from "../work.js";
 
 /** `POST /tokenize`: `{ content }` → `{ tokens }` */
