@@ -79,6 +79,30 @@ export const checks = {
     equal(await textOf(model.generate(PROMPT, options)), await textOf(model.generate(PROMPT, options)), "text");
   },
 
+  async "a sampler chooses from logits what generate chooses"({ model, deltallm }) {
+    const options = { seed: 11, temperature: 1, topK: 0, presencePenalty: 0.5, topLogprobs: 2 };
+    const expected = await model.complete(PROMPT, { ...options, maxTokens: 8 });
+    const sampler = model.createSampler(options);
+    const session = model.createSession();
+    const history = Array.from(model.tokenizer.encode(PROMPT, { addBos: model.tokenizer.addBos }));
+    let logits = await session.prefill(history);
+    for (const [i, token] of expected.tokens.entries()) {
+      const choice = await sampler.sample(logits, history, { topLogprobs: 2 });
+      equal(choice.token, token, "token");
+      equal(JSON.stringify(choice), JSON.stringify(expected.logprobs[i]), "probabilities");
+      history.push(token);
+      logits = await session.step(token);
+    }
+    const [first, second] = expected.tokens;
+    const { token, logprob } = await sampler.sample(logits, [], { allowed: [first, second] });
+    equal([first, second].includes(token) && logprob <= 0, true, "allowed");
+    const error = await failure(() => sampler.sample(logits.subarray(1)));
+    equal(error instanceof deltallm.OptionError, true, `class of ${error}`);
+    await sampler.dispose();
+    equal((await failure(() => sampler.sample(logits))) instanceof deltallm.SessionError, true, "disposed of");
+    await session.dispose();
+  },
+
   async "tokenizer there and back"({ model }) {
     const ids = model.tokenizer.encode("Tom and Lily ran to the park. 🌳");
     equal(model.tokenizer.decode(ids), "Tom and Lily ran to the park. 🌳", "decoded");

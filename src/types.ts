@@ -6,12 +6,14 @@ import type { ByteSource } from "./formats/source.js";
 import type { ChatMessage, JsonSchema, TemplateOptions } from "./generate/messages.js";
 import type { GenerateOptions } from "./generate/options.js";
 import type { Completion, Piece } from "./generate/results.js";
+import type { SamplingOptions } from "./generate/sampling-options.js";
 import type { FromSchema } from "./generate/schema-type.js";
 import type { HubOptions } from "./hub/settings.js";
 import type { KernelSources } from "./kernels/sources.js";
 import type { Calibration } from "./kv/calibration.js";
 import type { AttentionStats } from "./kv/counters.js";
 import type { Chat, ChatOptions } from "./types/chat.js";
+import type { Sampler } from "./types/sampler.js";
 import type { Session, SignalOptions } from "./types/session.js";
 
 export type { AttentionOptions } from "./attention/options.js";
@@ -24,6 +26,7 @@ export type { HubOptions } from "./hub/settings.js";
 export type { Calibration } from "./kv/calibration.js";
 export type { AttentionStats } from "./kv/counters.js";
 export type { Chat, ChatOptions } from "./types/chat.js";
+export type { Choice, SampleOptions, Sampler } from "./types/sampler.js";
 export type { PrefillOptions, Session, SignalOptions } from "./types/session.js";
 
 /** Token ids, in any array-like form. */
@@ -248,6 +251,11 @@ export interface Model {
   /** A model without a chat template gets a plain one, and `file.notes` says so. */
   createChat(options?: ChatOptions): Chat;
   createSession(): Session;
+  /**
+   * Chooses tokens from logits, for loops of one's own over `Session.prefill` and `Session.step`.
+   * @throws OptionError for options that cannot be used; with the engine in another thread `sample` is what throws
+   */
+  createSampler(options?: SamplingOptions): Sampler;
   /** A session saved by the same model with the same options. */
   restore(bytes: Uint8Array, options?: SignalOptions): Promise<Session>;
   /** How likely each continuation is after the context. */

@@ -1,17 +1,17 @@
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { TokenIds } from "../types.js";
 import { type AnswerConstraint, passRanges } from "./constraint.js";
+import { samplerFor } from "./model-sampler.js";
 import type { GenerateOptions } from "./options.js";
 import { resolveLimits } from "./options.js";
 import { choosePass } from "./pass.js";
 import { shiftTokens } from "./prompt.js";
-import type { FinishReason, Piece, PieceReader, TokenLogprob } from "./results.js";
-import { createSampler, type Sampled } from "./sampler.js";
-import { resolveSampling } from "./sampling-options.js";
-import { sequenceBreakers } from "./sequence-breakers.js";
+import type { FinishReason, Piece, PieceReader } from "./results.js";
+import type { Sampled } from "./sampler.js";
 import type { EngineSession, SessionHost } from "./session.js";
 import { createSpeculator } from "./speculation.js";
 import { createStopMatcher } from "./stop.js";
+import { tokenLogprob } from "./token-logprob.js";
 
 /** What became of a generation, for those who go on with its session. */
 export interface GenerationEnd {
@@ -62,10 +62,7 @@ export async function* generate(
   const { engine, contextLength } = host;
   const { vocab } = engine.config;
   const { end = noEnd(), cachedTokens = session.length, constraint } = setting;
-  const sampling = resolveSampling(options, host.sampling);
-  const breakers =
-    sampling.dryMultiplier > 0 ? sequenceBreakers(tokenizer, vocab, sampling.drySequenceBreakers) : undefined;
-  const sampler = createSampler(engine.kernels, engine.memory, vocab, sampling, breakers);
+  const sampler = samplerFor(engine, tokenizer, options, host.sampling);
   const decoder = tokenizer.createDecoder();
   const stops = createStopMatcher(limits.stop);
   const stopIds = new Set(tokenizer.stopIds);
@@ -181,8 +178,5 @@ async function takeBack(session: EngineSession, history: readonly number[], leng
 
 function asPiece(tokenizer: ModelTokenizer, text: string, { id, logprob, top }: Sampled): Piece {
   if (!top) return { text, token: id, logprob };
-  // A vocabulary may be shorter than the rows of logits.
-  const tokenText = (token: number) => (token < tokenizer.vocabularySize ? tokenizer.tokenText(token) : "");
-  const topLogprobs = top.map(({ id: token, logprob }): TokenLogprob => ({ token, text: tokenText(token), logprob }));
-  return { text, token: id, logprob, topLogprobs };
+  return { text, token: id, logprob, topLogprobs: top.map((other) => tokenLogprob(tokenizer, other)) };
 }

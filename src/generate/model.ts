@@ -20,6 +20,8 @@ import type {
   EmbedOptions,
   Model,
   ModelStats,
+  Sampler,
+  SamplingOptions,
   ScoreOptions,
   Session,
   SignalOptions,
@@ -30,6 +32,7 @@ import { AttentionMeter } from "./attention-meter.js";
 import { EngineChat } from "./chat.js";
 import { gather } from "./complete.js";
 import { endWhenForgotten } from "./forgotten.js";
+import { ModelSampler } from "./model-sampler.js";
 import type { GenerateOptions } from "./options.js";
 import { type Prompt, promptTokens } from "./prompt.js";
 import type { Completion, Piece, PieceReader } from "./results.js";
@@ -151,6 +154,11 @@ export class EngineModel implements Model, SessionHost {
 
   createSession(): Session {
     return new EngineSession(this);
+  }
+
+  createSampler(options?: SamplingOptions): Sampler {
+    this.#live();
+    return new ModelSampler(this, options);
   }
 
   async restore(bytes: Uint8Array, options: SignalOptions = {}): Promise<Session> {

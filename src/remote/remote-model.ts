@@ -17,6 +17,8 @@ import type {
   ModelSource,
   ModelStats,
   Piece,
+  Sampler,
+  SamplingOptions,
   ScoreOptions,
   Session,
   SignalOptions,
@@ -27,6 +29,7 @@ import type { ModelDescription, Note } from "./host.js";
 import { mapTensors } from "./map-tensors.js";
 import { PageTokenizer } from "./page-tokenizer.js";
 import { RemoteChat } from "./remote-chat.js";
+import { RemoteSampler } from "./remote-sampler.js";
 import { plain, RemoteSession } from "./remote-session.js";
 import { borrowBytes, sourceToData } from "./remote-source.js";
 import { streamPieces } from "./stream-pieces.js";
@@ -173,6 +176,13 @@ class RemoteModel implements Model {
     const session = this.#newSession();
     this.#endpoint.call("model", "createSession", [], session.name).catch(() => {});
     return session;
+  }
+
+  createSampler(options: SamplingOptions = {}): Sampler {
+    const name = this.#endpoint.newName("sampler");
+    this.#endpoint.call("model", "createSampler", [options], name).catch(() => {});
+    this.#open.add(name);
+    return new RemoteSampler(this.#endpoint, name, () => this.#drop(name));
   }
 
   async restore(bytes: Uint8Array, options: SignalOptions = {}): Promise<Session> {
