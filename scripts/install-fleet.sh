@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the programs that `npm run test:fleet` starts: Redis, HAProxy and nginx. Debian and its relatives, as root. Does
-# only what is missing; elsewhere it says so and lets things be.
+# Installs the programs that `npm run test:fleet` starts: Redis, PostgreSQL, HAProxy and nginx. Debian and its relatives, as
+# root. Does only what is missing; elsewhere it says so and lets things be.
 set -euo pipefail
 packages=()
 [ -x /usr/bin/redis-server ] || packages+=(redis-server)
+compgen -G "/usr/lib/postgresql/*/bin/postgres" > /dev/null || packages+=(postgresql)
 [ -x /usr/sbin/haproxy ] || packages+=(haproxy)
 [ -x /usr/sbin/nginx ] || packages+=(nginx)
 [ ${#packages[@]} -gt 0 ] || exit 0

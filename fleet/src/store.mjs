@@ -1,82 +1,59 @@
-import { Queue } from "bullmq";
-import { Redis } from "ioredis";
+import { FleetError } from "./requests.mjs";
 
-const keepResult = `
-if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 'out' end
-local known = redis.call('HGET', KEYS[1], 'bytes')
-if not known then
-  redis.call('HSET', KEYS[1], 'bytes', ARGV[1], 'machine', ARGV[2])
-  return 'kept'
-end
-if known == ARGV[1] then return 'equal' end
-local first = redis.call('HGET', KEYS[1], 'machine')
-redis.call('HSET', KEYS[2], ARGV[2], 'result ' .. ARGV[3] .. ' differs from that of ' .. first)
-return 'differs'`;
+/**
+ * What a batch is.
+ * @typedef {{ queue: string, kind: "requests" | "evaluations", input: string, total: number, cancelled: boolean,
+ *   items: [custom_id: string, job: string][] }} Batch
+ *
+ * What a machine tells of itself: the queues it takes jobs from (of requests, and of evaluations where it does those),
+ * jobs done and failed since it began, tokens written, milliseconds of work, bytes it has for the jobs' keys and values, and
+ * where others can have its model's file.
+ * @typedef {{ queue: string, evaluations?: string, model: string, concurrency: number, done: number, failed: number,
+ *   tokens: number, busyMs: number, shards: number, shardMs: number, room: number, address?: string, sha256?: string
+ *   }} Report
+ *
+ * Batches, results and machines, and the queues of BullMQ beside them: in Redis or Valkey, or in PostgreSQL.
+ * @typedef {object} Store
+ * @property {(name: string) => import("bullmq").Queue} queue
+ * @property {(name: string, compute: Function, options: object) => import("bullmq").Worker} worker a worker with
+ * connections of its own
+ * @property {(job: string, bytes: string, machine: string) => Promise<"kept" | "equal" | "differs" | "out">} keep keeps a
+ * job's result if there is none yet. `differs`: there is one of other bytes, and the machine has been put out; `out`: it
+ * was out before
+ * @property {(jobs: string[]) => Promise<boolean[]>} done for each job whether it has a result
+ * @property {(jobs: string[]) => Promise<(string | null)[]>} results for each job its result's bytes
+ * @property {(name: string, batch: Batch) => Promise<void>} record a batch that was cancelled is wanted again
+ * @property {() => Promise<string[]>} batches by the time they were first recorded
+ * @property {(name: string) => Promise<Batch | undefined>} batch
+ * @property {(job: string) => Promise<boolean>} wanted by a batch that is not cancelled
+ * @property {(name: string) => Promise<string[]>} cancel marks a batch; jobs that nobody wants any more
+ * @property {(name: string) => Promise<void>} forget deletes a batch, and results that no other one wants
+ * @property {(name: string, report: Report) => Promise<void>} report
+ * @property {(name: string) => Promise<void>} leave a machine that ends
+ * @property {() => Promise<({ name: string, silentMs: number, reason?: string } & Partial<Report>)[]>} machines that have
+ * reported within the last minute, and those put out with the reason
+ * @property {(name: string, reason: string) => Promise<void>} putOut
+ * @property {(name: string) => Promise<void>} readmit
+ * @property {(hash: string, bytes: Buffer) => Promise<void>} putFile
+ * @property {(hash: string) => Promise<Buffer | null>} file
+ * @property {() => Promise<void>} close
+ */
 
-/** Batches, results and machines in Redis, and the queues of BullMQ beside them. All keys begin with `prefix`. */
-export class Store {
-  #queues = new Map();
-
-  /** @param {{ redis?: string, prefix?: string }} options `redis`: address, default redis://127.0.0.1:6379 */
-  constructor({ redis = "redis://127.0.0.1:6379", prefix = "deltallm" } = {}) {
-    this.prefix = prefix;
-    this.redis = new Redis(redis, { maxRetriesPerRequest: null });
-    // ioredis connects again by itself; without a listener every failed attempt would be printed.
-    this.redis.on("error", () => undefined);
-    this.redis.defineCommand("keepResult", { numberOfKeys: 2, lua: keepResult });
-  }
-
-  key(...parts) {
-    return [this.prefix, "fleet", ...parts].join(":");
-  }
-
-  /** The queue of all jobs for models with this fingerprint. */
-  queue(fingerprint) {
-    let queue = this.#queues.get(fingerprint);
-    if (!queue) {
-      queue = new Queue(queueName(fingerprint), { connection: this.redis, prefix: this.prefix });
-      queue.on("error", () => undefined);
-      this.#queues.set(fingerprint, queue);
-    }
-    return queue;
-  }
-
-  /**
-   * Keeps a job's result if there is none yet.
-   * @returns {Promise<"kept" | "equal" | "differs" | "out">} `differs`: there is one of other bytes, and the machine has
-   * been put out; `out`: it was out before
-   */
-  keep(jobId, bytes, machine) {
-    return this.redis.keepResult(this.key("result", jobId), this.key("out"), bytes, machine, jobId);
-  }
-
-  /** For each job whether it has a result. */
-  async done(jobIds) {
-    return (await this.#pipelined(jobIds, (pipe, id) => pipe.exists(this.key("result", id)))).map(Boolean);
-  }
-
-  /** For each job its result's bytes, or null. */
-  results(jobIds) {
-    return this.#pipelined(jobIds, (pipe, id) => pipe.hget(this.key("result", id), "bytes"));
-  }
-
-  async #pipelined(ids, add) {
-    const values = [];
-    for (let at = 0; at < ids.length; at += 500) {
-      const pipe = this.redis.pipeline();
-      for (const id of ids.slice(at, at + 500)) add(pipe, id);
-      for (const [error, value] of await pipe.exec()) {
-        if (error) throw error;
-        values.push(value);
-      }
-    }
-    return values;
-  }
-
-  async close() {
-    for (const queue of this.#queues.values()) await queue.close();
-    this.redis.disconnect();
-  }
+/**
+ * Opens the store at an address.
+ * @param {{ redis?: string, postgres?: string, prefix?: string }} options addresses (`redis://HOST:6379`,
+ * `postgres://USER@HOST/DATABASE`), of which one is used: PostgreSQL where it is given, otherwise Redis on this machine;
+ * `prefix`: what all keys, or the names of schemas, begin with
+ * @returns {Promise<Store>}
+ * @throws FleetError for an address that is none
+ */
+export async function openStore({ redis, postgres, prefix = "deltallm" } = {}) {
+  const address = postgres ?? redis ?? "redis://127.0.0.1:6379";
+  const allowed = postgres ? ["postgres:", "postgresql:"] : ["redis:", "rediss:"];
+  if (!URL.canParse(address) || !allowed.includes(new URL(address).protocol))
+    throw new FleetError(`${JSON.stringify(address)} is no address that begins with ${allowed[0]}//`);
+  if (!/^[a-z_]\w{0,40}$/i.test(prefix))
+    throw new FleetError(`The prefix ${JSON.stringify(prefix)} has other characters than letters, digits and _`);
+  if (postgres) return (await import("./postgres-store.mjs")).openPostgres(postgres, prefix);
+  return (await import("./redis-store.mjs")).openRedis(redis, prefix);
 }
-
-export const queueName = (fingerprint) => `jobs-${fingerprint}`;

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort, program, sleep } from "./redis.mjs";
+import { freePort, program, sleep } from "./bench.mjs";
 
 const folder = resolve(fileURLToPath(import.meta.url), "../..");
 

@@ -12,13 +12,16 @@ mkdirSync(join(here, "node_modules"), { recursive: true });
 rmSync(join(here, "node_modules/deltallm"), { force: true });
 symlinkSync("../..", join(here, "node_modules/deltallm"), "dir");
 
+process.setMaxListeners(0);
 // Leaving runs what kills the programs the tests have started.
 for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(1));
-const { cases } = await import("./cases.mjs");
+const { jobCases } = await import("./jobs.mjs");
+const { faultCases } = await import("./faults.mjs");
+const { routerCases } = await import("./routers.mjs");
 const only = process.argv.slice(2);
 let passed = 0;
 let failed = 0;
-for (const [name, run] of await cases()) {
+for (const [name, run] of [...jobCases(), ...faultCases(), ...routerCases()]) {
   if (only.length && !only.some((word) => name.includes(word))) continue;
   const began = Date.now();
   try {

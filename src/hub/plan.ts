@@ -214,7 +214,8 @@ async function planUrl(
     files.push({
       path: file,
       size: found.size,
-      oid: cached ? note?.oid : undefined,
+      // A name that is a SHA-256 says what the bytes must be.
+      oid: cached ? note?.oid : /^[\da-f]{64}$/.exec(file)?.[0],
       cached,
       url,
       version: found.version,

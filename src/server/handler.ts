@@ -9,6 +9,7 @@ import { ModelRegistry } from "./registry.js";
 import { chatCompletions } from "./routes/chat-completions.js";
 import { completions } from "./routes/completions.js";
 import { embeddings } from "./routes/embeddings.js";
+import { file, files } from "./routes/files.js";
 import { responses } from "./routes/responses.js";
 import { health, metrics, model, models, props, slots } from "./routes/status.js";
 import { applyTemplate, detokenize, tokenize } from "./routes/tokens.js";
@@ -33,6 +34,8 @@ const routes: Record<string, { method: "GET" | "POST"; endpoint: Endpoint; open?
   "/v1/embeddings": { method: "POST", endpoint: embeddings },
   "/v1/models": { method: "GET", endpoint: models },
   "/v1/models/*": { method: "GET", endpoint: model },
+  "/files": { method: "GET", endpoint: files },
+  "/files/*": { method: "GET", endpoint: file },
   "/tokenize": { method: "POST", endpoint: tokenize },
   "/detokenize": { method: "POST", endpoint: detokenize },
   "/apply-template": { method: "POST", endpoint: applyTemplate },
@@ -147,6 +150,7 @@ function routeOf(pathname: string): string | undefined {
   for (const candidate of [path, `/v1${path}`]) {
     if (Object.hasOwn(routes, candidate)) return candidate;
     if (candidate.startsWith("/v1/models/")) return "/v1/models/*";
+    if (candidate.startsWith("/files/")) return "/files/*";
   }
   return undefined;
 }

@@ -10,6 +10,8 @@ export interface UsedModel {
   model: Model;
   /** Hash of the weights and of every option that decides what is computed: equal on all servers that give equal answers. */
   fingerprint: string;
+  /** How keys and values are kept. */
+  kvCache: "int8" | "f32";
   /** Says that the request has done with it. Any number of calls is fine. */
   release(): void;
 }
@@ -103,7 +105,8 @@ export class ModelRegistry {
     try {
       const model = entry.model ?? (await unlessAborted(this.#load(entry), signal));
       entry.fingerprint ||= await fingerprintOf(model, entry.served);
-      return { name: entry.name, model, fingerprint: entry.fingerprint, release };
+      const kvCache = ("source" in entry.served && entry.served.options?.kvCache) || "int8";
+      return { name: entry.name, model, fingerprint: entry.fingerprint, kvCache, release };
     } catch (error) {
       release();
       throw error;

@@ -1,4 +1,6 @@
+import { modelFingerprint } from "../../formats/fingerprint.js";
 import { samplingDefaults } from "../../generate/sampling-options.js";
+import { PAGE, pageBytes } from "../../kv/layout.js";
 import type { Model } from "../../types.js";
 import { json } from "../body.js";
 import { ApiError } from "../errors.js";
@@ -51,6 +53,10 @@ export const props: Endpoint = async ({ server, url, signal }) => {
       model_alias: name,
       model_path: loaded.file.name,
       system_fingerprint: fingerprint,
+      model_fingerprint: await modelFingerprint(loaded),
+      // What a session takes per token, keys and values together.
+      kv_bytes_per_token: Math.ceil((2 * pageBytes(used.kvCache, loaded.config)) / PAGE),
+      weight_bytes: loaded.stats().weightBytes,
       chat_template: chatTemplate ?? null,
       kernel: loaded.stats().kernel,
       threads: loaded.stats().threads,
