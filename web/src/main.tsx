@@ -1,19 +1,18 @@
 import { render } from "preact";
 import { App } from "./components/app.js";
-import { openLink, stop } from "./state/answering.js";
 import { loadHistory, startConversation } from "./state/chats.js";
-import { connect, engine, loadInPage, openFile, STORY } from "./state/models.js";
+import { openFromAddress } from "./state/linked.js";
+import { connect, openFile } from "./state/models.js";
 import { panel } from "./state/view.js";
+import { stop } from "./state/writing.js";
 
 render(<App />, document.getElementById("app") as HTMLElement);
 
 void (async () => {
   await Promise.all([loadHistory(), connect()]);
-  if (!location.hash.startsWith("#answer=")) return;
-  // A link wants an answer: with the story model where no other is at hand.
-  if (!engine.value) await loadInPage(STORY);
-  await openLink();
+  await openFromAddress();
 })();
+addEventListener("hashchange", () => void openFromAddress());
 
 addEventListener("keydown", (event) => {
   if (!(event.ctrlKey || event.metaKey)) {

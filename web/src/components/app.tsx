@@ -1,9 +1,12 @@
 import { useEffect, useRef } from "preact/hooks";
 import { whole } from "../lib/format.js";
-import { answering, contextUsed, spoken } from "../state/answering.js";
+import type { SharedAnswer } from "../lib/share.js";
+import { contextUsed, spoken } from "../state/answering.js";
 import { shown } from "../state/chats.js";
+import { getAndOpen, linked, openWith } from "../state/linked.js";
 import { engine, loadInPage, loading, loadProblem, STORY } from "../state/models.js";
 import { listOpen, notice, panel } from "../state/view.js";
+import { answering } from "../state/writing.js";
 import { Composer } from "./composer.js";
 import { Icon, IconButton } from "./icons.js";
 import { MessageView } from "./message.js";
@@ -104,6 +107,16 @@ function Log() {
     const element = place.current;
     if (element && (following.current || answering.value === undefined)) element.scrollTop = element.scrollHeight;
   }, [messages]);
+  // Colours of code and formulas come later, and make an answer longer.
+  useEffect(() => {
+    const element = place.current;
+    if (!element?.firstElementChild) return;
+    const observer = new ResizeObserver(() => {
+      if (following.current) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element.firstElementChild);
+    return () => observer.disconnect();
+  }, []);
   return (
     <div
       class="log"
@@ -125,6 +138,7 @@ function Log() {
 }
 
 function Welcome() {
+  if (linked.value) return <Linked shared={linked.value} />;
   if (engine.value)
     return (
       <div class="welcome">
@@ -157,6 +171,35 @@ function Welcome() {
           }}
         >
           Choose another
+        </button>
+      </div>
+    </div>
+  );
+}
+
+/** A link came with a question, and a proof of the answer its sender got from a model that is not here. */
+function Linked({ shared }: { shared: SharedAnswer }) {
+  const busy = loading.value !== undefined;
+  return (
+    <div class="welcome">
+      <h2>An answer by {shared.model}</h2>
+      <p>
+        The link holds the question and the settings. The same model computes exactly the same answer here; another one
+        gives an answer of its own.
+      </p>
+      <div class="row wrap">
+        <button
+          type="button"
+          id="get-linked"
+          class="primary"
+          disabled={busy}
+          onClick={() => void getAndOpen(shared)}
+          title={shared.source}
+        >
+          Get {shared.source}
+        </button>
+        <button type="button" disabled={busy} onClick={() => void openWith(shared)}>
+          Use {engine.value?.model ?? "the story model"}
         </button>
       </div>
     </div>

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { answering, send, stop } from "../state/answering.js";
+import { send } from "../state/answering.js";
 import { current } from "../state/chats.js";
 import { engine, loading } from "../state/models.js";
+import { answering, stop } from "../state/writing.js";
 import { IconButton } from "./icons.js";
 
 /** Where the user writes. Enter sends, Shift and Enter begins a line, Escape stops an answer. */

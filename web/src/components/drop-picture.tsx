@@ -1,8 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageEngine } from "../engines/page.js";
-import { answering } from "../state/answering.js";
+import { answering } from "../state/writing.js";
 
-const CELL = 12;
+/** Size of a cell and the space after it, in pixels of the page. */
+const WIDTH = 56;
+const HEIGHT = 9;
+const GAP = 2;
 
 /** What delta attention leaves out: one cell per layer (down) and key-value head (across). */
 export function DropPicture({ engine }: { engine: PageEngine }) {
@@ -14,16 +17,20 @@ export function DropPicture({ engine }: { engine: PageEngine }) {
     setShare(stats.deltaSparsity);
     const context = canvas.current?.getContext("2d");
     if (!context || !canvas.current) return;
-    canvas.current.width = kvHeads * CELL;
-    canvas.current.height = layers * CELL;
-    const colour = getComputedStyle(canvas.current).color;
+    const sharpness = devicePixelRatio || 1;
+    const width = kvHeads * (WIDTH + GAP);
+    canvas.current.width = width * sharpness;
+    canvas.current.height = layers * (HEIGHT + GAP) * sharpness;
+    canvas.current.style.width = `${width}px`;
+    context.scale(sharpness, sharpness);
+    context.fillStyle = getComputedStyle(canvas.current).color;
     for (const { stage, layer, kvHead, deltaSparsity } of stats.heads ?? []) {
       if (stage !== "decode") continue;
-      context.globalAlpha = 0.08;
-      context.fillStyle = colour;
-      context.fillRect(kvHead * CELL, layer * CELL, CELL - 1, CELL - 1);
+      const place = [kvHead * (WIDTH + GAP), layer * (HEIGHT + GAP)] as const;
+      context.globalAlpha = 0.12;
+      context.fillRect(...place, WIDTH, HEIGHT);
       context.globalAlpha = 0.85;
-      context.fillRect(kvHead * CELL, layer * CELL, (CELL - 1) * deltaSparsity, CELL - 1);
+      context.fillRect(...place, WIDTH * deltaSparsity, HEIGHT);
     }
   }, [engine, writing]);
   const percent = `${Math.round(share * 100)} %`;

@@ -1,9 +1,10 @@
 import { useState } from "preact/hooks";
 import { type Message, versions } from "../lib/conversation.js";
 import { speed, whole } from "../lib/format.js";
-import { answering, checked, edit, goOn, linkTo, regenerate } from "../state/answering.js";
+import { checked, edit, goOn, linkTo, regenerate } from "../state/answering.js";
 import { current, showVersion } from "../state/chats.js";
 import { tell } from "../state/view.js";
+import { answering } from "../state/writing.js";
 import { Icon, IconButton } from "./icons.js";
 import { Markdown } from "./markdown.js";
 

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { catalogue } from "../../../dist/hub/catalogue.js";
 import { PageEngine } from "../engines/page.js";
 import { bytes, seconds } from "../lib/format.js";
 import {
@@ -159,7 +160,8 @@ function OwnModels() {
           <span class="visually-hidden">Name or address of a model</span>
           <input
             id="model-address"
-            placeholder="owner/model or https://… .gguf"
+            placeholder="smollm2-135m, owner/model or https://… .gguf"
+            list="short-names"
             autocomplete="off"
             autocapitalize="off"
             spellcheck={false}
@@ -167,6 +169,13 @@ function OwnModels() {
             onInput={(event) => setAddress(event.currentTarget.value)}
           />
         </label>
+        <datalist id="short-names">
+          {Object.entries(catalogue).map(([name, { size, licence }]) => (
+            <option key={name} value={name}>
+              {size} parameters, licence {licence}
+            </option>
+          ))}
+        </datalist>
         <button type="submit" disabled={address.trim() === ""}>
           Get
         </button>
@@ -227,11 +236,6 @@ function PageModel({ engine: loaded }: { engine: PageEngine }) {
           </div>
         ))}
       </dl>
-      {loaded.notes.map((note) => (
-        <p class="hint" key={note}>
-          {note}
-        </p>
-      ))}
       <label class="switch">
         <input
           id="delta"
@@ -263,6 +267,11 @@ function PageModel({ engine: loaded }: { engine: PageEngine }) {
       )}
       <details>
         <summary>More</summary>
+        {loaded.notes.map((note) => (
+          <p class="hint" key={note}>
+            {note}
+          </p>
+        ))}
         <label>
           Threads
           <input

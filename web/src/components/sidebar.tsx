@@ -136,7 +136,13 @@ function Footer() {
           try {
             if (!chosen) return;
             const count = importConversations(await chosen.text());
-            tell(count === 1 ? "The chat was added." : `${count} chats were added.`);
+            tell(
+              count === 0
+                ? "These chats are here already."
+                : count === 1
+                  ? "The chat was added."
+                  : `${count} chats were added.`,
+            );
           } catch (error) {
             tell(`${chosen?.name}: ${(error as Error).message}`);
           }

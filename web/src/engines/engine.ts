@@ -19,6 +19,13 @@ export interface Turn {
   content: string;
 }
 
+/** How a conversation is to be answered. */
+export interface Asked extends Settings {
+  seed: number;
+  /** Tells conversations apart: a router sends the same one to the machine that knows its beginning. */
+  conversation: string;
+}
+
 /** Where answers come from: a server, or a model in this page. */
 export interface Engine {
   readonly kind: "server" | "page";
@@ -27,11 +34,7 @@ export interface Engine {
   /** Tokens that fit, where it is known. */
   readonly contextLength: number | undefined;
   /** Answers a conversation; with the same seed always the same. */
-  answer(
-    turns: readonly Turn[],
-    settings: Settings & { seed: number },
-    signal: AbortSignal,
-  ): AsyncIterable<AnswerEvent>;
+  answer(turns: readonly Turn[], asked: Asked, signal: AbortSignal): AsyncIterable<AnswerEvent>;
   /** Facts to show: threads and why, memory … */
   facts(): [name: string, value: string][];
   dispose(): Promise<void>;

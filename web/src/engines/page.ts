@@ -1,7 +1,6 @@
 import type { AttentionStats, Calibration, LoadOptions, Model, ModelSource } from "../../../dist/types.js";
-import type { Settings } from "../lib/conversation.js";
-import { bytes } from "../lib/format.js";
-import type { AnswerEvent, Engine, Turn } from "./engine.js";
+import { bytes, whole } from "../lib/format.js";
+import type { AnswerEvent, Asked, Engine, Turn } from "./engine.js";
 
 /** The engine is a file of its own, the one the package ships: the page stays small without it. */
 type Library = typeof import("../../../dist/browser/index.js");
@@ -58,11 +57,7 @@ export class PageEngine implements Engine {
     return new PageEngine(name, model);
   }
 
-  async *answer(
-    turns: readonly Turn[],
-    settings: Settings & { seed: number },
-    signal: AbortSignal,
-  ): AsyncGenerator<AnswerEvent> {
+  async *answer(turns: readonly Turn[], settings: Asked, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
     const pieces = this.#model.generate(this.#prompt(turns), {
       temperature: settings.temperature,
       topP: settings.topP,
@@ -89,7 +84,7 @@ export class PageEngine implements Engine {
         cachedTokens: piece.usage?.cachedTokens ?? 0,
         tokens,
         tokensPerSecond: time > 0 ? Math.max(tokens - 1, 0) / time : 0,
-        fingerprint: await this.#fingerprint(),
+        fingerprint: await this.fingerprint(),
       };
     }
   }
@@ -117,7 +112,7 @@ export class PageEngine implements Engine {
       ["Where", "on this device"],
       ["Threads", `${threads} (${threadsReason})`],
       ["Memory", bytes(memoryBytes)],
-      ["Context", `${this.contextLength} tokens`],
+      ["Context", `${whole(this.contextLength)} tokens`],
     ];
   }
 
@@ -126,12 +121,13 @@ export class PageEngine implements Engine {
     return this.#model.file.notes;
   }
 
-  dispose(): Promise<void> {
-    return this.#model.dispose();
-  }
-
-  async #fingerprint(): Promise<string> {
+  /** Tells the model apart from others, whatever it is called. */
+  async fingerprint(): Promise<string> {
     const { modelFingerprint } = await engineLibrary();
     return modelFingerprint(this.#model);
+  }
+
+  dispose(): Promise<void> {
+    return this.#model.dispose();
   }
 }

@@ -1,5 +1,4 @@
-import type { Settings } from "../lib/conversation.js";
-import type { AnswerEvent, Engine, Turn } from "./engine.js";
+import type { AnswerEvent, Asked, Engine, Turn } from "./engine.js";
 
 export interface ServerModel {
   id: string;
@@ -58,15 +57,15 @@ export class ServerEngine implements Engine {
     void this.#ask();
   }
 
-  async *answer(
-    turns: readonly Turn[],
-    settings: Settings & { seed: number },
-    signal: AbortSignal,
-  ): AsyncGenerator<AnswerEvent> {
+  async *answer(turns: readonly Turn[], settings: Asked, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
     const response = await fetch("/v1/chat/completions", {
       method: "POST",
       signal,
-      headers: { "Content-Type": "application/json", ...authorization() },
+      headers: {
+        "Content-Type": "application/json",
+        "X-Affinity": settings.conversation,
+        ...authorization(),
+      },
       body: JSON.stringify({
         model: this.model,
         messages: turns,

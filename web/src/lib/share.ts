@@ -4,7 +4,11 @@ import { readSettings, type Settings } from "./conversation.js";
 export interface SharedAnswer {
   version: 1;
   model: string;
+  /** Name or address anybody can get the model by, where it has one. */
+  source: string | undefined;
   fingerprint: string | undefined;
+  /** Delta attention's share of dropped changes; undefined: full attention. */
+  sparsity: number | undefined;
   settings: Settings;
   seed: number;
   messages: { role: "user" | "assistant"; content: string }[];
@@ -29,7 +33,7 @@ export function fromFragment(fragment: string): SharedAnswer | undefined {
     const given = JSON.parse(
       new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))),
     );
-    const { version, model, fingerprint, seed, messages, answer } = given as SharedAnswer;
+    const { version, model, source, sparsity, fingerprint, seed, messages, answer } = given as SharedAnswer;
     if (version !== 1 || !Number.isSafeInteger(seed) || !/^[0-9a-f]{64}$/.test(answer) || !Array.isArray(messages))
       return undefined;
     for (const { role, content } of messages)
@@ -37,6 +41,8 @@ export function fromFragment(fragment: string): SharedAnswer | undefined {
     return {
       version,
       model: String(model),
+      source: typeof source === "string" && source.length < 500 ? source : undefined,
+      sparsity: typeof sparsity === "number" && sparsity >= 0 && sparsity <= 0.9 ? sparsity : undefined,
       fingerprint: typeof fingerprint === "string" ? fingerprint : undefined,
       settings: readSettings(given.settings),
       seed,

@@ -1,13 +1,10 @@
 import { computed, signal } from "@preact/signals";
 import { branch, type Conversation, type Message } from "../lib/conversation.js";
-import { fromFragment, type SharedAnswer, sha256, toFragment } from "../lib/share.js";
+import { type SharedAnswer, sha256, toFragment } from "../lib/share.js";
 import { addMessage, change, current, shown, updateMessage } from "./chats.js";
-import { engine } from "./models.js";
+import { engine, type Origin, origin, pageOptions, setAttention } from "./models.js";
+import { answering } from "./writing.js";
 
-/** The answer that is being written. */
-export const answering = signal<{ conversation: string; message: string; controller: AbortController } | undefined>(
-  undefined,
-);
 /** What a screen reader is told. */
 export const spoken = signal("");
 /** An answer from a link, and whether it came out the same here. */
@@ -45,10 +42,6 @@ export async function goOn(message: Message): Promise<void> {
   if (!answering.value && message.parent !== undefined) await answer(message.parent, { message });
 }
 
-export function stop(): void {
-  answering.value?.controller.abort();
-}
-
 /** A link from which anybody gets the same answer, and sees that it is. */
 export async function linkTo(message: Message): Promise<string> {
   const { settings, messages } = current.value;
@@ -56,6 +49,8 @@ export async function linkTo(message: Message): Promise<string> {
   const shared: SharedAnswer = {
     version: 1,
     model: message.info?.model ?? "",
+    source: publicName(origin.value),
+    sparsity: engine.value?.kind === "page" ? pageOptions.value.sparsity : undefined,
     fingerprint: message.info?.fingerprint,
     settings,
     seed: message.info?.seed ?? 0,
@@ -65,11 +60,16 @@ export async function linkTo(message: Message): Promise<string> {
   return new URL(toFragment(shared), document.baseURI).href;
 }
 
-/** Opens the link this page was called with: writes the conversation down, computes the answer, compares. */
-export async function openLink(): Promise<boolean> {
-  const shared = fromFragment(location.hash);
-  if (!shared || !engine.value) return false;
-  history.replaceState(null, "", location.pathname + location.search);
+/** The name others can get the model by; undefined for a file of one's own. */
+function publicName(from: Origin | undefined): string | undefined {
+  return typeof from?.source === "string" && !from.source.startsWith("file:") ? from.source : undefined;
+}
+
+/** Writes the conversation of a link down, computes its answer, and compares. */
+export async function openLink(shared: SharedAnswer): Promise<boolean> {
+  if (!engine.value) return false;
+  if (engine.value.kind === "page" && pageOptions.value.sparsity !== shared.sparsity)
+    await setAttention(shared.sparsity);
   const { id } = current.value;
   change(id, () => ({ settings: { ...shared.settings, seed: shared.seed } }));
   let parent: string | undefined;
@@ -114,7 +114,7 @@ async function answer(
   try {
     for await (const event of writer.answer(
       turnsBefore(conversationOf(id), parent, earlier),
-      { ...settings, seed },
+      { ...settings, seed, conversation: id },
       controller.signal,
     )) {
       if (event.kind === "text") {

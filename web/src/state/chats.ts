@@ -10,6 +10,7 @@ import {
   titleOf,
 } from "../lib/conversation.js";
 import * as history from "../lib/history.js";
+import { answering, stop } from "./writing.js";
 
 /** All conversations, the newest first. */
 export const conversations = signal<readonly Conversation[]>([]);
@@ -23,7 +24,10 @@ export const historyProblem = signal<string | undefined>(undefined);
 /** Loads what was kept earlier. */
 export async function loadHistory(): Promise<void> {
   await keeping(async () => {
-    conversations.value = await history.loadAll();
+    const kept = await history.loadAll();
+    // What was begun or imported meanwhile stays.
+    const newer = conversations.value;
+    conversations.value = [...newer, ...kept.filter(({ id }) => !newer.some((each) => each.id === id))];
   });
 }
 
@@ -83,15 +87,23 @@ export function rename(id: string, title: string): void {
 }
 
 export async function removeConversation(id: string): Promise<void> {
+  if (answering.value?.conversation === id) stop();
   conversations.value = conversations.value.filter((each) => each.id !== id);
   if (current.value.id === id) startConversation();
   await keeping(() => history.remove(id));
 }
 
-/** Adds conversations from the text of a file. @throws Error that says what is wrong */
+/**
+ * Adds conversations from the text of a file, but those that are there already.
+ * @returns how many were added
+ * @throws Error that says what is wrong
+ */
 export function importConversations(text: string): number {
   const value = JSON.parse(text) as unknown;
-  const read = (Array.isArray(value) ? value : [value]).map(readConversation);
+  const here = new Set(conversations.value.map(contentOf));
+  const read = (Array.isArray(value) ? value : [value])
+    .map(readConversation)
+    .filter((each) => !here.has(contentOf(each)));
   for (const conversation of read) {
     conversations.value = [conversation, ...conversations.value];
     void keeping(() => history.save(conversation));
@@ -99,6 +111,10 @@ export function importConversations(text: string): number {
   const [first] = read;
   if (first) current.value = first;
   return read.length;
+}
+
+function contentOf({ messages }: Conversation): string {
+  return JSON.stringify(messages.map(({ id, parent, role, text }) => [id, parent, role, text]));
 }
 
 async function keeping(run: () => Promise<void>): Promise<void> {

@@ -3,6 +3,10 @@ import type { Calibration, ModelSource } from "../../../dist/types.js";
 import type { Engine } from "../engines/engine.js";
 import { engineLibrary, PageEngine, type PageOptions } from "../engines/page.js";
 import { NeedsKey, ServerEngine, type ServerModel, serverModels, setApiKey } from "../engines/server.js";
+import { loadCalibration, saveCalibration } from "../lib/history.js";
+import { shown, startConversation } from "./chats.js";
+import { tell } from "./view.js";
+import { stop } from "./writing.js";
 
 /** What answers now. */
 export const engine = signal<Engine | undefined>(undefined);
@@ -32,8 +36,6 @@ export interface Origin {
 }
 export const origin = signal<Origin | undefined>(undefined);
 export const pageOptions = signal<PageOptions>({});
-/** Calibrations made in this page, by model. */
-const calibrations = new Map<string, Calibration>();
 
 export const STORY: Origin = { name: "Story model", source: new URL("./engine/story.gguf", document.baseURI) };
 
@@ -106,15 +108,23 @@ export async function giveKey(key: string): Promise<void> {
 }
 
 export async function useServerModel(id: string): Promise<void> {
-  await engine.value?.dispose();
-  engine.value = new ServerEngine(id);
+  const before = engine.value;
+  put(new ServerEngine(id));
   origin.value = undefined;
+  await before?.dispose();
 }
 
-/**
- * Loads a model into the page. The one before is kept until the new one is there, and stays if that fails, unless the two
- * would need more memory than there may be.
- */
+/** From now on this model answers. A conversation stays with the model it was held with: another one begins a new one. */
+function put(next: Engine): void {
+  const before = engine.value;
+  stop();
+  engine.value = next;
+  if (!before || before.model === next.model || shown.value.length === 0) return;
+  startConversation();
+  tell(`A new chat with ${next.model}. The one before is in the list.`);
+}
+
+/** Loads a model into the page. The one before is kept until the new one is there, and stays if that fails. */
 export async function loadInPage(from: Origin, options: PageOptions = pageOptions.value): Promise<boolean> {
   loading.value?.controller.abort();
   const controller = new AbortController();
@@ -138,7 +148,7 @@ export async function loadInPage(from: Origin, options: PageOptions = pageOption
         loading.value = { ...mine, what: what ?? "Downloading", fraction, bytes };
       },
     });
-    engine.value = loaded;
+    put(loaded);
     origin.value = from;
     pageOptions.value = options;
     await before?.dispose();
@@ -163,36 +173,48 @@ export async function setAttention(sparsity: number | undefined): Promise<void> 
   const from = origin.value;
   const loaded = engine.value;
   if (!from || !(loaded instanceof PageEngine)) return;
-  let calibration = calibrations.get(from.name);
-  if (sparsity !== undefined && !calibration && from.name !== STORY.name) {
-    const controller = new AbortController();
-    const mine: Loading = {
-      name: from.name,
-      what: "Measuring",
-      fraction: 0,
-      bytes: 0,
-      started: performance.now(),
-      controller,
-    };
-    loading.value = mine;
-    loadProblem.value = undefined;
-    try {
-      const response = await fetch(CALIBRATION_TEXT, { signal: controller.signal });
-      if (!response.ok) throw new Error("The text to measure on is not there");
-      calibration = await loaded.calibrate(
-        await response.text(),
-        (fraction) => {
-          loading.value = { ...mine, fraction };
-        },
-        controller.signal,
-      );
-      calibrations.set(from.name, calibration);
-    } catch (error) {
-      if (!controller.signal.aborted) loadProblem.value = (error as Error).message;
-      return;
-    } finally {
-      loading.value = undefined;
-    }
+  let calibration: Calibration | undefined;
+  // The story model brings its own.
+  if (sparsity !== undefined && from.name !== STORY.name) {
+    calibration = await calibrationOf(loaded);
+    if (!calibration) return;
   }
   await loadInPage(from, { ...pageOptions.value, sparsity, calibration });
+}
+
+/** The calibration of a model: kept from earlier, or made now. Undefined when that failed or was cancelled. */
+async function calibrationOf(loaded: PageEngine): Promise<Calibration | undefined> {
+  const fingerprint = await loaded.fingerprint();
+  const earlier = await loadCalibration(fingerprint).catch(() => undefined);
+  if (earlier) return earlier;
+  const controller = new AbortController();
+  const mine: Loading = {
+    name: loaded.model,
+    what: "Measuring",
+    fraction: 0,
+    bytes: 0,
+    started: performance.now(),
+    controller,
+  };
+  loading.value = mine;
+  loadProblem.value = undefined;
+  try {
+    const response = await fetch(CALIBRATION_TEXT, { signal: controller.signal });
+    if (!response.ok) throw new Error("The text to measure on is not there");
+    const calibration = await loaded.calibrate(
+      await response.text(),
+      (fraction) => {
+        loading.value = { ...mine, fraction };
+      },
+      controller.signal,
+    );
+    // Where the browser keeps nothing it is made again next time.
+    await saveCalibration(fingerprint, calibration).catch(() => undefined);
+    return calibration;
+  } catch (error) {
+    if (!controller.signal.aborted) loadProblem.value = (error as Error).message;
+    return undefined;
+  } finally {
+    loading.value = undefined;
+  }
 }
