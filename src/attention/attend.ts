@@ -30,15 +30,17 @@ export function attend(
   const firstRange = seen ? Math.floor(Math.max(0, position + 1 - seen) / RANGE) : 0;
   const ranges = Math.ceil((position + tokens) / RANGE) - firstRange;
   const headBytes = group * headDim * 4;
+  // One for all: an object for each would be garbage that the speed of a token feels.
+  const unit: Unit = { slice, layer, head: -1, own, queries, position, tokens, last: undefined, window: seen };
   if (tokens === 1 && ranges > 1 && thread.count > 1) {
     const parts = scratch + thread.count * threadBytes(headDim);
     const partStride = group * stateBytes(headDim);
-    let unit: Unit | undefined;
     const [start, end] = share(thread, kvHeads * ranges);
     for (let part = start; part < end; part++) {
       const head = Math.floor(part / ranges);
-      if (unit?.head !== head) {
-        unit = { slice, layer, head, own, queries: queries + head * headBytes };
+      if (unit.head !== head) {
+        unit.head = head;
+        unit.queries = queries + head * headBytes;
         prepare(thread, unit);
       }
       range(thread, unit, parts + part * partStride, (firstRange + (part % ranges)) * RANGE, true);
@@ -58,27 +60,29 @@ export function attend(
   const tiles = Math.ceil(tokens / most);
   const [start, end] = share(thread, kvHeads * tiles);
   for (let portion = start; portion < end; portion++) {
-    const head = Math.floor(portion / tiles);
+    unit.head = Math.floor(portion / tiles);
     const first = (portion % tiles) * most;
-    const some = { ...slice, position: position + first, tokens: Math.min(most, tokens - first) };
-    const at = first * heads * headDim * 4 + head * headBytes;
-    const unit: Unit = { slice: some, layer, head, own, queries: queries + at, ...sight(slice, some.position, seen) };
+    unit.position = position + first;
+    unit.tokens = Math.min(most, tokens - first);
+    const at = first * heads * headDim * 4 + unit.head * headBytes;
+    unit.queries = queries + at;
+    if (slice.sees === "all") see(unit, position + tokens - 1, seen);
     prepare(thread, unit);
-    const { last = some.position + some.tokens - 1, window = seen } = unit;
-    const begin = window ? Math.floor(Math.max(0, (unit.last ?? some.position) + 1 - window) / RANGE) * RANGE : 0;
+    const last = unit.last ?? unit.position + unit.tokens - 1;
+    const before = (unit.last ?? unit.position) + 1 - unit.window;
+    const begin = unit.window ? Math.floor(Math.max(0, before) / RANGE) * RANGE : 0;
     for (let key = begin; key <= last; key += RANGE) range(thread, unit, own, key, key === begin);
-    thread.kernels.attention_finish(out + at, heads * headDim * 4, own, some.tokens * group, group, headDim);
+    thread.kernels.attention_finish(out + at, heads * headDim * 4, own, unit.tokens * group, group, headDim);
   }
 }
 
-/** What a query at `at` sees of a slice whose tokens see each other: all, or `seen` / 2 keys on either side. */
-function sight({ sees, position, tokens }: CacheSlice, at: number, seen: number): Pick<Unit, "last" | "window"> {
-  if (sees !== "all") return {};
-  const end = position + tokens - 1;
-  if (!seen) return { last: end };
+/** A unit of a slice up to `end` whose tokens see each other: all, or `seen` / 2 keys on either side of the first. */
+function see(unit: Unit, end: number, seen: number): void {
+  unit.last = end;
+  if (!seen) return;
   const half = Math.floor(seen / 2);
-  const last = Math.min(end, at + half);
-  return { last, window: last - (at - half) + 1 };
+  unit.last = Math.min(end, unit.position + half);
+  unit.window = unit.last - (unit.position - half) + 1;
 }
 
 /** Query tokens of one KV head that are computed together. */
@@ -86,16 +90,36 @@ interface Unit {
   readonly slice: CacheSlice;
   readonly layer: number;
   /** KV head. */
-  readonly head: number;
+  head: number;
   /** This thread's scratch. */
   readonly own: number;
   /** Address of the first query head of the group at the first token. */
-  readonly queries: number;
+  queries: number;
+  /** Of the first token. */
+  position: number;
+  tokens: number;
   /** The one position all queries see up to, where they are not causal. */
-  readonly last?: number | undefined;
-  /** Keys seen up to `last`, where they are not as many as in the layer's causal window. */
-  readonly window?: number | undefined;
+  last: number | undefined;
+  /** Keys seen by each query, or up to `last`; 0: all. */
+  window: number;
 }
+
+/** Filled anew for every unit. */
+const rowsRecord: QueryRows = {
+  cache: 0,
+  slot: 0,
+  position: 0,
+  rows: 0,
+  group: 0,
+  queries: 0,
+  stride: 0,
+  peaks: 0,
+  work: 0,
+  thresholds: 0,
+  selection: 0,
+  counters: 0,
+  window: 0,
+};
 
 /** A number no unit has rows. */
 const ALL_ROWS = 2 ** 30;
@@ -133,9 +157,10 @@ function windowOf(cache: CacheDescriptor, layer: number): number {
 const queryRowsAt = (thread: Thread) => thread.records;
 
 /** Quantises the queries of a unit into the thread's scratch, on the grid where there is one, and writes its record. */
-function prepare(thread: Thread, { slice, layer, head, own, queries, last, window }: Unit): void {
+function prepare(thread: Thread, unit: Unit): void {
+  const { slice, layer, head, own, queries, position, tokens, last } = unit;
   const { kernels } = thread;
-  const { cache, tokens, position } = slice;
+  const { cache } = slice;
   const { headDim, heads, kvHeads, grid } = cache;
   const group = heads / kvHeads;
   const rows = tokens * group;
@@ -146,22 +171,22 @@ function prepare(thread: Thread, { slice, layer, head, own, queries, last, windo
   const peaks = mapped + mappedBytes(headDim);
   const counted = thread.index % cache.countedThreads;
   const address = queryRowsAt(thread);
-  QueryRows.write(thread.view(), address, {
-    cache: cache.record,
-    slot,
-    position: last ?? position,
-    rows,
-    // More than there are rows: all at one position.
-    group: last === undefined ? group : ALL_ROWS,
-    queries: cache.kind === "f32" ? queries : quantised,
-    stride,
-    peaks,
-    work: peaks + PEAKS,
-    thresholds: peaks + PEAKS / 2,
-    selection: grid ? grid.address + slot * grid.stride + grid.selection : 0,
-    counters: cache.counters + productCounters(cache.layers * kvHeads, slice.work === "decode" ? 1 : 0, slot, counted),
-    window: window ?? windowOf(cache, layer),
-  });
+  rowsRecord.cache = cache.record;
+  rowsRecord.slot = slot;
+  rowsRecord.position = last ?? position;
+  rowsRecord.rows = rows;
+  // More than there are rows: all at one position.
+  rowsRecord.group = last === undefined ? group : ALL_ROWS;
+  rowsRecord.queries = cache.kind === "f32" ? queries : quantised;
+  rowsRecord.stride = stride;
+  rowsRecord.peaks = peaks;
+  rowsRecord.work = peaks + PEAKS;
+  rowsRecord.thresholds = peaks + PEAKS / 2;
+  rowsRecord.selection = grid ? grid.address + slot * grid.stride + grid.selection : 0;
+  const stage = slice.work === "decode" ? 1 : 0;
+  rowsRecord.counters = cache.counters + productCounters(cache.layers * kvHeads, stage, slot, counted);
+  rowsRecord.window = unit.window;
+  QueryRows.write(thread.view(), address, rowsRecord);
   if (cache.kind === "f32") return;
   if (grid) {
     const map = grid.address + slot * grid.stride + grid.queryMap;

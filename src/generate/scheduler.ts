@@ -168,7 +168,8 @@ export class Scheduler {
   #piece(job: Job, tokens: number): Piece | undefined {
     try {
       const { cache } = job.sequence;
-      const ids = Array.from({ length: tokens }, (_, i) => job.ids[job.done + i] as number);
+      const ids: number[] = [];
+      for (let i = 0; i < tokens; i++) ids.push(job.ids[job.done + i] as number);
       const want = job.want === "all" || left(job) === tokens ? job.want : "none";
       const ranges = want === "all" ? job.ranges?.slice(job.done, job.done + tokens) : job.ranges;
       return { job, ids, slice: { cache, position: cache.length, tokens, work: job.work, want, ranges } };
@@ -185,8 +186,9 @@ export class Scheduler {
     const start = performance.now();
     let logits: number[];
     try {
+      const [first] = pieces;
       logits = this.#engine.forward(
-        pieces.flatMap(({ ids }) => ids),
+        pieces.length === 1 && first ? first.ids : pieces.flatMap(({ ids }) => ids),
         pieces.map(({ slice }) => slice),
       );
     } catch (error) {
@@ -207,6 +209,7 @@ export class Scheduler {
         this.#end(job, () => job.reject(error));
       }
     });
+    if (this.#waiting.length < 2) return;
     const served = new Set(pieces.map(({ job }) => job));
     this.#waiting = [
       ...this.#waiting.filter((job) => !served.has(job)),

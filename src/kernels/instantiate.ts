@@ -1,4 +1,3 @@
-import { instantiateSync } from "@assemblyscript/loader";
 import { KernelError } from "../errors.js";
 import { binaries } from "./binaries.js";
 import type { Kernels } from "./generated.js";
@@ -54,12 +53,12 @@ export function kernelModule(build: KernelBuild, bytes?: Uint8Array<ArrayBuffer>
 }
 
 /**
- * Binds a build to a memory. The only place that knows `@assemblyscript/loader`.
+ * Binds a build to a memory.
  * @throws KernelError when the engine refuses the module.
  */
 export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernels {
   try {
-    return instantiateSync<Kernels>(module, { env: { memory } }).exports;
+    return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
   } catch (cause) {
     throw new KernelError("The WebAssembly kernels could not be started", {}, undefined, { cause });
   }

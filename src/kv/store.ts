@@ -30,7 +30,7 @@ export function storeKeysValues(
     const first = Math.max(start - head * tokens, 0);
     const count = Math.min(end - head * tokens, tokens) - first;
     const from = first * stride + head * headDim * 4;
-    const some = { ...slice, position: position + first, tokens: count };
+    const some = count === tokens ? slice : { ...slice, position: position + first, tokens: count };
     if (!delta) storeKeys(thread, some, layer * kvHeads + head, keys + from, work);
     const offset = (layer * kvHeads + head) * part;
     storeValues(cache.valueTable, offset, values + from, stride, count, position + first, headDim);

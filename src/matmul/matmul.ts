@@ -19,6 +19,21 @@ export interface ProductOptions {
   dots?: DotChoice | undefined;
 }
 
+/** Filled anew for every product: an object for each would be 30 kB of garbage per token, which its speed feels. */
+const product: Product = {
+  out: 0,
+  weights: 0,
+  blockScales: 0,
+  activations: 0,
+  scratch: 0,
+  tokens: 0,
+  rows: 0,
+  columns: 0,
+  scale: 0,
+  accumulate: 0,
+  dot32: 0,
+};
+
 /**
  * out[t][r] = Σ_c weight[r][c] · x[t][c], f32 `[tokens][weight.rows]`; with `accumulate` it is added to what is there.
  * `activations` comes from `quantiseActivations` with the kind of activations of the weight's layout, or is `x` itself for
@@ -35,8 +50,8 @@ export function matmul(
 ): void {
   const [start, end] = share(thread, weight.rows, layouts[weight.layout].rowUnit);
   if (start >= end || tokens === 0) return;
-  const multiply = prepare(thread, out, weight, activations, tokens, options);
-  multiply(start, end);
+  const kernel = prepare(thread, out, weight, activations, tokens, options);
+  thread.kernels[kernel](thread.records, start, end);
 }
 
 /**
@@ -57,19 +72,19 @@ export function matmulRanges(
   let [skip, left] = share(thread, units);
   left -= skip;
   if (left === 0) return;
-  const multiply = prepare(thread, out, weight, activations, 1, options);
+  const kernel = prepare(thread, out, weight, activations, 1, options);
   for (let i = 0; left > 0; i += 2) {
     const start = ranges[i]! + skip * rowUnit;
     const end = Math.min(ranges[i + 1]!, start + left * rowUnit);
     skip = Math.max(0, skip - Math.ceil((ranges[i + 1]! - ranges[i]!) / rowUnit));
     if (start >= end) continue;
-    multiply(start, end);
+    thread.kernels[kernel](thread.records, start, end);
     options.each?.(start, end);
     left -= Math.ceil((end - start) / rowUnit);
   }
 }
 
-/** What multiplies this thread's rows. */
+/** Writes the record of a product. Returns the kernel that multiplies rows by it. */
 function prepare(
   thread: Thread,
   out: number,
@@ -77,27 +92,23 @@ function prepare(
   activations: number,
   tokens: number,
   options: ProductOptions,
-): (start: number, end: number) => void {
+): ProductKernel {
   const layout = layouts[weight.layout];
   const { scratch } = options;
-  const { address: weights, blockScales = 0, rows, columns, scale } = weight;
   const dots = options.dots ?? (layout.choosesDots ? chooseDots(thread, scratch) : FIRST_DOTS);
-  const { records } = thread;
-  Product.write(thread.view(), records, {
-    out,
-    weights,
-    blockScales,
-    activations,
-    scratch,
-    tokens,
-    rows,
-    columns,
-    scale,
-    accumulate: options.accumulate ? 1 : 0,
-    dot32: tokens === 1 ? dots.gemv : dots.gemm,
-  });
-  const kernel = thread.kernels[productKernel(layout, blockScales !== 0, tokens, dots)];
-  return (start, end) => kernel(records, start, end);
+  product.out = out;
+  product.weights = weight.address;
+  product.blockScales = weight.blockScales ?? 0;
+  product.activations = activations;
+  product.scratch = scratch;
+  product.tokens = tokens;
+  product.rows = weight.rows;
+  product.columns = weight.columns;
+  product.scale = weight.scale;
+  product.accumulate = options.accumulate ? 1 : 0;
+  product.dot32 = tokens === 1 ? dots.gemv : dots.gemm;
+  Product.write(thread.view(), thread.records, product);
+  return productKernel(layout, product.blockScales !== 0, tokens, dots);
 }
 
 function productKernel(layout: WeightLayout, scaled: boolean, tokens: number, dots: DotChoice): ProductKernel {

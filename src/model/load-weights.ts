@@ -1,6 +1,6 @@
 import type { LinearTensor, ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { Kernels } from "../kernels/generated.js";
-import { planWeight } from "../matmul/plan.js";
+import { planWeight, type WeightPlan } from "../matmul/plan.js";
 import { readBuffers } from "../matmul/stream.js";
 import type { Weight } from "../matmul/weight.js";
 import { loadVector, loadWeight } from "../matmul/weight.js";
@@ -50,10 +50,8 @@ export async function loadWeights(
   const before = memory.usedBytes;
   let done = 0;
 
-  const loadMatrix = async (tensor: LinearTensor, target?: HeadPrecision): Promise<Weight> => {
-    const plan = planWeight(tensor, target ? { target } : {});
-    const address = memory.alloc(plan.bytes, tensor.name);
-    const weight = await loadWeight(kernels, memory, tensor, address, plan, {
+  const loadMatrix = (tensor: LinearTensor, plan: WeightPlan, address: number): Promise<Weight> =>
+    loadWeight(kernels, memory, tensor, address, plan, {
       staging,
       stagingBytes: STAGING_BYTES,
       buffers,
@@ -65,27 +63,30 @@ export async function loadWeights(
         options.onBytes?.(Math.min(done, total), total);
       },
     });
-    return weight;
-  };
-  const loadVectorOf = async (tensor: LinearTensor): Promise<number> => {
+  const loadVectorAt = async (tensor: LinearTensor, address: number): Promise<void> => {
     options.signal?.throwIfAborted();
-    const address = memory.alloc((tensor.shape[0] as number) * 4, tensor.name);
     await loadVector(memory, tensor, address, options.signal);
     adaptVector(memory.f32(address, tensor.shape[0] as number), tensor, config.headDim);
     done += tensor.byteLength;
-    return address;
   };
 
   try {
     const headTarget = headTargetOf(file, options.head);
     // Grown once: every growth of the memory costs a garbage collection.
     memory.free(memory.alloc(plannedBytes(file, headTarget), "the weights"));
-    // First what is wanted, then the loading, in the order of the files: sources behind a network read on.
+    // First what is wanted, placed in the order of its use: a pass then reads one stream. Then the loading, in the order
+    // of the files: sources behind a network read on.
     const wanted: { tensor: LinearTensor; load: () => Promise<void> }[] = [];
-    const matrix = (tensor: LinearTensor, put: (weight: Weight) => void, target?: HeadPrecision) =>
-      wanted.push({ tensor, load: async () => put(await loadMatrix(tensor, target)) });
-    const vector = (tensor: LinearTensor | undefined, put: (address: number) => void) =>
-      tensor ? wanted.push({ tensor, load: async () => put(await loadVectorOf(tensor)) }) : put(0);
+    const matrix = (tensor: LinearTensor, put: (weight: Weight) => void, target?: HeadPrecision) => {
+      const plan = planWeight(tensor, target ? { target } : {});
+      const address = memory.alloc(plan.bytes, tensor.name);
+      wanted.push({ tensor, load: async () => put(await loadMatrix(tensor, plan, address)) });
+    };
+    const vector = (tensor: LinearTensor | undefined, put: (address: number) => void) => {
+      const address = tensor ? memory.alloc((tensor.shape[0] as number) * 4, tensor.name) : 0;
+      put(address);
+      if (tensor) wanted.push({ tensor, load: () => loadVectorAt(tensor, address) });
+    };
     const result: Partial<LoadedWeights> = {};
     matrix(
       tensors.embedding,

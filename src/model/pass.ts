@@ -6,20 +6,16 @@ import { type ModelConfig, turns, windowOf } from "../config.js";
 import type { Kernels } from "../kernels/generated.js";
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import { storeKeysValues } from "../kv/store.js";
-import { type ActivationKind, quantiseActivations } from "../matmul/activations.js";
-import { layouts } from "../matmul/layouts/index.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
 import type { Thread } from "../threads/thread.js";
-import { share } from "../threads/thread.js";
+import { share, solo } from "../threads/thread.js";
 import { multiplyHead, wantedRanges } from "./head.js";
+import { inputOf, type Output, quantiseInputs } from "./inputs.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { rowsOf, type Slice, wantedRows } from "./slice.js";
 import { type SliceShares, shareSlices } from "./slice-shares.js";
-
-/** Where a product goes, its matrix, and the address of the bias added to it. */
-type Output = readonly [out: number, weight: Weight, bias?: number];
 
 /** A slice and where its rows begin in the pass. */
 type PlacedSlice = Slice<CacheDescriptor> & { row: number };
@@ -39,7 +35,12 @@ export class ForwardPass {
   readonly #rows: number;
   readonly #start: number;
   readonly #end: number;
-  readonly #scratch: number;
+  readonly #span: readonly [start: number, end: number];
+  /** Options of products whose results are set, and of those that are added. */
+  readonly #setting: { accumulate: boolean; scratch: number };
+  readonly #adding: { accumulate: boolean; scratch: number };
+  /** This thread where it attends on its own. */
+  readonly #own: Thread;
   readonly #profile: Profile | undefined;
 
   /** @param profile where the time of each operation is booked, on one thread only */
@@ -61,8 +62,12 @@ export class ForwardPass {
     this.#plan = plan;
     this.#rows = rows;
     this.#shares = shareSlices(thread.index, thread.count, this.#slices);
+    this.#own = this.#shares.alone.length > 0 ? solo(thread) : thread;
     [this.#start, this.#end] = share(thread, this.#rows);
-    this.#scratch = plan.buffers.scratch + thread.index * plan.buffers.scratchBytes;
+    this.#span = [this.#start, this.#end];
+    const scratch = plan.buffers.scratch + thread.index * plan.buffers.scratchBytes;
+    this.#setting = { accumulate: false, scratch };
+    this.#adding = { accumulate: true, scratch };
   }
 
   get buffers() {
@@ -104,31 +109,25 @@ export class ForwardPass {
    */
   linear(name: string, x: number, outputs: readonly Output[], accumulate = false): void {
     const thread = this.#thread;
-    const inputs = this.#inputs(x, outputs);
-    outputs.forEach(([out, weight], i) => {
-      matmul(thread, out, weight, inputs[i] as number, this.#rows, { accumulate, scratch: this.#scratch });
-    });
+    this.#quantise(x, outputs);
+    const options = accumulate ? this.#adding : this.#setting;
+    for (let i = 0; i < outputs.length; i++) {
+      const output = outputs[i] as Output;
+      matmul(thread, output[0], output[1], inputOf(output[1], x, this.buffers), this.#rows, options);
+    }
     thread.barrier();
-    for (const [out, { rows }, bias] of outputs)
+    for (let i = 0; i < outputs.length; i++) {
+      const [out, { rows }, bias] = outputs[i] as Output;
       if (bias) thread.kernels.add_bias(out + this.#start * rows * 4, bias, this.#end - this.#start, rows);
+    }
     this.#profile?.mark(name);
   }
 
-  /** What the products with x read: x, quantised as each weight wants it. Ends with a barrier. */
-  #inputs(x: number, outputs: readonly Output[]): number[] {
-    const { activations } = this.buffers;
-    const columns = (outputs[0] as Output)[1].columns;
-    let done: ActivationKind | undefined;
-    const inputs = outputs.map(([, weight]) => {
-      const kind = layouts[weight.layout].activations;
-      if (kind !== "f32" && kind !== done)
-        quantiseActivations(this.#thread, kind, activations[kind], x, columns, [this.#start, this.#end]);
-      done = kind;
-      return kind === "f32" ? x : activations[kind];
-    });
+  /** Quantises x as the weights want it. Ends with a barrier. */
+  #quantise(x: number, outputs: readonly Output[]): void {
+    quantiseInputs(this.#thread, this.buffers, x, outputs, this.#span);
     this.#thread.barrier();
     this.#profile?.mark("quantise activations");
-    return inputs;
   }
 
   /**
@@ -196,16 +195,17 @@ export class ForwardPass {
     const thread = this.#thread;
     const { together, alone } = this.#shares;
     for (const slice of together) this.#store(thread, layer, slice);
-    const own = solo(thread);
-    for (const slice of alone) this.#store(own, layer, slice);
+    for (const slice of alone) this.#store(this.#own, layer, slice);
     thread.barrier();
     this.#profile?.mark("store keys and values");
-    together.forEach((slice, i) => {
+    let first = true;
+    for (const slice of together) {
       // They use the same scratch.
-      if (i > 0) thread.barrier();
+      if (!first) thread.barrier();
+      first = false;
       this.#attend(thread, layer, slice);
-    });
-    for (const slice of alone) this.#attend(own, layer, slice);
+    }
+    for (const slice of alone) this.#attend(this.#own, layer, slice);
     thread.barrier();
     this.#profile?.mark("attention");
   }
@@ -249,8 +249,9 @@ export class ForwardPass {
     const ranges = wantedRanges(this.#slices);
     if (ranges.every((some) => some?.length === 0)) return;
     const wanted = this.lastHidden(buffers.normed) as ForwardPass;
-    const [input] = wanted.#inputs(buffers.normed, [[out, head]]) as [number];
-    multiplyHead(this.#thread, this.#plan, out, input, ranges, this.#scratch);
+    wanted.#quantise(buffers.normed, [[out, head]]);
+    const input = inputOf(head, buffers.normed, buffers);
+    multiplyHead(this.#thread, this.#plan, out, input, ranges, this.#setting.scratch);
     this.#thread.barrier();
     this.#profile?.mark("head");
   }
@@ -285,9 +286,4 @@ function gateKernel(kernels: Kernels, activation: ModelConfig["activation"]): Ke
     case "gelu-tanh":
       return kernels.gelu_gate;
   }
-}
-
-/** The same thread as if there were no others. */
-function solo(thread: Thread): Thread {
-  return { ...thread, index: 0, count: 1, barrier() {} };
 }

@@ -47,3 +47,8 @@ export function share(thread: Thread, total: number, unit = 1): [start: number, 
   const end = Math.floor((units * (thread.index + 1)) / thread.count) * unit;
   return [Math.min(start, total), Math.min(end, total)];
 }
+
+/** The same thread as if there were no others. */
+export function solo(thread: Thread): Thread {
+  return { ...thread, index: 0, count: 1, barrier() {} };
+}
