@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { AttentionOptions } from "./attention/options.js";
 import type { ModelConfig } from "./config.js";
 import type { ModelFolder } from "./formats/folder.js";

@@ -1,5 +1,5 @@
 // Tries the clients people use against a real server on loopback: the `openai` packages of npm and PyPI, the Vercel AI
-// SDK and LangChain.js. Ends with "N passed, N failed". The embedded model answers: what it says means little, its form
+// SDK and LangChain.js; and vitest with `deltallm/testing`. Ends with "N passed, N failed". The embedded model answers: what it says means little, its form
 // is what counts.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
@@ -40,7 +40,7 @@ export function expect(holds, what) {
 }
 
 const context = { baseURL, url: server.url, apiKey: KEY, model: "story", check, expect };
-for (const file of ["openai", "ai-sdk", "langchain"]) await (await import(`./${file}.mjs`)).run(context);
+for (const file of ["openai", "ai-sdk", "langchain", "vitest"]) await (await import(`./${file}.mjs`)).run(context);
 await python();
 await server.close();
 console.log(`${passed} passed, ${failed} failed`);

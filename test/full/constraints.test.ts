@@ -15,8 +15,12 @@ import { atRoot, fixture, shared } from "../helpers/fixtures.js";
 import { anySchema } from "../helpers/schemas.js";
 import { speculateAlways } from "../helpers/speculation.js";
 
-const ajv = new Ajv2020({ strict: false, multipleOfPrecision: 9 });
-(formats as unknown as (ajv: Ajv2020) => void)(ajv);
+/** One for each schema: they may have the same `$id`. */
+function validator(schema: JsonSchema) {
+  const ajv = new Ajv2020({ strict: false, multipleOfPrecision: 9 });
+  (formats as unknown as (ajv: Ajv2020) => void)(ajv);
+  return ajv.compile(schema as object);
+}
 
 /** Answers that are written side by side, so that passes hold several constrained sequences. */
 const SIDE_BY_SIDE = 8;
@@ -45,7 +49,7 @@ async function answers(model: Model, schemas: readonly JsonSchema[], maxTokens: 
       assert.ok(["schema", "length"].includes(answer.finishReason));
       if (answer.finishReason === "schema") {
         counts.ended++;
-        const validate = ajv.compile(withoutUri(schema) as object);
+        const validate = validator(schema);
         assert.ok(validate(JSON.parse(answer.text)), `${answer.text} does not fit ${JSON.stringify(schema)}`);
       }
       return answer;
@@ -73,13 +77,6 @@ const withoutCache = ({ timings, ...answer }: Completion<unknown>) => ({
   ...answer,
   usage: { ...answer.usage, cachedTokens: 0 },
 });
-
-/** `$schema` names a document that ajv would look for. */
-function withoutUri(schema: JsonSchema): JsonSchema {
-  if (typeof schema !== "object") return schema;
-  const { $schema, $id, ...rest } = schema;
-  return rest;
-}
 
 const random = (count: number) => fc.sample(anySchema, { numRuns: count, seed: 2020 });
 

@@ -64,19 +64,4 @@ test("every command of the command line stands in the README's table", () => {
     assert.match(readme, new RegExp(`\\| .*\\b${name}\\b.*\\|`), name);
 });
 
-test("the declarations need nothing that a program for Node does not have", () => {
-  const folder = mkdtempSync(join(atRoot("build"), "types-"));
-  try {
-    const use = join(folder, "use.mts");
-    writeFileSync(use, 'import { loadModel } from "deltallm";\nexport const load: typeof loadModel = loadModel;\n');
-    const options =
-      "--noEmit --strict --module nodenext --moduleResolution nodenext --target es2022 --lib ES2023 --types node";
-    const tsc = ["--no-install", "tsc", "--ignoreConfig", ...options.split(" "), use];
-    const run = spawnSync("npx", tsc, { encoding: "utf8", cwd: atRoot() });
-    assert.is(run.status, 0, run.stdout);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-});
-
 test.run();
