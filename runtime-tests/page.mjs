@@ -1,4 +1,5 @@
 // The chat page, end to end, in one browser: node runtime-tests/page.mjs chromium [folder for screenshots]
+import { networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { servePage } from "../scripts/web.mjs";
@@ -17,18 +18,32 @@ export async function testPage(name, base = root, screenshots = undefined) {
   const { serve } = await import(pathToFileURL(join(base, "dist/server/index.js")).href);
   const { chatPage } = await import(pathToFileURL(join(base, "dist/server/page.js")).href);
   const api = await serve({ port: 0, models: { story: { source: "embedded" } }, page: chatPage });
+  // As a phone sees it: a page that comes without TLS from another machine lacks half of what browsers have.
+  const open = await serve({
+    port: 0,
+    host: "0.0.0.0",
+    noAuth: true,
+    models: { story: { source: "embedded" } },
+    page: chatPage,
+  });
+  const address = Object.values(networkInterfaces())
+    .flat()
+    .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
   try {
     await withBrowser(name, async (browser) => {
       await look(await openPage(browser, url, screenshots));
       await features(await openPage(browser, url, screenshots));
       await withServer(await openPage(browser, api.url, screenshots));
+      await withServer(await openPage(browser, open.url.replace(/\/\/[^:/]+/, `//${address}`), screenshots));
       await alone(await openPage(browser, url, screenshots), server);
     });
   } finally {
     server.closeAllConnections();
     server.close();
-    await api.terminate();
-    await api.handler.close();
+    for (const each of [api, open]) {
+      await each.terminate();
+      await each.handler.close();
+    }
   }
 }
 

@@ -17,7 +17,8 @@ export async function fingerprint(file: ModelFile): Promise<string> {
     all.set(part, at);
     at += part.length;
   }
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", all));
+  // Not `crypto.subtle`: a page that came without TLS from another machine has none.
+  const digest = (await import("@noble/hashes/sha2.js")).sha256(all);
   return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

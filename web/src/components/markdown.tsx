@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
+import { copyText } from "../lib/clipboard.js";
 import { renderMarkdown } from "../lib/markdown.js";
 
 /** An answer: formatted, its code with a button to copy it. */
@@ -35,8 +36,8 @@ function addCopyButton(pre: HTMLPreElement): void {
   button.className = "copy-code";
   button.textContent = "Copy";
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(pre.querySelector("code")?.textContent ?? "");
-    button.textContent = "Copied";
+    const copied = await copyText(pre.querySelector("code")?.textContent ?? "");
+    button.textContent = copied ? "Copied" : "Not allowed";
     setTimeout(() => {
       button.textContent = "Copy";
     }, 1500);

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { copyText } from "../lib/clipboard.js";
 import { type Message, versions } from "../lib/conversation.js";
 import { speed, whole } from "../lib/format.js";
 import { checked, edit, goOn, linkTo, regenerate } from "../state/answering.js";
@@ -157,10 +158,5 @@ function Editor({ message, close }: { message: Message; close: () => void }) {
 }
 
 async function copy(text: string, said = "Copied."): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-    tell(said);
-  } catch {
-    tell("This browser does not let the page copy.");
-  }
+  tell((await copyText(text)) ? said : "This browser does not let the page copy.");
 }

@@ -1,3 +1,5 @@
+import { randomId } from "./random.js";
+
 /** Who wrote a message. */
 export type Role = "user" | "assistant";
 
@@ -71,7 +73,7 @@ export interface Conversation {
 export function newConversation(settings: Settings = defaultSettings): Conversation {
   const now = Date.now();
   return {
-    id: crypto.randomUUID(),
+    id: randomId(),
     title: "New chat",
     created: now,
     updated: now,
@@ -137,7 +139,7 @@ export function readConversation(value: unknown): Conversation {
     };
   });
   return {
-    id: crypto.randomUUID(),
+    id: randomId(),
     title: typeof given.title === "string" ? given.title.slice(0, 200) : "Imported chat",
     created: typeof given.created === "number" ? given.created : Date.now(),
     updated: Date.now(),

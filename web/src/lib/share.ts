@@ -1,3 +1,5 @@
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { readSettings, type Settings } from "./conversation.js";
 
 /** Everything an answer follows from, and a hash of it: who opens the link computes it again and compares. */
@@ -54,7 +56,7 @@ export function fromFragment(fragment: string): SharedAnswer | undefined {
   }
 }
 
-export async function sha256(text: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** SHA-256 in hexadecimal. Not `crypto.subtle`: a page that came without TLS from another machine has none. */
+export function hashOf(text: string): string {
+  return bytesToHex(sha256(utf8ToBytes(text)));
 }

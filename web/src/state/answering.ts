@@ -1,6 +1,7 @@
 import { computed, signal } from "@preact/signals";
 import { branch, type Conversation, type Message } from "../lib/conversation.js";
-import { type SharedAnswer, sha256, toFragment } from "../lib/share.js";
+import { randomId } from "../lib/random.js";
+import { hashOf, type SharedAnswer, toFragment } from "../lib/share.js";
 import { addMessage, change, current, shown, updateMessage } from "./chats.js";
 import { engine, type Origin, origin, pageOptions, setAttention } from "./models.js";
 import { answering } from "./writing.js";
@@ -55,7 +56,7 @@ export async function linkTo(message: Message): Promise<string> {
     settings,
     seed: message.info?.seed ?? 0,
     messages: before.map(({ role, text }) => ({ role, content: text })),
-    answer: await sha256(message.text),
+    answer: hashOf(message.text),
   };
   return new URL(toFragment(shared), document.baseURI).href;
 }
@@ -133,7 +134,7 @@ async function answer(
     answering.value = undefined;
     spoken.value = info.ended === "stopped" ? "Stopped." : (info.error ?? text);
     if (expected)
-      checked.value = { message: message.id, result: (await sha256(text)) === expected.answer ? "same" : "different" };
+      checked.value = { message: message.id, result: hashOf(text) === expected.answer ? "same" : "different" };
   }
 }
 
@@ -152,7 +153,7 @@ function turnsBefore({ settings, messages }: Conversation, parent: string, earli
 }
 
 function newMessage(role: Message["role"], text: string, parent: string | undefined): Message {
-  return { id: crypto.randomUUID(), parent, role, text, created: Date.now() };
+  return { id: randomId(), parent, role, text, created: Date.now() };
 }
 
 function randomSeed(): number {
