@@ -7,19 +7,46 @@
 // @ts-ignore: decorator
 @inline
 export function expF32x4(value: v128): v128 {
-  const x = f32x4.pmax(f32x4.splat(-87.0), f32x4.pmin(f32x4.splat(88.0), value));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504088896341)));
-  let r = f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.sub(r, f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(p, r), r), r), f32x4.splat(1.0));
+  return expWith(
+    value,
+    f32x4.splat(-87.0),
+    f32x4.splat(88.0),
+    f32x4.splat(1.44269504088896341),
+    f32x4.splat(0.693359375),
+    f32x4.splat(-2.12194440e-4),
+    f32x4.splat(1.9875691500e-4),
+    f32x4.splat(1.3981999507e-3),
+    f32x4.splat(8.3334519073e-3),
+    f32x4.splat(4.1665795894e-2),
+    f32x4.splat(1.6666665459e-1),
+    f32x4.splat(5.0000001201e-1),
+    f32x4.splat(1.0),
+    f32x4.splat(12582912.0),
+    i32x4.splat(127 << 23),
+  );
+}
+
+/** The same with its constants given: loops keep them in registers (opaque.ts). */
+// @ts-ignore: decorator
+@inline
+export function expWith(
+  value: v128, least: v128, greatest: v128, log2e: v128, ln2High: v128, ln2Low: v128,
+  c6: v128, c5: v128, c4: v128, c3: v128, c2: v128, c1: v128,
+  one: v128, magic: v128, bias: v128,
+): v128 {
+  const x = f32x4.pmax(least, f32x4.pmin(greatest, value));
+  const n = f32x4.nearest(f32x4.mul(x, log2e));
+  let r = f32x4.sub(x, f32x4.mul(n, ln2High));
+  r = f32x4.sub(r, f32x4.mul(n, ln2Low));
+  let p = c6;
+  p = f32x4.add(f32x4.mul(p, r), c5);
+  p = f32x4.add(f32x4.mul(p, r), c4);
+  p = f32x4.add(f32x4.mul(p, r), c3);
+  p = f32x4.add(f32x4.mul(p, r), c2);
+  p = f32x4.add(f32x4.mul(p, r), c1);
+  p = f32x4.add(f32x4.add(f32x4.mul(f32x4.mul(p, r), r), r), one);
   // n + 1.5·2²³ has the integer n in its low bits: cheaper than a saturating conversion.
-  const power = i32x4.add(i32x4.shl(f32x4.add(n, f32x4.splat(12582912.0)), 23), i32x4.splat(127 << 23));
+  const power = i32x4.add(i32x4.shl(f32x4.add(n, magic), 23), bias);
   return f32x4.mul(p, power);
 }
 

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../config.js";
 import { type CalibratedHead, type Calibration, encodeMatrix } from "../kv/calibration.js";
 import { eigenSymmetric, multiply } from "../kv/symmetric.js";
 import { farImportance } from "./importance.js";
+import { addOuterProducts, mapKeys, mirror } from "./products.js";
 import type { RecordedHead } from "./recorded-head.js";
 import { chooseMargins, leadingElements, measureSelection, type SelectionCurve } from "./selection.js";
 import { balancedThresholds, equalThresholds, type SparsityCurve, sparsityCurve } from "./thresholds.js";
@@ -44,9 +45,10 @@ export function calibrate(
   const heads: CalibratedHead[] = [];
   const curves: ScoreCurves = { element: [], chunk: [], selection: [] };
   const importance: number[] = [];
+  let rope: RopeRows | undefined;
   for (let index = 0; index < layers * kvHeads; index++) {
     const windows = recordings.map((heads) => heads[index] as RecordedHead);
-    const rope = options.rope(Math.floor(index / kvHeads));
+    if (!rope || index % kvHeads === 0) rope = options.rope(index / kvHeads);
     heads.push(calibrateHead(windows, headDim, rope, options, curves));
     if (options.score !== false) importance.push(farImportance(windows, headDim));
     options.onProgress?.((index + 1) / (layers * kvHeads));
@@ -76,13 +78,12 @@ function calibrateHead(
   curves: ScoreCurves,
 ): CalibratedHead {
   const turns = turnRows(windows, d, rope);
-  const { steps: rawSteps, centers: rawCenters } = mappedGrid(windows, undefined, d, turns);
+  const keys = windows.map(({ keys }) => new Float64Array(keys));
+  const seen = seenKeys(keys, turns, d);
+  const { steps: rawSteps, centers: rawCenters } = grid(seen, d);
   const thresholds: Record<string, number[]> = {};
   const measure = (basis: string, keys: Float64Array[], steps: number[], centers: number[]) => {
-    const code = (x: number, i: number) => clamp(roundEven((x - (centers[i] ?? 0)) / (steps[i] as number)));
-    const codes = keys.map((list) =>
-      Int16Array.from({ length: list.length }, (_, at) => code(list[at] as number, at % d)),
-    );
+    const codes = keys.map((list) => codesOf(list, steps, centers));
     for (const grain of ["element", "chunk", "row"] as const) {
       const curve = sparsityCurve(codes, steps, grain);
       thresholds[`${grain}/${basis}`] = equalThresholds(curve).map(six);
@@ -90,21 +91,22 @@ function calibrateHead(
     }
   };
   // Differences change with the position, as RoPE turns them: the windows are spread over the context.
-  const raw = windows.map(({ keys }, w) => {
-    const turn = turns[Math.round((w * (turns.length - 1)) / Math.max(1, windows.length - 1))] as Float32Array;
-    return mapKeys(keys, d, (key) => turnKey(key, turn, d));
+  const raw = keys.map((list, w) => {
+    const by = turns[Math.round((w * (turns.length - 1)) / Math.max(1, windows.length - 1))] as Float32Array;
+    return turnedKeys(list, by, d);
   });
   measure("raw", raw, rawSteps, rawCenters);
   if (options.score === false) return { rawSteps, rawCenters, thresholds };
-  const basis = scoreBasis(windows, d, turns.slice(0, 1)).map(Math.fround);
-  const { steps: scoreSteps, centers: scoreCenters } = mappedGrid(windows, basis, d, turns);
-  measure(
-    "score",
-    raw.map((keys) => mapKeys(keys, d, (key) => mapKey(basis, key, d))),
-    scoreSteps,
-    scoreCenters,
-  );
-  const mapped = windows.map(({ keys }) => mapKeys(keys, d, (key) => mapKey(basis, key, d)));
+  const basis = scoreBasis(windows, keys, d, turns.slice(0, 1)).map(Math.fround);
+  const known = new Map<Float64Array, Float64Array>();
+  const map = (list: Float64Array) => {
+    const mapped = known.get(list) ?? mapKeys(basis, list, d);
+    known.set(list, mapped);
+    return mapped;
+  };
+  const mappedSeen = { here: seen.here.map(map), elsewhere: map(seen.elsewhere) };
+  const { steps: scoreSteps, centers: scoreCenters } = grid(mappedSeen, d);
+  measure("score", raw.map(map), scoreSteps, scoreCenters);
   const head: CalibratedHead = {
     rawSteps,
     rawCenters,
@@ -114,11 +116,21 @@ function calibrateHead(
     thresholds,
   };
   if (leadingElements(d) < d) {
-    const { data, curve } = measureSelection(windows, basis, mapped);
+    const { data, curve } = measureSelection(windows, basis, keys.map(map));
     head.select = data;
     curves.selection.push(curve);
   }
   return head;
+}
+
+/** Keys on the grid. */
+function codesOf(keys: Float64Array, steps: readonly number[], centers: readonly number[]): Int16Array {
+  const d = steps.length;
+  const codes = new Int16Array(keys.length);
+  for (let at = 0; at < keys.length; at += d)
+    for (let i = 0; i < d; i++)
+      codes[at + i] = clamp(roundEven(((keys[at + i] as number) - (centers[i] as number)) / (steps[i] as number)));
+  return codes;
 }
 
 /** Rows of the RoPE table by which keys are turned on: from where they are to positions up to the end of the table. */
@@ -136,22 +148,24 @@ function stepOf(size: number): number {
 /** Six digits are enough, and keep the file small. */
 const six = (x: number) => Number(x.toPrecision(6));
 
-function scoreBasis(windows: readonly RecordedHead[], d: number, turns: readonly Float32Array[]): Float64Array {
+function scoreBasis(
+  windows: readonly RecordedHead[],
+  keys: readonly Float64Array[],
+  d: number,
+  turns: readonly Float32Array[],
+): Float64Array {
   const moments = new Float64Array(d * d);
   const differences = new Float64Array(d * d);
-  for (const { keys, queryMoments } of windows) {
+  windows.forEach(({ queryMoments }, w) => {
     queryMoments.forEach((x, i) => {
       (moments[i] as number) += x;
     });
-    const step = new Float64Array(d);
-    for (let at = d; at < keys.length; at += d) {
-      for (let i = 0; i < d; i++) step[i] = (keys[at + i] as number) - (keys[at - d + i] as number);
-      for (let i = 0; i < d; i++) {
-        const x = step[i] as number;
-        for (let j = 0; j < d; j++) (differences[i * d + j] as number) += x * (step[j] as number);
-      }
-    }
-  }
+    const list = keys[w] as Float64Array;
+    const steps = new Float64Array(list.length - d);
+    for (let at = 0; at < steps.length; at++) steps[at] = (list[at + d] as number) - (list[at] as number);
+    addOuterProducts(differences, steps, steps, d);
+  });
+  mirror(differences, d);
   const m = averageTurned(moments, d, turns);
   let trace = 0;
   for (let i = 0; i < d; i++) trace += m[i * d + i] as number;
@@ -171,74 +185,72 @@ function scoreBasis(windows: readonly RecordedHead[], d: number, turns: readonly
 /** Mean of R·X·Rᵀ over the rotations R of `turns`. */
 function averageTurned(x: Float64Array, d: number, turns: readonly Float32Array[]): Float64Array {
   const out = new Float64Array(d * d);
-  for (const turn of turns) {
-    const rows = new Float64Array(d * d);
-    for (let i = 0; i < d; i++) rows.set(turnKey(x.subarray(i * d, (i + 1) * d), turn, d), i * d);
-    const columns = transpose(rows, d);
-    for (let i = 0; i < d; i++) {
-      const row = turnKey(columns.subarray(i * d, (i + 1) * d), turn, d);
-      for (let j = 0; j < d; j++) (out[i * d + j] as number) += (row[j] as number) / turns.length;
-    }
+  for (const by of turns) {
+    const columns = transpose(turnedKeys(x, by, d), d);
+    turnedKeys(columns, by, d).forEach((value, at) => {
+      (out[at] as number) += value / turns.length;
+    });
   }
   return symmetric(out, d);
 }
 
-/** `map` of every key. */
-function mapKeys(
-  keys: Float32Array | Float64Array,
-  d: number,
-  map: (key: ArrayLike<number>) => Float64Array,
-): Float64Array {
-  const out = new Float64Array(keys.length);
-  for (let at = 0; at < keys.length; at += d) out.set(map(keys.subarray(at, at + d)), at);
+/** Turns the keys `first` … of [tokens][d] on, `count` of them; what is beyond the pairs of `turn` stays. */
+function turn(keys: Float64Array, by: Float32Array, d: number, first = 0, count = keys.length / d): void {
+  const half = by.length / 2;
+  for (let at = first * d; at < (first + count) * d; at += d)
+    for (let j = 0; j < half; j++) {
+      const a = keys[at + j] as number;
+      const b = keys[at + j + half] as number;
+      const c = by[j] as number;
+      const s = by[j + half] as number;
+      keys[at + j] = a * c - b * s;
+      keys[at + j + half] = b * c + a * s;
+    }
+}
+
+/** The keys [tokens][d] turned on; the very same where that changes nothing. */
+function turnedKeys(keys: Float64Array, by: Float32Array, d: number): Float64Array {
+  const half = by.length / 2;
+  if (by.every((x, i) => x === (i < half ? 1 : 0))) return keys;
+  const out = keys.slice();
+  turn(out, by, d);
   return out;
 }
 
-/** What is beyond the pairs of `turn` stays. */
-function turnKey(key: ArrayLike<number>, turn: Float32Array, d: number): Float64Array {
-  const half = turn.length / 2;
-  const out = new Float64Array(d);
-  for (let i = turn.length; i < d; i++) out[i] = key[i] as number;
-  for (let j = 0; j < half; j++) {
-    const [a, b] = [key[j] as number, key[j + half] as number];
-    const [c, s] = [turn[j] as number, turn[j + half] as number];
-    out[j] = a * c - b * s;
-    out[j + half] = b * c + a * s;
-  }
-  return out;
+/** Keys by which a grid is laid: those of each window where they are, and others by one more turn. */
+interface SeenKeys {
+  here: Float64Array[];
+  elsewhere: Float64Array;
 }
 
-function mappedGrid(
-  windows: readonly RecordedHead[],
-  basis: Float64Array | undefined,
-  d: number,
-  turns: readonly Float32Array[],
-): { steps: number[]; centers: number[] } {
+/** Every key where it is and by one turn more; the first ones, attention sinks far from all others, are never turned. */
+function seenKeys(windows: readonly Float64Array[], turns: readonly Float32Array[], d: number): SeenKeys {
+  const here = windows.map((keys) => turnedKeys(keys, turns[0] as Float32Array, d));
+  const elsewhere = new Float64Array(windows.reduce((sum, keys) => sum + keys.length, 0));
+  let count = 0;
+  for (const keys of windows)
+    for (let t = FIRST; t < keys.length / d; t++) {
+      if (t % turns.length === 0) continue;
+      elsewhere.set(keys.subarray(t * d, (t + 1) * d), count * d);
+      turn(elsewhere, turns[t % turns.length] as Float32Array, d, count++, 1);
+    }
+  return { here, elsewhere: elsewhere.subarray(0, count * d) };
+}
+
+function grid({ here, elsewhere }: SeenKeys, d: number): { steps: number[]; centers: number[] } {
   const low = new Float64Array(d).fill(Number.POSITIVE_INFINITY);
   const high = new Float64Array(d).fill(-Infinity);
-  const elsewhere: Float64Array[] = [];
-  for (const { keys } of windows)
-    turns.forEach((turn, first) => {
-      // Every key where it is and by one turn more; the first ones, attention sinks far from all others, are never turned.
-      for (let t = 0; t < keys.length / d; t++) {
-        if (first > 0 && (t < FIRST || t % turns.length !== first)) continue;
-        const turned = turnKey(keys.subarray(t * d, (t + 1) * d), turn, d);
-        const key = basis ? mapKey(basis, turned, d) : turned;
-        if (first > 0) elsewhere.push(key);
-        else
-          for (let i = 0; i < d; i++) {
-            low[i] = Math.min(low[i] as number, key[i] as number);
-            high[i] = Math.max(high[i] as number, key[i] as number);
-          }
+  for (const keys of here)
+    for (let at = 0; at < keys.length; at += d)
+      for (let i = 0; i < d; i++) {
+        low[i] = Math.min(low[i] as number, keys[at + i] as number);
+        high[i] = Math.max(high[i] as number, keys[at + i] as number);
       }
-    });
-  const rare = Math.floor(elsewhere.length * RARE);
-  const column = new Float64Array(elsewhere.length);
-  for (let i = 0; i < d && elsewhere.length; i++) {
-    for (let t = 0; t < elsewhere.length; t++) column[t] = elsewhere[t]?.[i] as number;
-    column.sort();
-    low[i] = Math.min(low[i] as number, column[rare] as number);
-    high[i] = Math.max(high[i] as number, column[elsewhere.length - 1 - rare] as number);
+  const count = elsewhere.length / d;
+  const rare = Math.floor(count * RARE);
+  for (let i = 0; i < d && count > 0; i++) {
+    low[i] = Math.min(low[i] as number, nthSmallest(elsewhere, i, d, rare, 1));
+    high[i] = Math.max(high[i] as number, -nthSmallest(elsewhere, i, d, rare, -1));
   }
   const middle = (i: number, side: 1 | -1) => ((high[i] as number) + side * (low[i] as number)) / 2;
   return {
@@ -247,14 +259,17 @@ function mappedGrid(
   };
 }
 
-function mapKey(basis: Float64Array, key: ArrayLike<number>, d: number): Float64Array {
-  const out = new Float64Array(d);
-  for (let i = 0; i < d; i++) {
-    let sum = 0;
-    for (let j = 0; j < d; j++) sum += (basis[i * d + j] as number) * (key[j] as number);
-    out[i] = sum;
+/** The number after the `n` smallest of sign · x[first], sign · x[first + step] …; a sorted list of those is kept. */
+function nthSmallest(x: Float64Array, first: number, step: number, n: number, sign: 1 | -1): number {
+  const smallest = new Float64Array(n + 1).fill(Number.POSITIVE_INFINITY);
+  for (let at = first; at < x.length; at += step) {
+    const value = sign * (x[at] as number);
+    if (!(value < (smallest[n] as number))) continue;
+    let to = n;
+    for (; to > 0 && (smallest[to - 1] as number) > value; to--) smallest[to] = smallest[to - 1] as number;
+    smallest[to] = value;
   }
-  return out;
+  return smallest[n] as number;
 }
 
 function transpose(x: Float64Array, d: number): Float64Array {

@@ -1,4 +1,5 @@
 import { SPARSITIES } from "../kv/calibration.js";
+import { droppedShares, WALKS } from "./walk.js";
 
 /** What thresholds drop of the differences of one layer and KV head; both rise, from threshold 0 on. */
 export type SparsityCurve = readonly { theta: number; sparsity: number }[];
@@ -12,11 +13,16 @@ export function sparsityCurve(
   const d = steps.length;
   const size = grain === "element" ? 1 : grain === "chunk" ? 16 : d;
   const norm = Math.sqrt(steps.reduce((sum, x) => sum + x * x, 0) / d) * Math.sqrt(size);
-  const known = [{ theta: 0, sparsity: sparsityAt(windows, steps, size, 0) }];
-  for (let theta = norm / 2; theta < norm * 250; theta *= 1.3) {
-    const sparsity = sparsityAt(windows, steps, size, theta);
-    known.push({ theta, sparsity: Math.max(sparsity, known.at(-1)?.sparsity ?? 0) });
-    if (sparsity > 0.97) break;
+  const thetas = [0];
+  for (let theta = norm / 2; theta < norm * 250; theta *= 1.3) thetas.push(theta);
+  const shares = droppedShares(windows, steps, size);
+  const known: { theta: number; sparsity: number }[] = [];
+  for (let first = 0; first < thetas.length; first += WALKS) {
+    const some = thetas.slice(first, first + WALKS);
+    for (const [i, sparsity] of shares(some).slice(0, some.length).entries()) {
+      known.push({ theta: some[i] as number, sparsity: Math.max(sparsity, known.at(-1)?.sparsity ?? 0) });
+      if (sparsity > 0.97 && known.length > 1) return known;
+    }
   }
   return known;
 }
@@ -67,28 +73,4 @@ function sparsityOn(curve: SparsityCurve, theta: number): number {
   const low = curve[above - 1] ?? high;
   if (high.theta === low.theta) return high.sparsity;
   return low.sparsity + ((high.sparsity - low.sparsity) * (theta - low.theta)) / (high.theta - low.theta);
-}
-
-/** The walk of delta attention over grid codes; returns the share dropped. */
-function sparsityAt(windows: readonly Int16Array[], steps: readonly number[], size: number, theta: number): number {
-  const d = steps.length;
-  const squares = Float64Array.from(steps, (step) => step * step);
-  const limit = theta * theta;
-  const r = new Int16Array(d);
-  let [dropped, seen] = [0, 0];
-  for (const codes of windows) {
-    r.set(codes.subarray(0, d));
-    seen += codes.length;
-    for (let at = d; at < codes.length; at += d)
-      for (let from = 0; from < d; from += size) {
-        let square = 0;
-        for (let i = from; i < from + size; i++) {
-          const e = (codes[at + i] as number) - (r[i] as number);
-          square += e * e * (squares[i] as number);
-        }
-        if (square > limit) for (let i = from; i < from + size; i++) r[i] = codes[at + i] as number;
-        else dropped += size;
-      }
-  }
-  return dropped / seen;
 }

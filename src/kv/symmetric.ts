@@ -4,61 +4,73 @@
  * @param matrix row-major [n · n], not changed
  */
 export function eigenSymmetric(matrix: Float64Array, n: number): { values: Float64Array; vectors: Float64Array } {
-  const a = matrix.slice();
-  const v = new Float64Array(n * n);
+  // Rows at an odd distance: at a power of two the numbers of a column fall on each other in the caches.
+  const rows: Rows = { a: new Float64Array(n * (n | 1)), v: new Float64Array(n * (n | 1)), n, stride: n | 1 };
+  const { a, v, stride } = rows;
   let trace = 0;
   for (let i = 0; i < n; i++) {
-    v[i * n + i] = 1;
-    trace += Math.abs(a[i * n + i] as number);
+    a.set(matrix.subarray(i * n, (i + 1) * n), i * stride);
+    v[i * stride + i] = 1;
+    trace += Math.abs(a[i * stride + i] as number);
   }
   const tiny = (trace / n) * 1e-13;
   for (let sweep = 0; sweep < 30; sweep++) {
     let turned = false;
-    for (let p = 0; p < n; p++)
+    for (let p = 0; p < n; p++) {
       for (let q = p + 1; q < n; q++) {
-        const off = a[p * n + q] as number;
+        const off = a[p * stride + q] as number;
         if (Math.abs(off) <= tiny) continue;
         turned = true;
-        const theta = ((a[q * n + q] as number) - (a[p * n + p] as number)) / (2 * off);
+        const theta = ((a[q * stride + q] as number) - (a[p * stride + p] as number)) / (2 * off);
         const t = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.sqrt(theta * theta + 1));
         const c = 1 / Math.sqrt(t * t + 1);
-        rotate({ a, v, n }, p, q, c, t * c);
+        rotate(rows, p, q, c, t * c);
       }
+      for (let i = 0; i < n; i++) a[i * stride + p] = a[p * stride + i] as number;
+    }
     if (!turned) break;
   }
   const order = Array.from({ length: n }, (_, i) => i).sort(
-    (i, j) => (a[j * n + j] as number) - (a[i * n + i] as number) || i - j,
+    (i, j) => (a[j * stride + j] as number) - (a[i * stride + i] as number) || i - j,
   );
-  const values = Float64Array.from(order, (i) => a[i * n + i] as number);
+  const values = Float64Array.from(order, (i) => a[i * stride + i] as number);
   const vectors = new Float64Array(n * n);
   order.forEach((from, to) => {
-    vectors.set(v.subarray(from * n, (from + 1) * n), to * n);
+    vectors.set(v.subarray(from * stride, from * stride + n), to * n);
   });
   return { values, vectors };
 }
 
-/** A ← JᵀAJ for the rotation J in the plane (p, q), kept symmetric; rows p and q of V turn with it. */
-function rotate(
-  { a, v, n }: { a: Float64Array; v: Float64Array; n: number },
-  p: number,
-  q: number,
-  c: number,
-  s: number,
-): void {
-  const [rowP, rowQ] = [p * n, q * n];
-  const [app, aqq, apq] = [a[rowP + p] as number, a[rowQ + q] as number, a[rowP + q] as number];
+/** Two n × n matrices whose rows are `stride` numbers apart. */
+interface Rows {
+  a: Float64Array;
+  v: Float64Array;
+  n: number;
+  stride: number;
+}
+
+/** A ← JᵀAJ for the rotation J in the plane (p, q), but for column p, which nothing reads meanwhile; rows p and q of V turn with it. */
+function rotate({ a, v, n, stride }: Rows, p: number, q: number, c: number, s: number): void {
+  const rowP = p * stride;
+  const rowQ = q * stride;
+  const app = a[rowP + p] as number;
+  const aqq = a[rowQ + q] as number;
+  const apq = a[rowP + q] as number;
   for (let i = 0; i < n; i++) {
-    const [x, y] = [v[rowP + i] as number, v[rowQ + i] as number];
+    const x = v[rowP + i] as number;
+    const y = v[rowQ + i] as number;
     v[rowP + i] = c * x - s * y;
     v[rowQ + i] = s * x + c * y;
-    if (i === p || i === q) continue;
-    const [ap, aq] = [a[rowP + i] as number, a[rowQ + i] as number];
-    a[i * n + p] = a[rowP + i] = c * ap - s * aq;
-    a[i * n + q] = a[rowQ + i] = s * ap + c * aq;
+    const ap = a[rowP + i] as number;
+    const aq = a[rowQ + i] as number;
+    const turned = s * ap + c * aq;
+    a[rowP + i] = c * ap - s * aq;
+    a[rowQ + i] = turned;
+    a[i * stride + q] = turned;
   }
   a[rowP + p] = c * c * app - 2 * c * s * apq + s * s * aqq;
   a[rowQ + q] = s * s * app + 2 * c * s * apq + c * c * aqq;
-  a[rowP + q] = a[rowQ + p] = 0;
+  a[rowP + q] = 0;
 }
 
 /** Product of two row-major n × n matrices. */
