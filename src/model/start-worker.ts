@@ -20,12 +20,23 @@ export const startNodeWorker: StartWorker = async (start) => {
   worker.on("error", () => stopTeam(start));
   worker.on("exit", () => stopTeam(start));
   worker.unref();
+  // Of a worker that has ended Node says so only if it was asked before.
+  if (platform === "node") hasEnded(worker);
   return {
     async terminate() {
       await worker.terminate();
     },
+    ended: (waited) => (platform === "node" ? hasEnded(worker) : waited > MOST_WAITED_MS),
   };
 };
+
+/** A thread that has not come for so long where nobody can say whether it is still there. */
+const MOST_WAITED_MS = 60_000;
+
+/** Whether a worker of Node has ended, said at once and not by an event: its loop then was idle for −1 ms. */
+function hasEnded(worker: { performance: { eventLoopUtilization(): { idle: number } } }): boolean {
+  return worker.performance.eventLoopUtilization().idle < 0;
+}
 
 const here = import.meta.url;
 

@@ -31,6 +31,11 @@ export type Execute = (thread: Thread, command: unknown) => void;
 /** A worker of some runtime, ready to obey. */
 export interface WorkerHandle {
   terminate(): Promise<void>;
+  /**
+   * Whether the worker has ended, asked by a thread that is blocked and hears of no event.
+   * @param waited milliseconds this thread has waited for the others
+   */
+  ended?(waited: number): boolean;
 }
 
 /** Starts the worker that calls `serve` and resolves when it is ready. */
@@ -55,7 +60,9 @@ export class Team {
     this.#mailbox = memory.alloc(commandText(count) + (count > 1 ? MAILBOX_BYTES : 0), "the thread mailbox");
     memory.u8(this.#mailbox, commandText(count)).fill(0);
     this.kernels = instantiateKernels(kernelModule(build), memory.wasm);
-    this.#thread = teamThread(this.kernels, memory.wasm, this.#mailbox, 0, count);
+    this.#thread = teamThread(this.kernels, memory.wasm, this.#mailbox, { index: 0, count }, (waited) =>
+      this.#workers.some((worker) => worker.ended?.(waited)),
+    );
   }
 
   static async create(
@@ -127,7 +134,7 @@ export class Team {
 export function serve(start: WorkerStart, execute: Execute): void {
   try {
     const kernels = instantiateKernels(start.module ?? kernelModule(start.build), start.wasm);
-    const thread = teamThread(kernels, start.wasm, start.mailbox, start.index, start.count);
+    const thread = teamThread(kernels, start.wasm, start.mailbox, start);
     const decoder = new TextDecoder();
     for (;;) {
       thread.barrier();
@@ -143,19 +150,25 @@ export function serve(start: WorkerStart, execute: Execute): void {
   }
 }
 
+/** @param othersEnded asked every half second in which the other threads have not come, `waited` milliseconds in all */
 function teamThread(
   kernels: Kernels,
   memory: WebAssembly.Memory,
   mailbox: number,
-  index: number,
-  count: number,
+  { index, count }: { index: number; count: number },
+  othersEnded?: (waited: number) => boolean,
 ): Thread {
   return makeThread(kernels, memory, mailbox + RECORDS + index * RECORD_BYTES, {
     index,
     count,
     barrier() {
-      if (count > 1 && kernels.barrier(mailbox, count, SPINS) !== 0)
-        throw new KernelError("Another thread of this model has failed or the model was disposed of");
+      if (count === 1) return;
+      let state = kernels.barrier(mailbox, count, SPINS);
+      if (state > 1) {
+        const start = performance.now();
+        while (state > 1 && !othersEnded?.(performance.now() - start)) state = kernels.barrier_wait(mailbox, state & 1);
+      }
+      if (state !== 0) throw new KernelError("Another thread of this model has failed or the model was disposed of");
     },
   });
 }

@@ -49,12 +49,21 @@ for (const engineThread of ["worker", "caller"] as const)
     await isUnusable(model, model.complete("Once", { maxTokens: 2 }));
   });
 
-test("a thread that ends while the model decodes is a KernelError", async () => {
-  const { model, thread } = await load({ engineThread: "worker" });
-  const work = (async () => {
-    for await (const _ of model.generate("Once upon a time", { maxTokens: 500 })) thread.terminate();
-  })();
-  await isUnusable(model, work);
+for (const engineThread of ["worker", "caller"] as const)
+  test(`a thread that ends while the model decodes is a KernelError (${engineThread})`, async () => {
+    const { model, thread } = await load({ engineThread });
+    const work = (async () => {
+      for await (const _ of model.generate("Once upon a time", { maxTokens: 500 })) thread.terminate();
+    })();
+    await isUnusable(model, work);
+  });
+
+test("a thread that ends while the calling thread computes, and so hears of nothing, is a KernelError", async () => {
+  instead = new URL("../helpers/ending-thread.js", import.meta.url);
+  const model = await loadModel("embedded", { threads: 2, engineThread: "caller" }).finally(() => {
+    instead = undefined;
+  });
+  await isUnusable(model, model.createSession().prefill(Array.from({ length: 500 }, (_, i) => i % 100)));
 });
 
 test("a thread that ends or throws before it is ready is a KernelError, not a load that never ends", async () => {
