@@ -30,6 +30,9 @@ try {
       await until(() => document.querySelector("#prompt").value === "");
       await idle();
     }
+    const problem = await page.evaluate(() => document.querySelector(".problem")?.textContent);
+    if (problem) throw new Error(problem);
+    // The notice about the model goes.
     await new Promise((done) => setTimeout(done, 4500));
     writeFileSync(join(root, "docs/page.webp"), await page.screenshot({ type: "webp", quality: 85 }));
   });

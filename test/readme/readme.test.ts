@@ -50,7 +50,7 @@ test("every link of the README and of docs leads to a file that is published, or
       if (/^(https?|mailto):/.test(target as string)) continue;
       const path = join(dirname(page), target as string);
       assert.ok(existsSync(atRoot(path)), `${page}: ${target}`);
-      assert.match(path, /^(docs\/[\w-]+\.(md|svg)|weights\/README\.md|LICENSE|README\.md)$/, page);
+      assert.match(path, /^(docs\/[\w-]+\.(md|svg|webp)|weights\/README\.md|LICENSE|README\.md)$/, page);
     }
 });
 

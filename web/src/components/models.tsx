@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { catalogue } from "../../../dist/hub/catalogue.js";
+import { catalogue } from "../../../src/hub/catalogue.js";
 import { PageEngine } from "../engines/page.js";
 import { bytes, seconds } from "../lib/format.js";
 import {
