@@ -91,6 +91,8 @@ export async function* generate(
     history.push(choice.id);
     return choice;
   };
+  /** Whether the next token needs only a part of the head. */
+  const isPart = () => constraint !== undefined && engine.headRanges(constraint.mask()) !== undefined;
   const isLast = ({ id }: Sampled, ahead: number) =>
     stopIds.has(id) || constraint?.ended === true || written + ahead >= limits.maxTokens;
   /** Lengths of the session when the pieces were given out. */
@@ -115,12 +117,13 @@ export async function* generate(
       const room = Math.min(contextLength - session.length, limits.maxTokens - written) - 1;
       const draft =
         next.length === 1 && speculator && !host.scheduler.busy
-          ? speculator.propose(history, room, constraint?.forced() ?? [])
+          ? speculator.propose(history, room, constraint?.forced() ?? [], isPart())
           : [];
       const start = performance.now();
       const ranges = constraint && passRanges(constraint, draft, (mask) => engine.headRanges(mask));
       const choices = await choosePass(session, next, draft, { signal, onProgress, ranges }, { vocab, choose, isLast });
-      if (next.length === 1) speculator?.book(draft.length + 1, choices.length, performance.now() - start);
+      if (next.length === 1)
+        speculator?.book(draft.length + 1, choices.length, performance.now() - start, ranges?.[0] !== undefined);
       if (choices.length <= draft.length) host.scheduler.unbook("decode", draft.length + 1 - choices.length);
       onProgress = undefined;
       cached ??= cachedTokens + session.cachedTokens - before;

@@ -14,23 +14,30 @@ export class PassTimes {
   /** Tokens that were proposed, and those of them that were right. */
   proposed = 0;
   accepted = 0;
-  readonly #ms = new Map<number, number>();
+  /** Of passes with the whole head, and of those that begin with a part of it. */
+  readonly #whole = new Map<number, number>();
+  readonly #part = new Map<number, number>();
 
   /** Starts the counts anew; what passes take is not forgotten. */
   reset(): void {
     this.proposed = this.accepted = 0;
   }
 
-  /** Books a pass. Newer ones count more. */
-  add(rows: number, ms: number): void {
-    const known = this.#ms.get(rows);
-    this.#ms.set(rows, known === undefined ? ms : known + (ms - known) / 8);
+  /**
+   * Books a pass. Newer ones count more.
+   * @param part whether only a part of the head was multiplied for its first row, as under a mask that leaves few tokens
+   */
+  add(rows: number, ms: number, part = false): void {
+    const times = part ? this.#part : this.#whole;
+    const known = times.get(rows);
+    times.set(rows, known === undefined ? ms : known + (ms - known) / 8);
   }
 
   /** What a pass of `rows` rows will take; that of the next larger number timed where this one was not. */
-  get(rows: number): number | undefined {
+  get(rows: number, part = false): number | undefined {
+    const times = part && this.#part.has(1) ? this.#part : this.#whole;
     for (let larger = rows; larger <= MOST + 1; larger++) {
-      const ms = this.#ms.get(larger);
+      const ms = times.get(larger);
       if (ms !== undefined) return ms;
     }
     return undefined;
@@ -61,14 +68,15 @@ export class Speculator {
   /**
    * Tokens that may follow `history`, at most `room`.
    * @param forced tokens that a constraint leaves no choice about
+   * @param part whether the next token needs only a part of the head
    */
-  propose(history: readonly number[], room: number, forced: readonly number[]): number[] {
-    const single = this.#times.get(1);
+  propose(history: readonly number[], room: number, forced: readonly number[], part = false): number[] {
+    const single = this.#times.get(1, part);
     if (single === undefined) return [];
     this.#credit ??= single * ADVANCE;
     let draft = forced.length > 0 ? [...forced] : this.#lookUp(history);
     draft = draft.slice(0, Math.min(MOST, room));
-    while (draft.length > 0 && this.#cost(draft.length + 1, single) > this.#credit) draft.pop();
+    while (draft.length > 0 && this.#cost(draft.length + 1, single, part) > this.#credit) draft.pop();
     return draft;
   }
 
@@ -76,11 +84,11 @@ export class Speculator {
    * Tells how a pass went.
    * @param tokens how many it brought; one, and more where proposals were right
    */
-  book(rows: number, tokens: number, ms: number): void {
-    this.#times.add(rows, ms);
+  book(rows: number, tokens: number, ms: number, part = false): void {
+    this.#times.add(rows, ms, part);
     this.#times.proposed += rows - 1;
     this.#times.accepted += tokens - 1;
-    const single = this.#times.get(1);
+    const single = this.#times.get(1, part);
     if (this.#credit === undefined || single === undefined) return;
     this.#credit += ms * this.#share;
     if (rows > 1) this.#credit += tokens * single - ms;
@@ -89,8 +97,8 @@ export class Speculator {
   }
 
   /** What a pass of so many rows costs more than one of a single row. */
-  #cost(rows: number, single: number): number {
-    const known = this.#times.get(rows);
+  #cost(rows: number, single: number, part: boolean): number {
+    const known = this.#times.get(rows, part);
     return known === undefined ? single * UNKNOWN_COST * (rows - 1) : Math.max(0, known - single);
   }
 
