@@ -27,12 +27,13 @@ const sources = readdirSync("test", { recursive: true })
   .map(String)
   .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
   .sort();
-/** Runs one compiled test file; slow tests live in full/. */
+const slow = (name) => /^(full|fuzz)\//.test(name);
+/** Runs one compiled test file; slow tests live in full/ and fuzz/. */
 function runFile(file, name, [binary, ...words]) {
   if (!existsSync(file)) return { status: 1, stdout: "", stderr: `${file} was not built` };
-  // DELTALLM_FUZZ_MINUTES: how long each fuzzed test of full/fuzz-*.test.ts goes on (test/helpers/fuzz-rounds.ts).
-  const fuzz = name.includes("full/fuzz-") ? 12 * Number(process.env.DELTALLM_FUZZ_MINUTES ?? 0) : 0;
-  const minutes = (name.includes("full/") ? 20 : 3) + fuzz;
+  // DELTALLM_FUZZ_MINUTES: how long each test of fuzz/ goes on (test/helpers/fuzz-rounds.ts).
+  const fuzz = name.startsWith("fuzz/") ? 12 * Number(process.env.DELTALLM_FUZZ_MINUTES ?? 0) : 0;
+  const minutes = (slow(name) ? 20 : 3) + fuzz;
   const options = { encoding: "utf8", maxBuffer: 1 << 28, timeout: minutes * 60_000, killSignal: "SIGKILL" };
   return spawnSync(binary, [...words, file], options);
 }
@@ -42,7 +43,7 @@ let failed = 0;
 let skipped = 0;
 const started = Date.now();
 const wanted = sources.filter(
-  (name) => (!only.length || only.some((word) => name.includes(word))) && (full || !name.includes("full/")),
+  (name) => (!only.length || only.some((word) => name.includes(word))) && (full || !slow(name)),
 );
 for (const [runtime, ...command] of runtimes) for (const name of wanted) test(name, runtime, command);
 console.log(`${((Date.now() - started) / 1000).toFixed(0)} s`);

@@ -1,5 +1,8 @@
 import { Random } from "./header-fuzz.js";
 
+/** How long each fuzzed test goes on after its fixed seeds. */
+export const fuzzMinutes = Number(process.env.DELTALLM_FUZZ_MINUTES ?? 0);
+
 /**
  * Runs an attempt for each of a fixed list of seeds, and then, as long as the environment allows it, for further ones.
  * - `DELTALLM_FUZZ_MINUTES=90`: each fuzzed test goes on for 90 minutes; without it, the fixed seeds only (seconds each).
@@ -12,7 +15,7 @@ export async function fuzzRounds(
   attempt: (random: Random, seed: number) => Promise<void> | void,
 ): Promise<number> {
   const only = process.env.DELTALLM_FUZZ_SEED;
-  const end = performance.now() + Number(process.env.DELTALLM_FUZZ_MINUTES ?? 0) * 60_000;
+  const end = performance.now() + fuzzMinutes * 60_000;
   const first = only === undefined ? 1 : Number(only);
   let seed = first;
   for (; only === undefined ? seed <= count || performance.now() < end : seed === first; seed++)

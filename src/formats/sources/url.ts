@@ -51,7 +51,9 @@ async function openUrl(name: string, options: UrlOptions): Promise<ByteSource | 
   }
   if (first.status === 416) {
     drop(first);
-    return bytesSource(new Uint8Array(0), name);
+    // Only an empty file has no first byte.
+    if (/^bytes \*\/0$/.test(first.headers.get("content-range") ?? "")) return bytesSource(new Uint8Array(0), name);
+    throw new SourceError("The server answered 416 to a request for the first bytes", { file: name });
   }
   if (first.status === 200) return bytesSource(await readWhole(first, name, wholeLimit, options), name);
   const { start, end, size } = contentRange(first, name);

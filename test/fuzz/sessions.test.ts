@@ -70,6 +70,7 @@ for (const [name, options] of Object.entries(settings))
           "fork",
           "truncate",
           "restore",
+          "give up",
           "dispose",
         ] as const);
         done.push(`${kind} at ${ids.length}`);
@@ -105,6 +106,19 @@ for (const [name, options] of Object.entries(settings))
           const saved = await session.save();
           if (random.below(2)) await session.dispose();
           tracked.session = await model.restore(saved);
+        } else if (kind === "give up") {
+          const controller = new AbortController();
+          const { signal } = controller;
+          if (random.below(2)) controller.abort(new Error("enough"));
+          else setImmediate(() => controller.abort(new Error("enough")));
+          const call = random.pick([
+            () => session.save({ signal }),
+            async () => (await session.fork({ signal })).dispose(),
+            async () => (await model.restore(await session.save(), { signal })).dispose(),
+            () => model.score(ids, [[1, 2], [3]], { signal }),
+          ]);
+          if (ids.length < CONTEXT - 2)
+            await call().catch((error: Error) => assert.is(error.message, "enough", error.stack));
         } else if (kind === "dispose" && all.length > 1) {
           await session.dispose();
           all.splice(all.indexOf(tracked), 1);
