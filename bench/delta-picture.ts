@@ -37,13 +37,16 @@ const theta = head.thresholds["element/score"]?.[Math.round(Number(sparsity) * 2
 
 // The walk of section 1: a difference is stored where it exceeds θ, and only there the reference moves.
 const reference = new Float64Array(d);
-/** One path per colour keeps the file small. */
-const paths = new Map<string, string>();
+/** One path per colour, of strokes from cell to cell, keeps the file small. */
+const paths = new Map<string, { d: string; x: number; y: number }>();
 const scale = 6;
+const [warm, cold] = [
+  ["#f5cdbd", "#eeac92", "#e78a66", "#e0693b", "#cb5322", "#a4431b"],
+  ["#bdd7f5", "#92bcee", "#66a1e7", "#3b86e0", "#2270cb", "#1b5ba4"],
+];
 const color = (e: number) => {
-  const strength = Math.round(Math.min(1, Math.abs(e) / (6 * theta)) * 6) / 6;
-  const light = Math.round(85 - 45 * strength);
-  return `hsl(${e > 0 ? 18 : 212} 75% ${light}%)`;
+  const strength = Math.min(1, Math.abs(e) / (6 * theta));
+  return (e > 0 ? warm : cold)[Math.min(5, Math.floor(strength * 6))] as string;
 };
 let zeros = 0;
 for (let t = 0; t < ids.length; t++)
@@ -55,8 +58,11 @@ for (let t = 0; t < ids.length; t++)
     if (t === 0 || Math.abs(e) > theta) reference[i] = value;
     else if (!whole) zeros++;
     if (!whole && t > 0 && Math.abs(e) <= theta) continue;
-    const fill = color(whole ? value : e);
-    paths.set(fill, `${paths.get(fill) ?? ""}M${t} ${i}h1v1h-1z`);
+    const stroke = color(whole ? value : e);
+    const path = paths.get(stroke) ?? { d: "M0 0", x: 0, y: 0 };
+    const [right, down] = [t - path.x, i - path.y];
+    path.d = right === 0 && down === 0 ? `${path.d}v1` : `${path.d}m${right}${down < 0 ? "" : " "}${down}v1`;
+    paths.set(stroke, Object.assign(path, { x: t, y: i + 1 }));
   }
 const far = ids.length - SINK - WINDOW;
 const share = ((100 * zeros) / (far * d)).toFixed(0);
@@ -68,8 +74,8 @@ const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-34 -32 ${width + 
 <title>Key cache of layer ${layer}, KV head ${kvHead}: stored differences coloured, zeros white (${share} % of the far keys)</title>
 <rect x="-34" y="-32" width="${width + 50}" height="${height + 64}" fill="#fff"/>
 <text x="0" y="-12">Layer ${layer}, KV head ${kvHead} of the embedded model, score basis, θ for ${Math.round(Number(sparsity) * 100)} %: ${share} % of the far differences are not stored</text>
-<g transform="scale(${scale})">
-${[...paths].map(([fill, path]) => `<path fill="${fill}" d="${path}"/>`).join("\n")}
+<g transform="scale(${scale}) translate(.5)" fill="none">
+${[...paths].map(([stroke, { d }]) => `<path stroke="${stroke}" d="${d.replace(/(v1)+/g, (run) => `v${run.length / 2}`)}"/>`).join("\n")}
 </g>
 ${band(0, SINK, "sink")}
 ${band(SINK, ids.length - WINDOW, `far: differences only (white: below θ, not stored)`)}

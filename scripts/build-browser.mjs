@@ -36,6 +36,7 @@ export async function buildNodeEngine(shared) {
     platform: "browser", // Modules of Node are imported by names put together at run time.
     target: "es2022",
     logLevel: "warning",
+    packages: "external",
     stdin: { contents: exportAll(["./engine.js", ...shared]), resolveDir: out },
     outfile: join(out, "../node/engine.js"),
     plugins: [weightsFolder],

@@ -23,6 +23,8 @@ const web = join(root, "web");
 const out = join(root, "dist/page");
 /** Bytes, with gzip, of what is loaded before anything is asked for; engine and model apart. */
 const FIRST_LOAD = 150_000;
+/** More than the 2,048 tokens that are measured. */
+const CALIBRATION_CHARACTERS = 16_000;
 
 /** Installs what the page is built from; does nothing when it is there. */
 function installPackages() {
@@ -94,7 +96,10 @@ export async function buildPage({ check = false } = {}) {
 function calibrationText() {
   const docs = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
   const lines = docs.sort().flatMap((name) => readFileSync(join(root, "docs", name), "utf8").split("\n"));
-  return lines.filter((line) => !/^[|!]|^ {4}|^```/.test(line)).join("\n");
+  return lines
+    .filter((line) => !/^[|!]|^ {4}|^```/.test(line))
+    .join("\n")
+    .slice(0, CALIBRATION_CHARACTERS);
 }
 
 /** Bytes, with gzip, of the page, its style and every script that is not loaded on demand. */

@@ -27,9 +27,12 @@ for (const name of ["L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "N", "P", "S"]) {
     }
   }
   encoder.free();
-  const words = ranges.map(([from, to]) =>
-    (from === to ? from : `${from.toString(16)}-${to.toString(16)}`).toString(from === to ? 16 : 10),
-  );
+  let next = 0;
+  const words = ranges.map(([from, to]) => {
+    const word = (from - next).toString(36) + (to > from ? `-${(to - from).toString(36)}` : "");
+    next = to + 1;
+    return word;
+  });
   lines.push(`  ${name}:`);
   let line = "";
   const out = [];
@@ -47,7 +50,10 @@ writeFileSync(
   "src/tokenizer/unicode-classes.ts",
   `// Written by scripts/unicode-classes.mjs from tiktoken ${version}.
 
-/** Members of Unicode's general categories as hexadecimal ranges, in the Unicode version of tiktoken. */
+/**
+ * Members of Unicode's general categories, in the Unicode version of tiktoken: for each range the characters left out before
+ * it and, after a dash, those it has more than one; to the base of 36. Read by \`unicodeClass\`.
+ */
 export const unicodeClasses: Readonly<Record<string, string>> = {
 ${lines.join("\n")}
 };

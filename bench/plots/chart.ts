@@ -46,25 +46,24 @@ export interface LineChart extends Common {
 export type Chart = DotChart | LineChart;
 
 const WIDTH = 860;
+const MARGIN = 12;
 const FONT = 12;
 /** Width of a letter of that font, at most about. */
 const LETTER = 6.6;
 
-// Colours that can be told apart by people with any colour vision, on white and on black; ink and lines follow the page.
-const style = `
-  .chart { --ink: #24292f; --faint: #57606a; --line: #d0d7de; --c0: #0969da; --c1: #bc4c00; --c2: #1a7f37; --c3: #8250df; --c4: #6e7781; }
-  @media (prefers-color-scheme: dark) {
-    .chart { --ink: #e6edf3; --faint: #9ea7b3; --line: #373e47; --c0: #58a6ff; --c1: #f0883e; --c2: #56d364; --c3: #bc8cff; --c4: #8b949e; }
-  }
-  .chart { font: ${FONT}px system-ui, -apple-system, "Segoe UI", sans-serif; fill: var(--ink); font-variant-numeric: tabular-nums; }
-  .chart .title { font-size: 16px; font-weight: 600; }
-  .chart .subtitle { fill: var(--faint); }`;
+// A panel of its own, so that one set of colours does on any page; attributes only, as many viewers know no style sheets.
+const PANEL = "#ffffff";
+const INK = "#24292f";
+const FAINT = "#57606a";
+const LINE = "#d0d7de";
+// Colours that can be told apart by people with any colour vision.
+const colours = ["#0969da", "#bc4c00", "#1a7f37", "#8250df", "#6e7781"];
 
 const marks = ["circle", "square", "triangle", "diamond", "star"] as const;
-const colour = (i: number) => `var(--c${i % 5})`;
+const colour = (i: number) => colours[i % colours.length] as string;
 const unique = (list: readonly string[]) => [...new Set(list)];
 
-/** Draws a chart as an SVG file of its own, on no background: it follows the reader's colour scheme. */
+/** Draws a chart as an SVG file of its own, on a white panel. */
 export function drawChart(chart: Chart): string {
   const { document } = parseHTML("<html></html>");
   const series = unique(chart.points.map((point) => point.series));
@@ -88,9 +87,9 @@ export function drawChart(chart: Chart): string {
     ...options,
   }) as unknown as { innerHTML: string };
   const head = [
-    `<text class="title" x="0" y="18">${escapeText(chart.title)}</text>`,
+    `<text x="0" y="18" font-size="16" font-weight="600">${escapeText(chart.title)}</text>`,
     ...wrap(chart.subtitle).map(
-      (line, i) => `<text class="subtitle" x="0" y="${38 + i * 16}">${escapeText(line)}</text>`,
+      (line, i) => `<text fill="${FAINT}" x="0" y="${38 + i * 16}">${escapeText(line)}</text>`,
     ),
   ];
   const legendAt = 38 + (head.length - 1) * 16 + 4;
@@ -98,10 +97,10 @@ export function drawChart(chart: Chart): string {
   const legend = hasLegend ? legendOf(series, chart.reference?.label, legendAt) : "";
   const top = hasLegend ? legendAt + 14 : legendAt - 8;
   const body = plot.innerHTML.replace(/<style>[\s\S]*?<\/style>/, "");
-  return `<svg xmlns="http://www.w3.org/2000/svg" class="chart" width="${WIDTH}" height="${top + height}" viewBox="-8 0 ${WIDTH + 16} ${top + height}" role="img">
+  const [width, all] = [WIDTH + 2 * MARGIN, top + height + 2 * MARGIN];
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${all}" viewBox="${-MARGIN} ${-MARGIN} ${width} ${all}" fill="${INK}" font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="${FONT}" role="img">
 <title>${escapeText(chart.title)}</title>
-<style>${style}
-</style>
+<rect x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${all}" rx="6" fill="${PANEL}"/>
 ${head.join("\n")}
 ${legend}
 <g transform="translate(0 ${top})" text-anchor="middle">${body}</g>
@@ -130,7 +129,7 @@ function roundNumbers([low, high]: [number, number]): number[] {
 /** Whether numbers are so large that they need prefixes. */
 const large = ({ points }: Chart) => points.some(({ high }) => high >= 20_000);
 
-const axis = { stroke: "var(--ink)", color: "var(--ink)" };
+const axis = { stroke: INK, color: INK };
 
 function dotHeight({ points }: DotChart, series: readonly string[]): number {
   return unique(points.map(({ name }) => name)).length * Math.max(20, 8 + series.length * 11);
@@ -149,7 +148,7 @@ function dotOptions(chart: DotChart, series: readonly string[]): Plot.PlotOption
     x: { domain: domainOf(chart), label: null, type: chart.logarithmic ? "log" : "linear" },
     y: { domain: names, label: null, type: "band", padding: 0.1 },
     marks: [
-      Plot.gridX({ stroke: "var(--line)", strokeOpacity: 1, ticks }),
+      Plot.gridX({ stroke: LINE, strokeOpacity: 1, ticks }),
       Plot.axisX({
         ...axis,
         ticks,
@@ -162,7 +161,7 @@ function dotOptions(chart: DotChart, series: readonly string[]): Plot.PlotOption
       Plot.axisY({ ...axis, tickSize: 0 }),
       ...(hasRows ? [Plot.axisFy({ ...axis })] : []),
       ...(hasColumns ? [Plot.axisFx({ ...axis, anchor: "top" })] : []),
-      ...(reference ? [Plot.ruleX([reference.value], { stroke: "var(--ink)", strokeDasharray: "4 3" })] : []),
+      ...(reference ? [Plot.ruleX([reference.value], { stroke: INK, strokeDasharray: "4 3" })] : []),
       ...series.flatMap((name, i) => {
         const points = chart.points.filter((point) => point.series === name);
         const dy = (i - (series.length - 1) / 2) * 11;
@@ -202,7 +201,7 @@ function lineOptions(chart: LineChart, series: readonly string[]): Plot.PlotOpti
     x: { domain: chart.xDomain, label: null, inset: 8 },
     y: { domain: domainOf(chart), label: null },
     marks: [
-      Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1, ticks: 5 }),
+      Plot.gridY({ stroke: LINE, strokeOpacity: 1, ticks: 5 }),
       Plot.axisX({
         ...axis,
         ticks: 5,
@@ -221,7 +220,7 @@ function lineOptions(chart: LineChart, series: readonly string[]): Plot.PlotOpti
       }),
       ...(hasRows ? [Plot.axisFy({ ...axis })] : []),
       ...(hasColumns ? [Plot.axisFx({ ...axis, anchor: "top" })] : []),
-      ...(reference ? [Plot.ruleY([reference.value], { stroke: "var(--ink)", strokeDasharray: "4 3" })] : []),
+      ...(reference ? [Plot.ruleY([reference.value], { stroke: INK, strokeDasharray: "4 3" })] : []),
       ...series.flatMap((name, i) => {
         const points = chart.points.filter((point) => point.series === name);
         return [
@@ -254,13 +253,13 @@ function legendOf(series: readonly string[], reference: string | undefined, y: n
   let x = 5;
   const entries = series.map((name, i) => {
     const shape = shapes[marks[i % marks.length] as (typeof marks)[number]];
-    const entry = `<path transform="translate(${x} ${y - 4})" d="${shape}" fill="${colour(i)}"/><text x="${x + 10}" y="${y}">${escapeText(name)}</text>`;
+    const entry = `<path transform="translate(${x.toFixed(1)} ${y - 4})" d="${shape}" fill="${colour(i)}"/><text x="${(x + 10).toFixed(1)}" y="${y}">${escapeText(name)}</text>`;
     x += 30 + name.length * LETTER;
     return entry;
   });
   if (reference !== undefined)
     entries.push(
-      `<path transform="translate(${x} ${y - 4})" d="M-5,0H9" stroke="var(--ink)" stroke-dasharray="4 3"/><text x="${x + 14}" y="${y}">${escapeText(reference)}</text>`,
+      `<path transform="translate(${x.toFixed(1)} ${y - 4})" d="M-5,0H9" stroke="${INK}" stroke-dasharray="4 3"/><text x="${(x + 14).toFixed(1)}" y="${y}">${escapeText(reference)}</text>`,
     );
   return entries.join("\n");
 }

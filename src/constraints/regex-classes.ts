@@ -1,4 +1,4 @@
-import { unicodeClasses } from "../tokenizer/unicode-classes.js";
+import { unicodeClass } from "../tokenizer/unicode-class.js";
 import { type Ranges, rangesOf } from "./code-points.js";
 
 const digits: Ranges = [0x30, 0x39];
@@ -23,12 +23,6 @@ const categoryNames: Record<string, string> = {
 /** Members of a general category, by its short or long name; undefined for one that is not supported. */
 export function categoryRanges(name: string): Ranges | undefined {
   const short = Object.hasOwn(categoryNames, name) ? categoryNames[name]! : name;
-  if (!Object.hasOwn(unicodeClasses, short)) return undefined;
-  const listed = unicodeClasses[short]!;
-  return rangesOf(
-    listed.split(" ").flatMap((range) => {
-      const [low, high = low] = range.split("-") as [string, string?];
-      return [Number.parseInt(low, 16), Number.parseInt(high, 16)];
-    }),
-  );
+  const listed = unicodeClass(short);
+  return listed && rangesOf(listed.flat());
 }

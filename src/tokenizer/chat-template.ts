@@ -30,7 +30,8 @@ export interface ChatOptions {
   tools?: readonly unknown[] | undefined;
   /**
    * Mark special tokens written out in messages and tools, wherever a text stands in them, so that
-   * `encode(text, { special: true })` takes them as plain text: nobody can end his turn or speak as somebody else. The
+   * `encode(text, { special: true })` takes them as plain text: nobody can end his turn or speak as somebody else. So are
+   * user-defined tokens such as `<think>` and `<tool_call>`, but in the assistant's own messages. The
    * mark is a few noncharacters inside such a text and nothing otherwise; `encode` takes it out. Default true.
    */
   protect?: boolean | undefined;
@@ -73,12 +74,14 @@ export function renderChat(data: TokenizerData, messages: readonly ChatMessage[]
       False: false,
       none: null,
       None: null,
-      messages: protect ? protectAll(messages, special) : messages,
+      messages: protect ? messages.map((message) => protectMessage(message, special)) : messages,
       add_generation_prompt: addGenerationPrompt,
       bos_token: options.bosToken ?? text(data.bosId),
       eos_token: options.eosToken ?? text(data.eosIds[0]),
       ...(dateString === undefined ? {} : { date_string: dateString }),
-      ...(tools === undefined ? {} : { tools: protect ? protectAll(tools, special) : tools }),
+      ...(tools === undefined
+        ? {}
+        : { tools: protect ? protectAll(tools, (text) => special.protect(text, true)) : tools }),
       strftime_now: (format: unknown) => strftime(now, typeof format === "string" ? format.slice(0, 1000) : ""),
       raise_exception: (message: unknown) => {
         throw new TokenizerError(
@@ -133,14 +136,18 @@ function prepare(data: TokenizerData, fallback: boolean): Prepared {
   return found;
 }
 
+/** Thoughts and calls of tools in an answer are the model's own: templates look for their marks, and take old ones out. */
+function protectMessage(message: ChatMessage, special: SpecialTokens): unknown {
+  const own = message?.role === "assistant";
+  return protectAll(message, (text) => special.protect(text, !own));
+}
+
 /** Protects every text in a value, keys included. */
-function protectAll(value: unknown, special: SpecialTokens): unknown {
-  if (typeof value === "string") return special.protect(value);
-  if (Array.isArray(value)) return value.map((each) => protectAll(each, special));
+function protectAll(value: unknown, protect: (text: string) => string): unknown {
+  if (typeof value === "string") return protect(value);
+  if (Array.isArray(value)) return value.map((each) => protectAll(each, protect));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [special.protect(key), protectAll(each, special)]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [protect(key), protectAll(each, protect)]));
 }
 
 function countCharacters(value: unknown): number {

@@ -1,6 +1,6 @@
 import { UnsupportedError } from "../errors.js";
 import { LinearPattern } from "./linear-pattern.js";
-import { unicodeClasses } from "./unicode-classes.js";
+import { unicodeClass } from "./unicode-class.js";
 
 /** How a text is cut into the pieces inside which byte-level BPE joins bytes. */
 export interface PreTokenizer {
@@ -103,9 +103,10 @@ const members = new Map<string, string>();
 function membersOf(category: string): string | undefined {
   let found = members.get(category);
   if (found === undefined) {
-    const ranges = unicodeClasses[category];
+    const ranges = unicodeClass(category);
     if (ranges === undefined) return undefined;
-    found = ranges.replace(/[0-9a-f]+/g, "\\u{$&}").replaceAll(" ", "");
+    const escape = (code: number) => `\\u{${code.toString(16)}}`;
+    found = ranges.map(([a, b]) => (a === b ? escape(a) : `${escape(a)}-${escape(b)}`)).join("");
     members.set(category, found);
   }
   return found;

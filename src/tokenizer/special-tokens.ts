@@ -13,7 +13,16 @@ const longestToken = 256;
 /** What a token that ends a turn or names a speaker looks like, even where a file calls it user-defined. */
 const looksSpecial = /^(<[|｜].*[|｜]>|<\/?s>|<(start|end)_of_turn>)$/s;
 
-type Kind = "control" | "defined";
+/**
+ * Pieces of user-defined vocabulary that templates and readers of answers take for structure: `<think>`, `</tool_call>`.
+ * Not HTML or white space, which some vocabularies (Gemma) define too, and which texts are full of.
+ */
+const looksLikeStructure =
+  /^(<\/?|\[\/?|<[|｜])(think|thought|thinking|reason|reasoning|tool|function|call|response|inst|system|user|assistant|im|channel|message)([_▁ -]\w+)*([|｜]?>|\])$/i;
+
+/** One bit each. */
+const Kind = { control: 1, structure: 2, defined: 4 } as const;
+type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** What texts that begin alike go on with. */
 interface Node {
@@ -49,7 +58,11 @@ export class SpecialTokens {
       this.#ids.set(text, id);
       // Marks never stand for a token: a text that holds them was protected.
       if (text.length <= longestToken && text.search(markCharacters) < 0)
-        this.#add(text, id, userDefined ? "defined" : "control");
+        this.#add(
+          text,
+          id,
+          userDefined ? (looksLikeStructure.test(text) ? Kind.structure : Kind.defined) : Kind.control,
+        );
     }
     this.#stripLeft = new Set(data.stripLeft);
     this.#stripRight = new Set(data.stripRight);
@@ -67,14 +80,16 @@ export class SpecialTokens {
   /**
    * The text with a mark inside every control token written out in it, so that `split` finds none. (One of a single
    * character cannot be marked.)
+   * @param structure the same for user-defined tokens that look like structure
    */
-  protect(text: string): string {
+  protect(text: string, structure = false): string {
+    const kinds = Kind.control | (structure ? Kind.structure : 0);
     const clean = text.replace(markCharacters, "");
     let marked = "";
     let done = 0;
     for (let at = 0; at < clean.length; at++) {
       const first = clean.codePointAt(at)! > 0xffff ? 2 : 1;
-      if (this.#longest(clean, at, "control", first) === undefined) continue;
+      if (this.#longest(clean, at, kinds, first) === undefined) continue;
       marked += clean.slice(done, at + first) + protectionMark;
       done = at + first;
     }
@@ -87,10 +102,10 @@ export class SpecialTokens {
    */
   split(text: string, special: boolean): (string | number)[] {
     const parts: (string | number)[] = [];
-    const kind = special ? undefined : "defined";
+    const kinds = Kind.structure | Kind.defined | (special ? Kind.control : 0);
     let done = 0;
     for (let at = 0; at < text.length; ) {
-      const found = this.#longest(text, at, kind);
+      const found = this.#longest(text, at, kinds);
       if (!found) {
         at++;
         continue;
@@ -122,12 +137,12 @@ export class SpecialTokens {
     node.kind = kind;
   }
 
-  /** The longest token at this place that is longer than `least` UTF-16 units, of one kind or of both. */
-  #longest(text: string, from: number, kind: Kind | undefined, least = 0): { id: number; length: number } | undefined {
+  /** The longest token at this place that is longer than `least` UTF-16 units, of these kinds. */
+  #longest(text: string, from: number, kinds: number, least = 0): { id: number; length: number } | undefined {
     let node: Node | undefined = this.#root;
     let found: { id: number; length: number } | undefined;
     for (let at = from; at <= text.length; at++) {
-      if (node.id !== undefined && at - from > least && (kind === undefined || node.kind === kind))
+      if (node.id !== undefined && at - from > least && ((node.kind as Kind) & kinds) !== 0)
         found = { id: node.id, length: at - from };
       node = node.next?.get(text.charCodeAt(at));
       if (!node) break;

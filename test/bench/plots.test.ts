@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { SweepPoint, SweepSummary } from "#src/eval/sweep.js";
@@ -5,14 +6,29 @@ import type { Result, Run } from "../../bench/harness/suite.js";
 import { drawChart } from "../../bench/plots/chart.js";
 import { chartsOf } from "../../bench/plots/charts.js";
 import { sweepReport } from "../../bench/report/sweep.js";
+import { atRoot } from "../helpers/fixtures.js";
+
+/** Previews and converters know no style sheets: everything is an attribute, with a colour that is one on its own. */
+function checkAttributes(svg: string): void {
+  assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
+  assert.not.match(svg, /<style|class=|style=|var\(|currentColor|hsl\(|<script|https?:\/\/(?!www\.w3\.org)/);
+  for (const [, colour] of svg.matchAll(/(?:fill|stroke)=("[^"]*"|[^ >]*)/g))
+    assert.match(colour as string, /^"(#[0-9a-f]{3}|#[0-9a-f]{6}|none)"$/);
+  assert.match(svg, /<rect [^>]*fill="#fff/, "a panel, on which the colours are legible on any page");
+}
 
 /** A drawn chart is one SVG file with its texts, and nothing in it failed to become a number. */
 function checkSvg(svg: string, ...texts: string[]): void {
-  assert.match(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
-  assert.match(svg, "prefers-color-scheme: dark");
-  assert.not.match(svg, /NaN|undefined|Infinity|<script|https?:\/\/(?!www\.w3\.org)/);
+  checkAttributes(svg);
+  assert.not.match(svg, /NaN|undefined|Infinity/);
   for (const text of texts) assert.ok(svg.includes(`>${text}</text>`), `no ${text}`);
 }
+
+test("the pictures of docs need no style sheets", () => {
+  const files = readdirSync(atRoot("docs")).filter((name) => name.endsWith(".svg"));
+  assert.ok(files.length > 0);
+  for (const file of files) checkAttributes(readFileSync(atRoot(`docs/${file}`), "utf8"));
+});
 
 test("the plots of a run have axes with units, names and intervals", () => {
   const result = (suite: string, name: string, labels: Result["labels"], samples: number[]): Result => {

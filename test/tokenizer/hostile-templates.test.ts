@@ -131,12 +131,29 @@ test("special tokens written out anywhere stay plain text: roles, parts, tools, 
   assert.not.match(tokenizer.decode(ids), /[\uFDD0\uFDD1]/);
 });
 
-test("user-defined tokens stay as they are, as templates look for them", () => {
-  const data = { ...withTemplate("{{ messages[0].content.split('</think>')[-1] }}"), tokens: ["</think>", "<|end|>"] };
-  data.types = [TokenType.userDefined, TokenType.control];
-  const content = "so</think>yes <|end|>";
-  assert.is(renderChat(data, [{ role: "assistant", content }]), `yes <${protectionMark}|end|>`);
-  assert.is(renderChat(data, [{ role: "user", content }]), `yes <${protectionMark}|end|>`);
+test("user-defined tokens of structure count in the assistant's messages, where templates look for them, and nowhere else", async () => {
+  const tokens = ["</think>", "<|end|>", "<table>", "<tool_call>", ...new Set("so</think>yes<|end|>table_callx")];
+  const data = {
+    ...withTemplate("{{ messages[0].content.split('</think>')[-1] }}<think></think>"),
+    tokens,
+    merges: [],
+    types: [TokenType.userDefined, TokenType.control, TokenType.userDefined, TokenType.userDefined],
+  };
+  const content = "so</think>yes<|end|><table>x<tool_call>";
+  assert.is(
+    renderChat(data, [{ role: "assistant", content }]),
+    `yes<${protectionMark}|end|><table>x<tool_call><think></think>`,
+  );
+  const tokenizer = await createTokenizer(data);
+  const special = new SpecialTokens(data);
+  for (const role of ["user", "system", "tool"]) {
+    const rendered = renderChat(data, [{ role, content }]);
+    const parts = special.split(rendered, true).filter((part) => typeof part === "number");
+    assert.equal(parts, [2, 0], `${role}: HTML, and what the template wrote`);
+    assert.is(tokenizer.decode(tokenizer.encode(rendered, { special: true })), `${content}<think></think>`);
+  }
+  const render = (tool: string) => renderChat({ ...data, chatTemplate: "{{ tools[0] }}" }, [], { tools: [tool] });
+  assert.is(render("<tool_call>"), `<${protectionMark}tool_call>`);
 });
 
 test("a special token made of the protection marks cannot undo protection, nor hang it", async () => {
