@@ -105,8 +105,8 @@ function membersOf(category: string): string | undefined {
   if (found === undefined) {
     const ranges = unicodeClass(category);
     if (ranges === undefined) return undefined;
-    const escape = (code: number) => `\\u{${code.toString(16)}}`;
-    found = ranges.map(([a, b]) => (a === b ? escape(a) : `${escape(a)}-${escape(b)}`)).join("");
+    const point = (code: number) => `\\u{${code.toString(16)}}`;
+    found = ranges.map(([a, b]) => (a === b ? point(a) : `${point(a)}-${point(b)}`)).join("");
     members.set(category, found);
   }
   return found;

@@ -30,7 +30,7 @@ export function siluGate(gate: Float32Array, up: Float32Array): Float64Array {
 /** Scalar twin of `expF32x4`. */
 export function exp(value: number): number {
   const x = Math.max(-87, Math.min(88, value));
-  const scaled = f(x * f(1.4426950408889634));
+  const scaled = f(x * f(Math.LOG2E));
   const n = roundHalfEven(scaled);
   let r = f(x - f(n * f(0.693359375)));
   r = f(r - f(n * f(-2.1219444e-4)));
