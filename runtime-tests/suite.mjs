@@ -131,6 +131,15 @@ export const checks = {
     equal(pieces <= 4, true, `${pieces} pieces`);
   },
 
+  async "nothing in a schema is taken for a function or a signal"({ model }) {
+    for (const reference of ["function", "signal"]) {
+      const value = { reference, id: 1 };
+      const schema = { const: value };
+      const completion = await model.complete(PROMPT, { schema, maxTokens: 60, temperature: 0 });
+      equal(JSON.stringify(completion.value), JSON.stringify(value), "value");
+    }
+  },
+
   async "abort of a prefill keeps the session usable"({ model }) {
     const session = model.createSession();
     const signal = AbortSignal.abort();

@@ -1,6 +1,6 @@
 import { SessionError } from "../errors.js";
 import { errorFromData, errorToData } from "./errors.js";
-import { type Call, isPlain, type Message, mapValues, ownBytes, type Reference, transferable } from "./messages.js";
+import { type Call, isPlain, type Lent, type Message, ownBytes, putBack, takeOut, transferable } from "./messages.js";
 import { StreamReader, StreamSender } from "./streams.js";
 
 /** What two threads talk over: a Worker, a worker's own global scope or a MessagePort. */
@@ -69,7 +69,7 @@ export class Endpoint {
   async call<Result>(target: string, method: string, args: readonly unknown[], as?: string): Promise<Result> {
     const lent = this.#lend(args);
     try {
-      const request: Call = { do: "call", id: this.#nextId++, target, method, args: lent.args, as };
+      const request: Call = { do: "call", id: this.#nextId++, target, method, args: lent.args, lent: lent.places, as };
       return (await this.#holding(this.#request(request, lent.signals))) as Result;
     } finally {
       lent.release();
@@ -97,7 +97,10 @@ export class Endpoint {
     reader.onDrained = () => tell(false);
     const lent = this.#lend(args, () => tell(false));
     this.#readers.set(id, reader);
-    const end = this.#request({ do: "call", id, target, method, args: lent.args, ahead }, lent.signals).then(
+    const end = this.#request(
+      { do: "call", id, target, method, args: lent.args, lent: lent.places, ahead },
+      lent.signals,
+    ).then(
       () => reader.finish(),
       (error) => reader.fail(error),
     );
@@ -190,7 +193,7 @@ export class Endpoint {
     }
   }
 
-  async #answer({ id, target, method, args, as, ahead }: Call): Promise<void> {
+  async #answer({ id, target, method, args, lent, as, ahead }: Call): Promise<void> {
     const found = this.#objects.get(target);
     let object: unknown;
     const run = async () => {
@@ -199,7 +202,7 @@ export class Endpoint {
       if (object === undefined)
         throw new SessionError(`This ${target.split(" ")[0]} has been disposed of`, {}, "Create a new one");
       if (!call) throw new Error(`no ${method} of ${target}`);
-      const borrowed = args.map((arg) => this.#borrow(arg));
+      const borrowed = putBack(args, lent, (each) => this.#borrow(each));
       if (ahead === undefined) return call.apply(object, borrowed);
       return this.#sendItems(id, { object, method, ahead }, borrowed, call as Iterating);
     };
@@ -248,17 +251,16 @@ export class Endpoint {
   #lend(
     args: readonly unknown[],
     beforeAbort?: () => void,
-  ): { args: unknown[]; signals: Map<number, AbortSignal>; release(): void } {
-    const ids: number[] = [];
+  ): { args: unknown[]; places: Lent[]; signals: Map<number, AbortSignal>; release(): void } {
+    const places: Lent[] = [];
     const signals = new Map<number, AbortSignal>();
     const undo: (() => void)[] = [];
-    const lend = (value: unknown): unknown => {
-      if (typeof value !== "function" && !(value instanceof AbortSignal)) return value;
+    const left = takeOut(args, (value, arg, key) => {
       const id = this.#nextId++;
-      ids.push(id);
-      if (typeof value === "function") {
-        this.#lent.set(id, value as (...args: unknown[]) => unknown);
-        return { reference: "function", id } satisfies Reference;
+      if (!(value instanceof AbortSignal)) {
+        this.#lent.set(id, value);
+        places.push({ what: "function", id, arg, key });
+        return;
       }
       const abort = () => {
         beforeAbort?.();
@@ -267,32 +269,25 @@ export class Endpoint {
       value.addEventListener("abort", abort);
       undo.push(() => value.removeEventListener("abort", abort));
       signals.set(id, value);
-      return { reference: "signal", id, aborted: value.aborted } satisfies Reference;
-    };
+      places.push({ what: "signal", id, aborted: value.aborted, arg, key });
+    });
     return {
-      args: args.map((arg) => (isPlain(arg) ? mapValues(arg, lend) : lend(arg))),
+      args: left,
+      places,
       signals,
       release: () => {
-        for (const id of ids) this.#lent.delete(id);
+        for (const { id } of places) this.#lent.delete(id);
         for (const step of undo) step();
         if (signals.size && !this.#closed) this.#send({ do: "release", ids: [...signals.keys()] });
       },
     };
   }
 
-  #borrow(arg: unknown): unknown {
-    if (!isPlain(arg)) return arg;
-    if (arg.reference === "function") {
-      const id = arg.id as number;
-      return (...args: unknown[]) => this.#send({ do: "invoke", id, args });
-    }
-    if (arg.reference === "signal") {
-      const { id, aborted } = arg as unknown as Reference;
-      const controller = new AbortController();
-      this.#borrowed.set(id, controller);
-      if (aborted) controller.abort();
-      return controller.signal;
-    }
-    return mapValues(arg, (value) => (isPlain(value) ? this.#borrow(value) : value));
+  #borrow({ what, id, aborted }: Lent): unknown {
+    if (what === "function") return (...args: unknown[]) => this.#send({ do: "invoke", id, args });
+    const controller = new AbortController();
+    this.#borrowed.set(id, controller);
+    if (aborted) controller.abort();
+    return controller.signal;
   }
 }
