@@ -3,7 +3,10 @@
 const asked = new URLSearchParams(location.search);
 const [threads, tokens, decode] = ["threads", "tokens", "decode"].map((name) => Number(asked.get(name)));
 const text = asked.get("text");
-const warmUp = { text: "Once upon a time, long before the first road was laid, a fox and a crane met at the well. ", decode: 8 };
+const warmUp = {
+  text: "Once upon a time, long before the first road was laid, a fox and a crane met at the well. ",
+  decode: 8,
+};
 const contextLength = 2 * tokens + decode + 128;
 const speed = (count, ms) => ({ tokens: count, ms, tokensPerSecond: (count / ms) * 1000 });
 

@@ -65,24 +65,6 @@ function native(threads) {
 }
 
 const rounds = [];
-try {
-  for (let round = 0; round < Number(values.rounds); round++)
-    for (const threads of values.threads.split(",")) {
-      const measured = { threads: Number(threads), deltallm: await onPage("deltallm", threads) };
-      measured.wllama = await onPage("wllama", threads);
-      if (!values["no-native"]) measured.native = native(threads);
-      rounds.push(measured);
-      const speeds = ({ prefill, decode }) => `${prefill.tokensPerSecond.toFixed(1)} / ${decode.tokensPerSecond.toFixed(1)}`;
-      const engines = ["deltallm", "wllama", "native"].filter((name) => measured[name]);
-      console.error(
-        `round ${round + 1}, ${threads} threads, prefill / decode: ${engines.map((name) => `${name} ${speeds(measured[name])}`).join(", ")} tok/s`,
-      );
-    }
-} finally {
-  server.close();
-}
-if (values.json) writeFileSync(values.json, `${JSON.stringify(rounds, null, 1)}\n`);
-
 const digits = (number) => Number(number.toPrecision(4));
 const samples = (name, work, threads) =>
   rounds
@@ -100,21 +82,47 @@ const columns = [
         { title: "deltallm / native", format: "2", ratio: ["deltallm", "native"] },
       ]),
 ];
-const rows = values.threads.split(",").flatMap((threads) =>
-  ["prefill", "decode"].map((work) => [
-    `${work}, ${threads} ${threads === "1" ? "thread" : "threads"}`,
-    ...columns.filter(({ title, ratio }) => !ratio && title in rounds[0]).map(({ title }) => samples(title, work, Number(threads))),
-  ]),
-);
+const rows = () =>
+  values.threads
+    .split(",")
+    .flatMap((threads) =>
+      ["prefill", "decode"].map((work) => [
+        `${work}, ${threads} ${threads === "1" ? "thread" : "threads"}`,
+        ...columns
+          .filter(({ title, ratio }) => !ratio && title in rounds[0])
+          .map(({ title }) => samples(title, work, Number(threads))),
+      ]),
+    );
 const packages = ["@wllama/wllama", ...(values["no-native"] ? [] : ["node-llama-cpp"])].map(
   (name) => `${name} ${JSON.parse(readFileSync(path(`node_modules/${name}/package.json`), "utf8")).version}`,
 );
-const table = {
+const table = () => ({
   kind: "table",
   measured: `${new Date().toISOString().slice(0, 10)}, ${rounds[0].deltallm.browser}, ${packages.join(", ")}, ${cpus()[0].model.trim()} × ${cpus().length}, ${rounds[0].deltallm.prefill.tokens} + ${decode} tokens`,
   commands: [`node bench/peers/browser.mjs --model ${basename(files.deltallm)} --rounds ${values.rounds}`],
   columns,
-  rows,
-};
-if (values.table) writeFileSync(values.table, `${JSON.stringify(table, null, 1)}\n`);
-else console.log(JSON.stringify(table, null, 1));
+  rows: rows(),
+});
+
+try {
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const threads of values.threads.split(",")) {
+      const measured = { threads: Number(threads), deltallm: await onPage("deltallm", threads) };
+      measured.wllama = await onPage("wllama", threads);
+      if (!values["no-native"]) measured.native = native(threads);
+      rounds.push(measured);
+      const speeds = ({ prefill, decode }) =>
+        `${prefill.tokensPerSecond.toFixed(1)} / ${decode.tokensPerSecond.toFixed(1)}`;
+      const engines = ["deltallm", "wllama", "native"].filter((name) => measured[name]);
+      console.error(
+        `round ${round + 1}, ${threads} threads, prefill / decode: ${engines.map((name) => `${name} ${speeds(measured[name])}`).join(", ")} tok/s`,
+      );
+    }
+    // After every round, so that a run that is cut off leaves what it has.
+    if (values.json) writeFileSync(values.json, `${JSON.stringify(rounds, null, 1)}\n`);
+    if (values.table) writeFileSync(values.table, `${JSON.stringify(table(), null, 1)}\n`);
+  }
+} finally {
+  server.close();
+}
+if (!values.table) console.log(JSON.stringify(table(), null, 1));
