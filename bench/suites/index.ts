@@ -1,6 +1,7 @@
 import type { Suite } from "../harness/suite.js";
 import { attention } from "./attention.js";
 import { bandwidth } from "./bandwidth.js";
+import { eventLoop } from "./event-loop.js";
 import { loading } from "./loading.js";
 import { matmuls, ternary } from "./matmul.js";
 import { wholeModels } from "./model.js";
@@ -17,6 +18,7 @@ export const suites: readonly Suite[] = [
   bandwidth,
   wholeModels,
   rows,
+  eventLoop,
   tokenizing,
   loading,
 ];
