@@ -1,112 +1,115 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { freePort, program, sleep } from "./bench.mjs";
-
-const folder = resolve(fileURLToPath(import.meta.url), "../..");
+import { program, sleep } from "./bench.mjs";
+import { startRouter } from "./router.mjs";
 
 /** The routers' files with the real programs, before small servers that say who they are. */
 export function routerCases() {
-  const haproxy = program("haproxy");
-  const nginx = program("nginx");
+  const has = (name) => program(name) !== undefined;
   return [
-    ...(haproxy
+    ...(has("haproxy")
       ? [
-          [
-            "HAProxy takes its file, keeps affinity, goes round a machine that drains",
-            () =>
-              route(haproxy, "haproxy.cfg", (file) => [
-                ["-c", "-f", file],
-                ["-db", "-f", file],
-              ]),
-          ],
+          ["HAProxy takes its file, keeps affinity, goes round a machine that drains", () => route("haproxy")],
+          ["HAProxy bounds the load of one affinity when there is much of it", bounded],
         ]
       : []),
-    ...(nginx
-      ? [
-          [
-            "nginx takes its file, keeps affinity, goes round a machine that drains",
-            () =>
-              route(nginx, "nginx.conf", (file, at) => [
-                ["-t", "-p", at, "-e", "stderr", "-c", file],
-                ["-p", at, "-e", "stderr", "-c", file, "-g", "daemon off;"],
-              ]),
-          ],
-        ]
+    ...(has("nginx")
+      ? [["nginx takes its file, keeps affinity, goes round a machine that drains", () => route("nginx")]]
       : []),
   ];
 }
 
-async function route(binary, name, words) {
-  const at = mkdtempSync(join(tmpdir(), "deltallm-router-"));
+/** Three servers that answer with their port, after some ms. */
+async function standIns(ms = 0) {
   const servers = [];
-  let child;
-  try {
-    let text = readFileSync(join(folder, name), "utf8");
-    for (const port of [8081, 8082, 8083]) {
-      const server = { name: String(port), draining: false };
-      server.http = createServer((request, response) => {
-        response.statusCode = server.draining ? 503 : 200;
-        request.resume().on("end", () => response.end(server.name));
-      }).listen(0, "127.0.0.1");
-      await new Promise((done) => server.http.once("listening", done));
-      servers.push(server);
-      text = text.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${server.http.address().port}`);
-    }
-    const port = await freePort();
-    const file = join(at, name);
-    writeFileSync(file, text.replaceAll("127.0.0.1:8080", `127.0.0.1:${port}`));
-    const [check, start] = words(file, at);
-    const checked = spawnSync(binary, check, { encoding: "utf8" });
-    assert.equal(checked.status, 0, checked.stderr + checked.stdout);
-    child = spawn(binary, start, { stdio: "ignore" });
-    const ask = async (affinity) => {
-      const headers = { "x-affinity": affinity };
-      const response = await fetch(`http://127.0.0.1:${port}/v1/completions`, { method: "POST", headers, body: "{}" });
-      return { status: response.status, who: await response.text() };
-    };
-    for (let tries = 0; ; tries++) {
-      const up = await ask("x").then(
-        ({ status }) => status === 200,
-        () => false,
-      );
-      if (up) break;
-      assert.ok(tries < 100, `${name} does not come up`);
-      await sleep(100);
-    }
-    const users = Array.from({ length: 30 }, (_, index) => `conversation-${index}`);
-    const first = new Map();
-    for (const user of users) first.set(user, (await ask(user)).who);
-    assert.equal(new Set(first.values()).size, 3, "every machine has conversations");
-    // Bounded load may send one on where the answer before is not yet counted as ended: most stay, not all.
-    let moved = 0;
-    for (const user of users) if ((await ask(user)).who !== first.get(user)) moved++;
-    assert.ok(moved <= 3, `${moved} of ${users.length} conversations moved`);
-
-    // Requests for a machine that drains are answered by another; the others stay where they are.
-    moved = 0;
-    const [drained] = servers;
-    drained.draining = true;
-    for (const user of users) {
-      const { status, who } = await ask(user);
-      assert.equal(status, 200);
-      assert.notEqual(who, drained.name);
-      if (first.get(user) !== drained.name && who !== first.get(user)) moved++;
-    }
-    assert.ok(moved <= 3, `${moved} conversations of machines that work moved`);
-  } finally {
-    if (child?.exitCode === null) {
-      child.kill("SIGTERM");
-      await new Promise((done) => child.once("exit", done));
-    }
+  for (let i = 0; i < 3; i++) {
+    const server = { draining: false };
+    server.http = createServer((request, response) => {
+      response.statusCode = server.draining ? 503 : 200;
+      const pause = request.url === "/health" ? 0 : ms;
+      request.resume().on("end", () => setTimeout(() => response.end(server.name), pause));
+    }).listen(0, "127.0.0.1");
+    await once(server.http, "listening");
+    server.port = server.http.address().port;
+    server.name = String(server.port);
+    servers.push(server);
+  }
+  const close = () => {
     for (const { http } of servers) {
       http.closeAllConnections();
       http.close();
     }
-    rmSync(at, { recursive: true, force: true });
+  };
+  return { servers, ports: servers.map(({ port }) => port), close };
+}
+
+const asker = (url) => async (affinity) => {
+  const headers = { "x-affinity": affinity };
+  const response = await fetch(`${url}/v1/completions`, { method: "POST", headers, body: "{}" });
+  return { status: response.status, who: await response.text() };
+};
+
+async function route(kind) {
+  const { servers, ports, close } = await standIns();
+  let router;
+  try {
+    router = await startRouter(kind, ports);
+    const ask = asker(router.url);
+    const users = Array.from({ length: 30 }, (_, index) => `conversation-${index}`);
+    const first = new Map();
+    for (const user of users) first.set(user, (await ask(user)).who);
+    assert.equal(new Set(first.values()).size, 3, "every machine has conversations");
+    for (let round = 0; round < 3; round++)
+      for (const user of users) assert.equal((await ask(user)).who, first.get(user), user);
+    // Ten at once are fewer than one machine computes.
+    for (const user of users.slice(0, 5)) {
+      const answers = await Promise.all(Array.from({ length: 10 }, () => ask(user)));
+      assert.deepEqual([...new Set(answers.map(({ who }) => who))], [first.get(user)]);
+    }
+
+    // Requests for a machine that drains are answered by another; the others stay where they are.
+    const drained = servers.find(({ name }) => name === first.get(users[0]));
+    drained.draining = true;
+    const moved = async () => {
+      for (const user of users) {
+        const { status, who } = await ask(user);
+        assert.equal(status, 200);
+        assert.notEqual(who, drained.name);
+        if (first.get(user) !== drained.name) assert.equal(who, first.get(user), user);
+      }
+    };
+    await moved();
+    // Back again, its conversations come back to it.
+    drained.draining = false;
+    for (let tries = 0; (await ask(users[0])).who !== drained.name; tries++) {
+      assert.ok(tries < 300, "the machine is not used again");
+      await sleep(100);
+    }
+    for (const user of users) assert.equal((await ask(user)).who, first.get(user), user);
+
+    // A machine that has died, with the same rule.
+    drained.http.closeAllConnections();
+    drained.http.close();
+    await moved();
+  } finally {
+    await router?.stop();
+    close();
+  }
+}
+
+async function bounded() {
+  const { ports, close } = await standIns(300);
+  let router;
+  try {
+    router = await startRouter("haproxy", ports);
+    const ask = asker(router.url);
+    const answers = await Promise.all(Array.from({ length: 60 }, () => ask("one conversation")));
+    assert.ok(answers.every(({ status }) => status === 200));
+    const counts = ports.map((port) => answers.filter(({ who }) => who === String(port)).length);
+    assert.ok(Math.max(...counts) < 50, `${counts}`);
+  } finally {
+    await router?.stop();
+    close();
   }
 }

@@ -18,10 +18,11 @@ for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exi
 const { jobCases } = await import("./jobs.mjs");
 const { faultCases } = await import("./faults.mjs");
 const { routerCases } = await import("./routers.mjs");
+const { servingCases } = await import("./serving.mjs");
 const only = process.argv.slice(2);
 let passed = 0;
 let failed = 0;
-for (const [name, run] of [...jobCases(), ...faultCases(), ...routerCases()]) {
+for (const [name, run] of [...jobCases(), ...faultCases(), ...routerCases(), ...servingCases()]) {
   if (only.length && !only.some((word) => name.includes(word))) continue;
   const began = Date.now();
   try {

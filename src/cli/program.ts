@@ -97,6 +97,12 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
       ).argParser(whole(1)),
     )
     .addOption(
+      new Option(
+        "--prefix-cache <MiB>",
+        "for beginnings that later requests may share (default: one full context, at most 256)",
+      ).argParser(whole(0)),
+    )
+    .addOption(
       new Option("--log <form>", "a line per request on stderr").choices(["text", "json", "none"]).default("text"),
     )
     .option("--log-prompts", "prompts and answers too, with --log json")

@@ -24,6 +24,7 @@ export interface ServeFlags extends Omit<SamplingFlags, "model"> {
   timeout: number;
   unloadAfter?: number;
   maxLoaded: number;
+  prefixCache?: number;
   log: "text" | "json" | "none";
   logPrompts?: boolean;
   page: boolean;
@@ -36,6 +37,7 @@ export async function serveModels(terminal: Terminal, flags: ServeFlags): Promis
   resolveSampling(defaults);
   const { serve } = await import("../../server/serve.js");
   const { yes, ...load } = await loadOptions(terminal, { ...flags, model: "" });
+  if (flags.prefixCache !== undefined) load.prefixCacheBytes = flags.prefixCache * 2 ** 20;
   const models = servedModels(flags.model, load);
   // Asked for now, while somebody looks at the terminal, and not by the first request.
   for (const model of Object.values(models)) {
