@@ -39,7 +39,6 @@ const allowed = {
   ),
   "src/hub/too-large.ts imports src/model/fits.ts": "a model that cannot fit is refused before it is downloaded",
   "src/hub/download.ts: lines": "one class, the state of one download",
-  "assembly/attention/select.ts: lines": "one kernel and its stages, which share how scratch is laid out",
   "assembly/attention/rope.ts: rope_table": "plain numbers, called once while a model loads",
   "assembly/sampling/dry.ts: dry_f32": "plain numbers, called once per token and only with DRY",
   "test/cli/commands.test.ts: lines": "short tests of the commands with one set-up",

@@ -12,6 +12,6 @@ export { rope_rotate, rope_table } from "./rope";
 export { attention_finish, attention_merge } from "./softmax";
 export { attention_peaks_runs, attention_range_runs } from "./runs";
 export { cache_store_f32, cache_store_keys_int8, cache_store_values_int8 } from "./store";
-export { attention_thresholds } from "./select";
+export { attention_thresholds } from "./thresholds";
 export { hadamard } from "./hadamard";
 export { attention_work_bytes } from "./work";

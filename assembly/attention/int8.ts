@@ -93,7 +93,7 @@ export function attention_range_int8(states: usize, rows: QueryRows, start: i32,
 export function rangeInt8(states: usize, rows: QueryRows, begin: i32, end: i32, start: i32, fresh: bool): void {
   const cache = rows.cache;
   if (cache.select && rows.window == 0) {
-    rangeSelected(states, rows, begin, end, start, fresh);
+    rangeSelected(states, rows, start, fresh);
     return;
   }
   const headDim = cache.headDim;

@@ -88,8 +88,8 @@ export function addCounts(counters: usize, values: u64, keySteps: u64, all: u64,
 }
 
 /**
- * Adds to the three u64 after those: exponentials of groups of 4 keys and a row that were computed, groups that rows wanted,
- * and groups they had to choose from.
+ * Adds to the three u64 after those: exponentials of groups of 4 keys and a row that were computed, groups that were
+ * completed, and groups there were.
  */
 export function addSelection(counters: usize, exponents: u64, wanted: u64, offered: u64): void {
   store<u64>(counters, load<u64>(counters, 32) + exponents, 32);

@@ -2,18 +2,19 @@ import { NEAR_BYTES } from "./scores";
 import { stateBytes } from "./softmax";
 
 // The work area of a thread: scores [4][512] (f32 or i32), codes of weights [4][512] (u16 at most), tile scales [4][8],
-// near scores, far tile addresses, list of value groups; of selective scoring u8 [128] listed groups, u16 [4][8] wanted groups, i32 [9] where
-// pages begin in the list, i32 [8] groups any row wants; sums i32 [4][headDim], states [4], unfolded tiles [8], 256 bytes.
+// near scores, tile addresses, list of value groups; of selective scoring u8 [128] listed groups, f32 [4][4] largest scores, i32 [9]
+// where pages begin in the list, f32 [8][4] inverse tile scales (and tile scales [8][4] instead of [4][8]), u32 [128] addresses of values; sums i32 [4][headDim], states [4], unfolded tiles [8], 256 bytes.
 export const CODES: usize = 4 * 512 * 4;
 export const TILE_SCALES: usize = CODES + 4 * 512 * 2;
 export const NEAR: usize = TILE_SCALES + 128;
 export const TILES: usize = NEAR + NEAR_BYTES;
 export const LIST: usize = TILES + 64;
 export const GROUPS: usize = LIST + 64;
-export const MASKS: usize = GROUPS + 128;
-export const STARTS: usize = MASKS + 64;
-export const UNIONS: usize = STARTS + 64;
-export const SUMS: usize = UNIONS + 64;
+export const MOST: usize = GROUPS + 128;
+export const STARTS: usize = MOST + 64;
+export const INVERSES: usize = STARTS + 64;
+export const ADDRESSES: usize = INVERSES + 128;
+export const SUMS: usize = ADDRESSES + 512;
 
 /** Bytes of the work area the kernels of attention need: `ATTENTION_WORK` must be no less. */
 export function attention_work_bytes(headDim: i32): i32 {

@@ -10,7 +10,7 @@ export const mappedBytes = (d: number) => round64(ROWS * d * 4);
 /** Peaks, then thresholds. */
 export const PEAKS = 2 * ROWS * 4;
 /** An upper bound of `attention_work_bytes`. */
-const workBytes = (d: number) => round64(19 * 1024 + 548 * d);
+const workBytes = (d: number) => round64(20 * 1024 + 548 * d);
 export const threadBytes = (d: number) => statesBytes(d) + queriesBytes(d) + mappedBytes(d) + PEAKS + workBytes(d);
 
 /** Bytes of the scratch area that all threads share in `storeKeysValues` and `attend`. */

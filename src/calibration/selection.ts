@@ -6,8 +6,10 @@ import type { RecordedHead } from "./recorded-head.js";
 const FIRST = 16;
 /** Keys at either end that are always taken. */
 const KEPT = 64;
-/** Of the recorded queries every fourth is measured, once there is something to choose from. */
-const STRIDE = 4;
+/** Tokens of a KV head whose queries are measured, at least; they are spread over all recorded positions. */
+const MEASURED = 64;
+/** Query heads that decide together which keys they complete: as in assembly/attention/select.ts. */
+const DECIDE = 4;
 /** Margins that are tried: −12, −11.5 … 12. */
 const MARGINS: readonly number[] = Array.from({ length: 49 }, (_, i) => i / 2 - 12);
 const DEVIATIONS = 3;
@@ -43,18 +45,24 @@ export function measureSelection(
   const { mean, covariance } = momentsOf(keys, d, lead);
   const { inverse } = decodeBasis(encodeMatrix(basis), d);
   const curve = { shares: new Float64Array(MARGINS.length), errors: new Float64Array(MARGINS.length), norm: 0 };
+  const recorded = windows.reduce((sum, { keys }) => sum + Math.floor(keys.length / d / SAMPLE), 0);
+  const stride = Math.max(1, Math.floor(recorded / MEASURED));
   let count = 0;
   windows.forEach(({ samples, values }, w) => {
     const mapped = keys[w] as Float64Array;
     const tokens = mapped.length / d;
     const group = Math.floor(samples.length / (Math.floor(tokens / SAMPLE) * d)) || 1;
-    for (let row = 0; row < samples.length / d; row++) {
-      const sample = Math.floor(row / group);
+    const size = Math.ceil(group / Math.ceil(group / DECIDE));
+    for (let sample = stride - 1; sample < samples.length / d / group; sample += stride) {
       const position = (sample + 1) * SAMPLE - 1;
-      if (sample % STRIDE !== STRIDE - 1 || position < 4 * KEPT) continue;
-      const query = mapVector(inverse, samples.subarray(row * d, (row + 1) * d), d);
-      measureQuery(curve, { query, mapped, values, position, lead, mean, covariance });
-      count++;
+      if (position < 4 * KEPT) continue;
+      for (let head = 0; head < group; head += size) {
+        const queries: Float64Array[] = [];
+        for (let row = sample * group + head; row < sample * group + Math.min(head + size, group); row++)
+          queries.push(mapVector(inverse, samples.subarray(row * d, (row + 1) * d), d));
+        measureQueries(curve, { queries, mapped, values, position, lead, mean, covariance });
+        count += queries.length;
+      }
     }
   });
   for (const list of [curve.shares, curve.errors])
@@ -81,8 +89,9 @@ export function chooseMargins(curves: readonly SelectionCurve[], kvHeads: number
   });
 }
 
-interface Query {
-  query: Float64Array;
+interface Queries {
+  /** Of heads that decide together, at one position. */
+  queries: readonly Float64Array[];
   mapped: Float64Array;
   values: Float32Array;
   position: number;
@@ -91,16 +100,54 @@ interface Query {
   covariance: Float64Array;
 }
 
-/** Adds what every margin keeps and costs for one query: groups of 4 keys are put in buckets by the margin that keeps them. */
-function measureQuery(curve: SelectionCurve, { query, mapped, values, position, lead, mean, covariance }: Query): void {
+/** Adds what every margin keeps and costs: groups of 4 keys are put in buckets by the least margin that keeps them. */
+function measureQueries(
+  curve: SelectionCurve,
+  { queries, mapped, values, position, lead, mean, covariance }: Queries,
+): void {
+  const d = (queries[0] as Float64Array).length;
+  const keys = position + 1;
+  const newest = (position - KEPT + 1) & ~(KEPT - 1);
+  const always = (j: number) => j < KEPT || j >= newest;
+  const bucketOf = new Uint8Array(Math.ceil(keys / 4)).fill(MARGINS.length);
+  const all = queries.map((query) => {
+    const { logits, partial, deviation } = scoresOf(query, { mapped, keys, lead, mean, covariance });
+    let most = -Infinity;
+    let known = -Infinity;
+    for (let j = 0; j < keys; j++) {
+      most = Math.max(most, logits[j] as number);
+      if (always(j)) known = Math.max(known, logits[j] as number);
+    }
+    const needed = known - DEVIATIONS * deviation;
+    for (let g = 0; g < bucketOf.length; g++) {
+      let best = -Infinity;
+      for (let k = 4 * g; k < Math.min(4 * g + 4, keys); k++) best = Math.max(best, partial[k] as number);
+      const bucket = always(4 * g) ? 0 : Math.max(0, Math.ceil((needed - best + 12) * 2));
+      bucketOf[g] = Math.min(bucketOf[g] as number, bucket);
+    }
+    return { logits, most };
+  });
+  const kept = new Float64Array(MARGINS.length + 1);
+  for (let j = 0; j < keys; j++) kept[bucketOf[j >> 2] as number] = (kept[bucketOf[j >> 2] as number] as number) + 1;
+  for (const { logits, most } of all) addErrors(curve, { logits, most, bucketOf, values, d });
+  let sum = 0;
+  MARGINS.forEach((_, b) => {
+    sum += kept[b] as number;
+    curve.shares[b] = (curve.shares[b] as number) + (queries.length * sum) / keys;
+  });
+}
+
+/** Logits of all keys, what their leading elements and the mean of the others make of them, and the deviation from that. */
+function scoresOf(
+  query: Float64Array,
+  { mapped, keys, lead, mean, covariance }: Omit<Queries, "queries" | "values" | "position"> & { keys: number },
+): { logits: Float64Array; partial: Float64Array; deviation: number } {
   const d = query.length;
   const rest = d - lead;
   const scale = 1 / Math.sqrt(d);
-  const keys = position + 1;
   const logits = new Float64Array(keys);
   const partial = new Float64Array(keys);
-  let constant = 0;
-  let variance = 0;
+  let [constant, variance] = [0, 0];
   for (let i = 0; i < rest; i++) {
     constant += (query[lead + i] as number) * (mean[i] as number);
     let sum = 0;
@@ -115,32 +162,25 @@ function measureQuery(curve: SelectionCurve, { query, mapped, values, position, 
     for (let i = lead; i < d; i++) sum += (query[i] as number) * (mapped[at + i] as number);
     logits[j] = sum * scale;
   }
-  const newest = (position - KEPT + 1) & ~(KEPT - 1);
-  const always = (j: number) => j < KEPT || j >= newest;
-  let most = -Infinity;
-  let known = -Infinity;
-  for (let j = 0; j < keys; j++) {
-    most = Math.max(most, logits[j] as number);
-    if (always(j)) known = Math.max(known, logits[j] as number);
-  }
-  const needed = known - DEVIATIONS * Math.sqrt(Math.max(0, variance)) * scale;
+  return { logits, partial, deviation: Math.sqrt(Math.max(0, variance)) * scale };
+}
+
+/** The errors of one query's output when the groups of the buckets up to each margin are kept. */
+function addErrors(
+  curve: SelectionCurve,
+  query: { logits: Float64Array; most: number; bucketOf: Uint8Array; values: Float32Array; d: number },
+): void {
+  const { logits, most, bucketOf, values, d } = query;
   const buckets = MARGINS.length + 1;
   const weights = new Float64Array(buckets);
-  const counts = new Float64Array(buckets);
   const sums = new Float64Array(buckets * d);
-  for (let j = 0; j < keys; j += 4) {
-    const end = Math.min(j + 4, keys);
-    let best = -Infinity;
-    for (let k = j; k < end; k++) best = Math.max(best, partial[k] as number);
-    const bucket = always(j) ? 0 : Math.max(0, Math.min(MARGINS.length, Math.ceil((needed - best + 12) * 2)));
-    for (let k = j; k < end; k++) {
-      const w = exponential((logits[k] as number) - most);
-      weights[bucket] = (weights[bucket] as number) + w;
-      if (w > 1e-9)
-        for (let i = 0; i < d; i++)
-          sums[bucket * d + i] = (sums[bucket * d + i] as number) + w * (values[k * d + i] as number);
-    }
-    counts[bucket] = (counts[bucket] as number) + end - j;
+  for (let k = 0; k < logits.length; k++) {
+    const bucket = bucketOf[k >> 2] as number;
+    const w = exponential((logits[k] as number) - most);
+    weights[bucket] = (weights[bucket] as number) + w;
+    if (w > 1e-9)
+      for (let i = 0; i < d; i++)
+        sums[bucket * d + i] = (sums[bucket * d + i] as number) + w * (values[k * d + i] as number);
   }
   const total = weights.reduce((a, b) => a + b, 0);
   const output = new Float64Array(d);
@@ -148,16 +188,13 @@ function measureQuery(curve: SelectionCurve, { query, mapped, values, position, 
   curve.norm += output.reduce((sum, x) => sum + x * x, 0);
   const running = new Float64Array(d);
   let weight = 0;
-  let kept = 0;
   MARGINS.forEach((_, b) => {
     weight += weights[b] as number;
-    kept += counts[b] as number;
     let error = 0;
     for (let i = 0; i < d; i++) {
       running[i] = (running[i] as number) + (sums[b * d + i] as number);
       error += ((running[i] as number) / weight - (output[i] as number)) ** 2;
     }
-    curve.shares[b] = (curve.shares[b] as number) + kept / keys;
     curve.errors[b] = (curve.errors[b] as number) + error;
   });
 }

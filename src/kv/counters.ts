@@ -6,8 +6,8 @@ export type Stage = 0 | 1;
 
 // Counters of a cache, u64: per stage, layer and KV head two of keys (elements dropped, elements seen); then per thread,
 // stage, layer and KV head eight of products: groups of 4 values multiplied, those of full attention, steps of 4 keys and 4
-// elements multiplied, those of full attention, exponentials of groups of 4 keys and a row, groups that rows wanted, groups
-// they had to choose from, 1 unused.
+// elements multiplied, those of full attention, exponentials of groups of 4 keys and a row, groups that were completed, groups
+// there were, 1 unused.
 const KEY_BYTES = 16;
 const PRODUCT_BYTES = 64;
 
@@ -56,11 +56,11 @@ export interface HeadStats {
   skippedValues: number;
 }
 
-/** Counts are of groups of 4 keys and one query head. */
+/** Counts are of groups of 4 keys and the query heads, up to four, that decide together. */
 export interface SelectionStats {
-  /** Groups some query completed. */
+  /** Groups that were completed. */
   completedGroups: number;
-  /** Groups of far keys queries had to choose from, or that were taken anyway. */
+  /** Groups there were: those to choose from, and those that are always taken. */
   groups: number;
   /** completedGroups / groups. */
   completedShare: number;

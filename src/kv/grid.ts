@@ -114,7 +114,7 @@ function writeSelection(
   out[1] = deviations;
   for (let i = 0; i < rest; i++) {
     const step = steps[lead + i] as number;
-    out[4 + i] = 64 + ((mean[i] as number) - (scoreCenters?.[lead + i] ?? 0)) / step;
+    out[4 + i] = ((mean[i] as number) - (scoreCenters?.[lead + i] ?? 0)) / step;
     for (let j = 0; j < rest; j++)
       out[4 + rest + i * rest + j] = (covariance[i * rest + j] as number) / (step * (steps[lead + j] as number));
   }

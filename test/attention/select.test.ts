@@ -2,12 +2,15 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { AttentionOptions } from "#src/attention/options.js";
+import { resolveAttention } from "#src/attention/resolve.js";
 import { OptionError } from "#src/errors.js";
-import { type Calibration, SLOPES } from "#src/kv/calibration.js";
+import { type Calibration, decodeTriangle, SLOPES } from "#src/kv/calibration.js";
 import { runnableBuilds } from "../helpers/kernels.js";
-import type { Shape } from "../twins/attention.js";
-import { fakeCalibration, walk } from "./delta-data.js";
-import { firstDifference, Rig } from "./harness.js";
+import { attentionInt8, type Shape } from "../twins/attention.js";
+import { headRows } from "../twins/delta.js";
+import { quantisedQuery, type Selection, wantedGroups } from "../twins/selection.js";
+import { expected, fakeCalibration, walk } from "./delta-data.js";
+import { config, firstDifference, Rig } from "./harness.js";
 
 const shapes = fc
   .record({
@@ -47,6 +50,32 @@ function optionsOf(kind: string, calibration: Calibration, more: AttentionOption
   if (kind === "full") return { basis: "score", calibration, ...more };
   const threshold = 0.4 * Math.sqrt(kind === "element" ? 1 : 16);
   return { kind: "delta", grain: kind as "element" | "chunk", basis: "score", threshold, calibration, ...more };
+}
+
+/** A query in units of the grid's steps, as the kernels map it. */
+function gridQuery({ basis, steps }: ReturnType<typeof expected>, headDim: number) {
+  const f = Math.fround;
+  const row = (i: number, j: number) => f((basis?.inverse[i * headDim + j] as number) * (steps[i] as number));
+  return (query: Float32Array) =>
+    Float32Array.from(steps, (_, i) => query.reduce((y, x, j) => f(y + f(x * row(i, j))), 0));
+}
+
+/** What the grid makes of a calibration's selection of a KV head. */
+function selectionOf(calibration: Calibration, kv: number, steps: readonly number[]): Selection {
+  const { select, scoreCenters } = calibration.heads[kv] as Calibration["heads"][number];
+  if (!select) throw new Error("no selection");
+  const { lead, mean } = select;
+  const rest = steps.slice(lead);
+  const covariance = decodeTriangle(select.covariance, rest.length);
+  return {
+    lead,
+    margin: select.margins[0] as number,
+    deviations: 3,
+    mean: rest.map((step, i) => Math.fround(((mean[i] as number) - (scoreCenters?.[lead + i] ?? 0)) / step)),
+    covariance: rest.flatMap((a, i) =>
+      rest.map((b, j) => Math.fround((covariance[i * rest.length + j] as number) / (a * b))),
+    ),
+  };
 }
 
 for (const build of runnableBuilds) {
@@ -102,6 +131,67 @@ for (const build of runnableBuilds) {
         },
       ),
       { numRuns: 20 },
+    );
+  });
+
+  test(`selection follows its definition: bits of the outputs, counters (${build})`, () => {
+    fc.assert(
+      fc.property(
+        shapes,
+        kinds,
+        fc.integer({ min: 150, max: 700 }),
+        fc.constantFrom(-6, -2, 0, 2),
+        fc.nat(),
+        (shape, kind, tokens, margin, seed) => {
+          const [queries, keys, values] = walk(shape, tokens, seed);
+          const calibration = withSelection(shape, seed, margin);
+          const attention = optionsOf(kind, calibration, { select: 0.01 });
+          const rig = new Rig(build, shape, tokens, { kind: "int8", attention });
+          const out = rig.run(queries, keys, values);
+          const { windowStart, delta } = resolveAttention(attention, config(shape), tokens);
+          const { heads, kvHeads, headDim } = shape;
+          const group = heads / kvHeads;
+          const together = Math.ceil(group / Math.ceil(group / 4));
+          let [completed, offered] = [0, 0];
+          for (let kv = 0; kv < kvHeads; kv++) {
+            const walked = expected(shape, attention, keys, kv);
+            const onGrid = gridQuery(walked, headDim);
+            const selection = selectionOf(calibration, kv, walked.steps);
+            const from = delta ? windowStart : () => Number.POSITIVE_INFINITY;
+            for (let t = 0; t < tokens; t++) {
+              const window = from(t);
+              const used = walked.codes
+                .slice(0, t + 1)
+                .map((code, j) => (!delta || j < 4 || j >= window ? code : (walked.rows[j] as number[])));
+              for (let first = 0; first < group; first += together) {
+                const rows = Array.from({ length: Math.min(together, group - first) }, (_, r) => {
+                  const at = (t * heads + kv * group + first + r) * headDim;
+                  return { at, query: onGrid(queries.subarray(at, at + headDim)) };
+                });
+                const wanted = wantedGroups(
+                  rows.map(({ query }) => quantisedQuery(query)),
+                  used,
+                  window,
+                  selection,
+                );
+                completed += wanted.filter(Boolean).length;
+                offered += wanted.length;
+                if (t !== tokens - 1 && t !== 200) continue;
+                const seen = headRows(values, shape, kv).slice(0, t + 1);
+                for (const { at, query } of rows) {
+                  const twin = attentionInt8(query, [], seen, used, false, 0, wanted);
+                  assert.is(firstDifference(out.slice(at, at + headDim), twin), -1, `token ${t}`);
+                }
+              }
+            }
+          }
+          const { selected } = rig.cache.stats();
+          // The rig attends twice.
+          assert.is(selected?.completedGroups, 2 * completed);
+          assert.is(selected?.groups, 2 * offered);
+        },
+      ),
+      { numRuns: 8 },
     );
   });
 

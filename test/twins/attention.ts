@@ -120,7 +120,7 @@ function merge(entries: Entry[], codes: readonly (readonly number[])[], start: n
 /**
  * One query against keys and values of one head, step by step what the int8 kernels do; exact to the bit. With `codes`, the
  * keys on a grid, the query is in units of the grid's steps and `keys` are not read. `long`: queries of 15 bits. The first
- * `merged` spans of 256 keys are taken as runs.
+ * `merged` spans of 256 keys are taken as runs. Keys outside the groups of 4 that are `wanted` weigh nothing.
  */
 export function attentionInt8(
   query: Float32Array,
@@ -129,6 +129,7 @@ export function attentionInt8(
   codes?: readonly (readonly number[])[],
   long = false,
   merged = 0,
+  wanted?: readonly boolean[],
 ): Float32Array {
   const d = query.length;
   const q = quantise(query, long ? 16319 : 127);
@@ -136,12 +137,18 @@ export function attentionInt8(
   let state: { m: number; l: number; acc: Float32Array } | undefined;
   for (let start = 0; start < values.length; start += 512) {
     const count = Math.min(512, values.length - start);
+    const isWanted = (k: number) => wanted?.[(start + k) >> 2] !== false;
+    if (!Array.from({ length: count }, (_, k) => k).some(isWanted)) continue;
     const entries = Array.from({ length: count }, (_, k): Entry => {
       const onGrid = codes?.[start + k];
       const key = onGrid ? { codes: onGrid, scale: 1 } : quantise(keys[start + k] as Float32Array, 63);
       let dot = 0;
       for (let i = 0; i < d; i++) dot += (q.codes[i] as number) * (key.codes[i] as number);
-      return { score: f(dot * key.scale), count: 1, value: quantise(values[start + k] as Float32Array, 127) };
+      return {
+        score: f(dot * key.scale),
+        count: isWanted(k) ? 1 : 0,
+        value: quantise(values[start + k] as Float32Array, 127),
+      };
     });
     const tiles: Entry[][] = [];
     for (let span = 0; span < count; span += 256) {
@@ -149,7 +156,7 @@ export function attentionInt8(
       if ((start + span) / 256 < merged) some = merge(some, codes ?? [], start + span);
       for (let k = 0; k < some.length; k += 64) tiles.push(some.slice(k, k + 64));
     }
-    const top = Math.max(...entries.map((entry) => entry.score));
+    const top = Math.max(...entries.map((entry) => (entry.count ? entry.score : -Infinity)));
     const lanes = [0, 0, 0, 0];
     const acc = new Float32Array(d);
     tiles.forEach((tile, t) => {
