@@ -17,6 +17,8 @@ const hashed = [
   ["story", "embedded", ""],
   ["story", "embedded", "--kv-cache f32"],
   ["story", "embedded", "--attention delta --basis score --sparsity 0.6 --window 16"],
+  ["story", "embedded", "--preset fast"],
+  ["story", "embedded", "--preset small"],
   ["SmolLM2-135M-Instruct.Q4_1.gguf", smollm2, ""],
   ["SmolLM2-135M-Instruct.Q4_1.gguf", smollm2, "--kv-cache f32"],
   [

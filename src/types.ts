@@ -212,9 +212,9 @@ export interface Embeddings {
 
 /** Options of `Model.calibrate`. */
 export interface CalibrateOptions {
-  /** Tokens of one window of the text. Default: 2048, or the context length when that is smaller. */
+  /** Tokens of one window of the text: as long as the contexts to be served. Default: the context length, 8192 at most. */
   windowTokens?: number | undefined;
-  /** Windows that are used, from the start of the text. Default 2. */
+  /** Windows that are used, from the start of the text. Default 2, and 1 of those longer than 4096 tokens. */
   windows?: number | undefined;
   /** `raw`: leave the score basis out, which makes a smaller result. Default `score`: both. */
   basis?: "raw" | "score" | undefined;

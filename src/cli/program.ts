@@ -228,8 +228,13 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .description("thresholds of delta attention for a target sparsity (--sparsity, --grain, --basis), from a text")
     .requiredOption("--file <file>", "text to calibrate on; - for stdin")
     .requiredOption("--out <file>", "JSON file to write, for --thresholds")
-    .addOption(new Option("--windows <n>", "windows of the text that are used").argParser(whole(1)).default(2))
-    .addOption(new Option("--window-tokens <n>", "tokens of a window").argParser(whole(256)).default(2048))
+    .addOption(new Option("--windows <n>", "windows of the text that are used").argParser(whole(1)))
+    .addOption(
+      new Option(
+        "--window-tokens <n>",
+        "tokens of a window; as long as the contexts to be served (default: 8192)",
+      ).argParser(whole(256)),
+    )
     .action(async (flags: CalibrateFlags) => (await import("./commands/calibrate.js")).calibrate(terminal, flags));
   addRunOptions(addModelSource(calibrate));
   examples(calibrate, "deltallm calibrate --sparsity 0.6 --file text.txt --out model.calibration.json");

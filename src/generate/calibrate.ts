@@ -10,6 +10,8 @@ import { EngineSession, type SessionHost } from "./session.js";
 
 /** Fewer tokens than this say too little about a head of 64 or 128 elements. */
 const LEAST_TOKENS = 256;
+/** Time grows with its square. Selection completes twice as many keys at positions that no window reached. */
+const LONGEST_WINDOW = 8192;
 
 /**
  * Finds the grids, thresholds and score basis of delta attention from a text: full attention with f32 keys over windows
@@ -24,8 +26,11 @@ export async function calibrateModel(
 ): Promise<Calibration> {
   const { engine } = host;
   const { config, memory } = engine;
-  const size = Math.min(options.windowTokens ?? 2048, host.contextLength, ids.length);
-  const windows = Math.max(1, Math.min(options.windows ?? 2, Math.floor(ids.length / size)));
+  const size = Math.min(options.windowTokens ?? LONGEST_WINDOW, host.contextLength, ids.length);
+  const windows = Math.max(
+    1,
+    Math.min(options.windows ?? (size > LONGEST_WINDOW / 2 ? 1 : 2), Math.floor(ids.length / size)),
+  );
   if (size < LEAST_TOKENS)
     throw new OptionError(`The calibration text has ${ids.length} tokens`, {}, `Give at least ${LEAST_TOKENS}`);
   const recordings: ReturnType<typeof readRecording>[] = [];

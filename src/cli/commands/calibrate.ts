@@ -11,8 +11,8 @@ import type { Terminal } from "../terminal.js";
 export interface CalibrateFlags extends ModelFlags {
   file: string;
   out: string;
-  windows: number;
-  windowTokens: number;
+  windows?: number;
+  windowTokens?: number;
 }
 
 /**
@@ -43,14 +43,13 @@ export async function writeCalibration(
   const text = await readText(terminal, flags.file);
   // Keys are recorded as they are: no delta, no rounding, whatever is asked for later.
   const plain = { ...flags, attention: undefined, thresholds: undefined, sparsity: undefined, basis: undefined };
-  const context = Math.max(flags.windowTokens, flags.ctx ?? 0);
-  const options = await loadOptions(terminal, { ...plain, ctx: flags.ctx ?? undefined });
+  const options = await loadOptions(terminal, plain);
   return withModel(terminal, flags.model, options, async (model) => {
     const bar = new ProgressBar(terminal);
     const calibration = await terminal.interruptible((signal) =>
       model.calibrate(text, {
         windows: flags.windows,
-        windowTokens: context,
+        windowTokens: flags.windowTokens ?? flags.ctx,
         basis,
         signal,
         onProgress: (fraction) => bar.update({ phase: "prepare", fraction, bytes: 0 }),

@@ -13,6 +13,8 @@ export interface VerifyFlags extends ModelFlags {
 }
 
 const PROMPT_TOKENS = 96;
+/** Selection chooses among keys that are far from both ends. */
+const SELECTING_TOKENS = 448;
 const STEPS = 16;
 
 /**
@@ -21,11 +23,15 @@ const STEPS = 16;
  * Returns false when it is not the published (or expected) one.
  */
 export async function verify(terminal: Terminal, flags: VerifyFlags): Promise<boolean> {
-  const options = await loadOptions(terminal, { ...flags, ctx: flags.ctx ?? 256 });
+  const { select, preset } = flags;
+  const selects =
+    (select !== undefined && select !== "off") || (preset !== undefined && preset !== "exact" && select !== "off");
+  const tokens = selects ? SELECTING_TOKENS : PROMPT_TOKENS;
+  const options = await loadOptions(terminal, { ...flags, ctx: flags.ctx ?? (selects ? 512 : 256) });
   return withModel(terminal, flags.model, options, async (model) => {
     const bar = new ProgressBar(terminal);
     const hash = await terminal.interruptible((signal) =>
-      hashLogits(model, signal, (fraction) => bar.update({ phase: "prefill", fraction, bytes: 0 })),
+      hashLogits(model, tokens, signal, (fraction) => bar.update({ phase: "prefill", fraction, bytes: 0 })),
     );
     bar.clear();
     const { kernel, threads, threadsReason } = model.stats();
@@ -65,19 +71,24 @@ export async function verify(terminal: Terminal, flags: VerifyFlags): Promise<bo
 }
 
 /** SHA-256 over the SHA-256 of every row of logits. The ids are spread over the vocabulary: no tokenizer takes part. */
-async function hashLogits(model: Model, signal: AbortSignal, progress: (fraction: number) => void): Promise<string> {
+async function hashLogits(
+  model: Model,
+  tokens: number,
+  signal: AbortSignal,
+  progress: (fraction: number) => void,
+): Promise<string> {
   const { vocab } = model.config;
-  const ids = Array.from({ length: PROMPT_TOKENS }, (_, i) => ((i * 7919 + 17) * 104729) % vocab);
+  const ids = Array.from({ length: tokens }, (_, i) => ((i * 7919 + 17) * 104729) % vocab);
   const digests: Uint8Array[] = [];
   const add = async (row: Float32Array) => {
     digests.push(new Uint8Array(await crypto.subtle.digest("SHA-256", canonicalBytes(row))));
-    progress(digests.length / (PROMPT_TOKENS + STEPS));
+    progress(digests.length / (tokens + STEPS));
   };
   const session = model.createSession();
   try {
     let last = new Float32Array(0);
-    for (let start = 0; start < ids.length; start += PROMPT_TOKENS / 4) {
-      const rows = await session.prefill(ids.slice(start, start + PROMPT_TOKENS / 4), { allLogits: true, signal });
+    for (let start = 0; start < ids.length; start += tokens / 4) {
+      const rows = await session.prefill(ids.slice(start, start + tokens / 4), { allLogits: true, signal });
       for (let at = 0; at < rows.length; at += vocab) {
         last = rows.slice(at, at + vocab);
         await add(last);
