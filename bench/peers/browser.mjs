@@ -71,7 +71,7 @@ const samples = (name, work, threads) =>
     .filter((round) => round.threads === threads && round[name])
     .map((round) => digits(round[name][work].tokensPerSecond));
 const columns = [
-  { title: basename(files.deltallm) },
+  { title: "tok/s" },
   { title: "deltallm", format: "1" },
   { title: "wllama", format: "1" },
   { title: "deltallm / wllama", format: "2", ratio: ["deltallm", "wllama"] },
@@ -99,7 +99,9 @@ const packages = ["@wllama/wllama", ...(values["no-native"] ? [] : ["node-llama-
 const table = () => ({
   kind: "table",
   measured: `${new Date().toISOString().slice(0, 10)}, ${rounds[0].deltallm.browser}, ${packages.join(", ")}, ${cpus()[0].model.trim()} × ${cpus().length}, ${rounds[0].deltallm.prefill.tokens} + ${decode} tokens`,
-  commands: [`node bench/peers/browser.mjs --model ${basename(files.deltallm)} --rounds ${values.rounds}`],
+  commands: [
+    `node bench/peers/browser.mjs --model ${basename(files.deltallm)} --threads ${values.threads} --prompt ${prompt} --decode ${decode} --rounds ${values.rounds}`,
+  ],
   columns,
   rows: rows(),
 });
