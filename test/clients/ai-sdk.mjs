@@ -1,5 +1,5 @@
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { generateObject, generateText, jsonSchema, streamText, tool } from "ai";
+import { APICallError, embedMany, generateObject, generateText, jsonSchema, streamObject, streamText, tool } from "ai";
 
 export async function run({ baseURL, apiKey, model: name, check, expect }) {
   const provider = createOpenAICompatible({
@@ -58,6 +58,30 @@ export async function run({ baseURL, apiKey, model: name, check, expect }) {
       },
     });
     expect(result.toolCalls[0]?.toolName === "weather", result.toolCalls);
+  });
+  await check("ai: streamed object", async () => {
+    const { partialObjectStream, object } = streamObject({
+      ...common,
+      maxOutputTokens: 200,
+      prompt: "A person",
+      schema: jsonSchema({
+        type: "object",
+        properties: { name: { type: "string", maxLength: 10 } },
+        required: ["name"],
+        additionalProperties: false,
+      }),
+    });
+    let parts = 0;
+    for await (const _ of partialObjectStream) parts++;
+    expect(parts > 0 && typeof (await object).name === "string", await object);
+  });
+  await check("ai: embedMany", async () => {
+    const { embeddings } = await embedMany({ model: provider.embeddingModel(name), values: ["A dog", "A cat"] });
+    expect(embeddings.length === 2 && embeddings[0].length > 8, embeddings.length);
+  });
+  await check("ai: errors are those of the package", async () => {
+    const error = await generateText({ ...common, model: provider("none"), prompt: "Hi" }).catch((reason) => reason);
+    expect(APICallError.isInstance(error) && error.statusCode === 404, error);
   });
   await check("ai: abort", async () => {
     const { textStream } = streamText({

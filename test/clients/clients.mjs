@@ -1,8 +1,9 @@
 // Tries the clients people use against a real server on loopback: the `openai` packages of npm and PyPI, the Vercel AI
-// SDK and LangChain.js; and vitest with `deltallm/testing`. Ends with "N passed, N failed". The embedded model answers: what it says means little, its form
+// SDK and LangChain.js; /v1/responses against the OpenResponses specification; and vitest with `deltallm/testing`. Ends
+// with "N passed, N failed". The embedded model answers: what it says means little, its form
 // is what counts.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -46,29 +47,37 @@ await server.close();
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
 
-/** The client of PyPI, in a virtual environment of its own; said loudly when there is none. */
+/**
+ * The client of PyPI, and the types of the OpenResponses specification, in a virtual environment of their own; said
+ * loudly when there is none.
+ */
 async function python() {
+  const packages = ["openai==3.57.0", "openresponses-types==2.4.0"];
   const environment = join(here, "node_modules/.python");
   const binary = join(environment, "bin/python");
-  if (!existsSync(join(environment, "ready"))) {
+  const ready = join(environment, "ready");
+  if (!existsSync(ready) || readFileSync(ready, "utf8") !== packages.join(" ")) {
     const made =
       spawnSync("python3", ["-m", "venv", environment], { stdio: "ignore" }).status === 0 &&
-      spawnSync(binary, ["-m", "pip", "install", "--quiet", "openai==3.57.0"], { stdio: ["ignore", 2, 2] }).status ===
-        0;
+      spawnSync(binary, ["-m", "pip", "install", "--quiet", ...packages], { stdio: ["ignore", 2, 2] }).status === 0;
     if (!made) {
-      console.log("SKIPPED: the openai package of PyPI: no Python with venv and pip here");
+      console.log("SKIPPED: openai and openresponses-types of PyPI: no Python from 3.11 with venv and pip here");
       return;
     }
-    spawnSync("touch", [join(environment, "ready")]);
+    writeFileSync(ready, packages.join(" "));
   }
-  await check("PyPI openai", async () => {
-    const child = spawn(binary, [join(here, "openai_client.py"), baseURL, KEY], { stdio: ["ignore", "pipe", "pipe"] });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (data) => {
-        output += data;
-      });
-    const status = await new Promise((done) => child.on("close", done));
-    expect(status === 0, output);
-  });
+  for (const [what, file] of [
+    ["PyPI openai", "openai_client.py"],
+    ["the OpenResponses specification", "openresponses.py"],
+  ])
+    await check(what, async () => {
+      const child = spawn(binary, [join(here, file), baseURL, KEY], { stdio: ["ignore", "pipe", "pipe"] });
+      let output = "";
+      for (const stream of [child.stdout, child.stderr])
+        stream.on("data", (data) => {
+          output += data;
+        });
+      const status = await new Promise((done) => child.on("close", done));
+      expect(status === 0, output);
+    });
 }

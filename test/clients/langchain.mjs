@@ -1,4 +1,4 @@
-import { ChatOpenAI } from "@langchain/openai";
+import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
 
 export async function run({ baseURL, apiKey, model, check, expect }) {
   const common = { model, apiKey, maxRetries: 0, modelKwargs: { seed: 4 }, configuration: { baseURL } };
@@ -50,5 +50,17 @@ export async function run({ baseURL, apiKey, model, check, expect }) {
     );
     const answer = await bound.invoke("Weather?");
     expect(answer.tool_calls[0]?.name === "weather", answer);
+  });
+  await check("langchain: embeddings", async () => {
+    const embeddings = new OpenAIEmbeddings({ model, apiKey, maxRetries: 0, configuration: { baseURL } });
+    const vectors = await embeddings.embedDocuments(["A dog", "A cat"]);
+    expect(vectors.length === 2 && Math.abs(Math.hypot(...vectors[0]) - 1) < 1e-4, vectors.length);
+  });
+  await check("langchain: abort and errors", async () => {
+    const cut = await longer.invoke("Tell me a story.", { signal: AbortSignal.timeout(5) }).catch((reason) => reason);
+    expect(cut instanceof Error, cut);
+    const unknown = new ChatOpenAI({ ...common, model: "none" });
+    const error = await unknown.invoke("Hi").catch((reason) => reason);
+    expect(error.status === 404, error);
   });
 }

@@ -119,6 +119,15 @@ export async function run({ baseURL, apiKey, model, check, expect }) {
     const final = await stream.finalResponse();
     expect(final.output_text.length > 0, final);
   });
+  await check("openai: embeddings", async () => {
+    // The package asks for base64 by itself and gives numbers.
+    const { data, usage } = await client.embeddings.create({ model, input: ["A dog", "A cat"] });
+    expect(data.length === 2 && usage.prompt_tokens > 2, usage);
+    const length = Math.hypot(...data[1].embedding);
+    expect(Math.abs(length - 1) < 1e-4, length);
+    const shorter = await client.embeddings.create({ model, input: "A dog", dimensions: 8, encoding_format: "float" });
+    expect(shorter.data[0].embedding.length === 8, shorter);
+  });
   await check("openai: models", async () => {
     const names = [];
     for await (const each of client.models.list()) names.push(each.id);

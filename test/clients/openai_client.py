@@ -42,6 +42,15 @@ assert call.function.name == "look" and "age" in json.loads(call.function.argume
 response = client.responses.create(model="story", input="Hello", max_output_tokens=8)
 assert response.output_text and response.usage.output_tokens == 8
 
+vectors = client.embeddings.create(model="story", input=["A dog", "A cat"]).data
+assert len(vectors) == 2 and abs(sum(x * x for x in vectors[0].embedding) - 1) < 1e-4
+
+broken = client.chat.completions.create(model="story", messages=messages, seed=4, max_tokens=500, stream=True)
+for count, _ in enumerate(broken):
+    if count == 3:
+        broken.close()
+        break
+
 assert "story" in [model.id for model in client.models.list()]
 try:
     client.chat.completions.create(model="none", messages=messages)
