@@ -29,6 +29,11 @@ async function readText(request: Request, limit: number, signal: AbortSignal): P
   const tooLong = () => new ApiError(413, `The body is longer than ${limit} bytes`, { code: "request_too_large" });
   // The header is only believed when it says no.
   if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLong();
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity")
+    throw new ApiError(415, `A body with Content-Encoding ${JSON.stringify(encoding)} is not supported`, {
+      code: "unsupported_encoding",
+    });
   if (!request.body) throw new ApiError(400, "The request has no body", { code: "invalid_json" });
   const reader = request.body.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true });
