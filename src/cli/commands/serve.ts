@@ -1,3 +1,4 @@
+import type { NetworkInterfaceInfo } from "node:os";
 import { OptionError } from "../../errors.js";
 import { resolveLimits } from "../../generate/options.js";
 import { resolveSampling } from "../../generate/sampling-options.js";
@@ -72,6 +73,8 @@ export async function serveModels(terminal: Terminal, flags: ServeFlags): Promis
     const names = Object.keys(models);
     if (flags.json) await terminal.json({ url: server.url, port: server.port, models: names });
     else await terminal.line(`Listening on ${server.url} (${names.join(", ")}); Ctrl-C stops`);
+    const others = flags.json ? [] : await networkUrls(flags.host, server.port);
+    if (others.length > 0) await terminal.line(`From other machines: ${others.join(" or ")}`);
     await Promise.race([server.handler.preload(), stopping.first]);
     if (!flags.json) await terminal.note("Ready.");
     await stopping.first;
@@ -85,6 +88,21 @@ export async function serveModels(terminal: Terminal, flags: ServeFlags): Promis
   } finally {
     stopping.release();
   }
+}
+
+/** Where others find a server that listens on all addresses of this machine. */
+async function networkUrls(host: string, port: number): Promise<string[]> {
+  if (host !== "0.0.0.0" && host !== "::") return [];
+  let addresses: NetworkInterfaceInfo[] = [];
+  try {
+    const { networkInterfaces } = await import("node:os");
+    addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  } catch {
+    // Some systems do not tell; it is only a hint.
+  }
+  return addresses.flatMap(({ family, internal, address }) =>
+    internal || family !== "IPv4" ? [] : `http://${address}:${port}`,
+  );
 }
 
 /** `NAME=SOURCE` or `SOURCE`, whose name is then what follows its last slash. */
