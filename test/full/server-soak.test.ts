@@ -149,14 +149,19 @@ test("SIGTERM under load: what runs or waits is finished, what comes is refused,
   const served = await start();
   try {
     const alone = await answersAlone(served);
+    let finished = 0;
     const running = requests.map(async (request, i) => {
       const response = await ask(served, { ...request, stream: i % 2 === 0 });
       assert.is(response.status, 200);
       const text =
         i % 2 === 0 ? streamedText(await response.text()) : (await response.json()).choices[0].message.content;
       assert.is(text, alone[i]);
+      finished++;
     });
-    while ((await gauge(served, "requests_processing")) < 12) await pause(5);
+    // All of them have come in.
+    const inside = async () =>
+      (await gauge(served, "requests_processing")) + (await gauge(served, "requests_deferred")) + finished;
+    while ((await inside()) < requests.length) await pause(2);
     served.child.kill("SIGTERM");
     const late = Promise.all(
       [1, 2, 3].map(async (i) => {
