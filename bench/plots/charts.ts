@@ -64,6 +64,33 @@ export function chartsOf(run: Run): Map<string, Chart> {
       column: String(result.labels.shape),
     })),
   });
+  const clients = {
+    kind: "lines",
+    xLabel: "clients",
+    zero: true,
+  } as const;
+  const atClients = (result: Result) => ({
+    x: Number(result.labels.clients),
+    series: String(result.labels.way),
+    column: String(result.labels.model).replace("random:", ""),
+  });
+  add("server-throughput", {
+    ...clients,
+    title: "Clients of the server: throughput",
+    subtitle: `All ask at the same moment; answers computed together, and one after the other. Higher is faster. ${IQR}`,
+    valueLabel: "tokens per second, all together",
+    points: of("server").map((result) => ({ ...rate(result), ...atClients(result) })),
+  });
+  add("server-latency", {
+    ...clients,
+    title: "Clients of the server: time until an answer is whole",
+    subtitle: "All ask at the same moment; the mean over clients and rounds. Lower is faster.",
+    valueLabel: "seconds",
+    points: of("server").map((result) => {
+      const value = Number(result.facts.answerMs) / 1000;
+      return { value, low: value, high: value, ...atClients(result) };
+    }),
+  });
   for (const stage of ["prefill", "decode"])
     add(`model-${stage}`, {
       kind: "dots",

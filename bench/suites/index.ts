@@ -7,6 +7,7 @@ import { matmuls, ternary } from "./matmul.js";
 import { wholeModels } from "./model.js";
 import { attentionParts } from "./parts.js";
 import { rows } from "./rows.js";
+import { server } from "./server.js";
 import { tokenizing } from "./tokenizer.js";
 
 /** Everything that is measured, in this order. */
@@ -19,6 +20,7 @@ export const suites: readonly Suite[] = [
   wholeModels,
   rows,
   eventLoop,
+  server,
   tokenizing,
   loading,
 ];

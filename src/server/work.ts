@@ -132,22 +132,31 @@ function stream(
   first: Promise<IteratorResult<ServerEvent>>,
   end: () => void,
 ): Response {
+  let asked = true;
   const over = async () => {
     await source.return().catch(() => undefined);
     end();
     call.finish();
   };
+  // Who waits for an event is told by it why there are no more; who does not read any more must not keep a place.
+  const stopped = () => {
+    if (asked) end();
+    else void over();
+  };
   const watched = (async function* () {
     try {
-      for (let result = await first; !result.done; result = await source.next()) yield result.value;
-      call.signal.throwIfAborted();
+      for (let result = await first; !result.done; result = await source.next()) {
+        asked = false;
+        yield result.value;
+        asked = true;
+      }
+      if (!call.record.error) call.signal.throwIfAborted();
     } finally {
-      call.signal.removeEventListener("abort", over);
+      call.signal.removeEventListener("abort", stopped);
       await over();
     }
   })();
-  // Whoever does not read any more must not keep a place.
-  call.signal.addEventListener("abort", over, { once: true });
+  call.signal.addEventListener("abort", stopped, { once: true });
   let ended = false;
   const body = eventStream(watched, {
     pingInterval: call.server.options.pingInterval,
