@@ -62,7 +62,9 @@ export class Generation {
     const sources = this.answers.map((_, choice) => {
       const prompt = prompts[Math.floor(choice / this.#n)] as (typeof prompts)[number];
       const seed = (this.seed + (choice % this.#n)) % Number.MAX_SAFE_INTEGER;
-      return model.generate(prompt, { ...options, seed })[Symbol.asyncIterator]();
+      // Each with a signal of its own: many listeners at one would be taken for a leak.
+      const signal = options.signal && AbortSignal.any([options.signal]);
+      return model.generate(prompt, { ...options, seed, signal })[Symbol.asyncIterator]();
     });
     const ask = (source: AsyncIterator<Piece>) => {
       const next = source.next();
