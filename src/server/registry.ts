@@ -4,6 +4,9 @@ import type { LoadOptions, Model } from "../types.js";
 import { ApiError } from "./errors.js";
 import type { ServedModel } from "./options.js";
 
+/** Keys and values kept for requests that begin alike: many conversations at once want more than a single one does. */
+const PREFIX_BYTES = 256 << 20;
+
 /** A model in use by a request. */
 export interface UsedModel {
   name: string;
@@ -128,7 +131,8 @@ export class ModelRegistry {
       if ("model" in served) return served.model;
       await this.#makeRoom();
       const { loadModel } = await import("../load.js");
-      entry.model = await loadModel(served.source, served.options);
+      const prefixCacheBytes = served.options?.prefixCacheBytes ?? PREFIX_BYTES;
+      entry.model = await loadModel(served.source, { ...served.options, prefixCacheBytes });
       return entry.model;
     }).finally(() => {
       entry.loading = undefined;

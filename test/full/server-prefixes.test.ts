@@ -16,7 +16,8 @@ type Node = Map<number, Node>;
 
 test(`${CONVERSATIONS} conversations of ${TURNS} turns with one system prompt: at least 95 % of the prompt tokens that could be shared are`, async () => {
   const model = await loadModel("embedded");
-  const handle = createHandler({ models: { story: { model } }, parallel: AT_ONCE, queue: CONVERSATIONS });
+  // The server loads its own, with its own defaults.
+  const handle = createHandler({ models: { story: { source: "embedded" } }, parallel: AT_ONCE, queue: CONVERSATIONS });
   const rules = Array.from({ length: 40 }, (_, i) => `Rule ${i}: be kind, tell of animals, and end well.`);
   const system: ChatMessage = { role: "system", content: rules.join(" ") };
   // Every sequence of tokens that the server has computed, as a tree: what a prompt has in common with it could be shared.
@@ -74,6 +75,7 @@ test(`${CONVERSATIONS} conversations of ${TURNS} turns with one system prompt: a
     }),
   );
   await model.dispose();
+  await handle.close();
   const percent = (of: number) => `${((100 * sums.shared) / of).toFixed(1)} %`;
   console.log(`${JSON.stringify(sums)}: ${percent(sums.shareable)}, of those in whole pages ${percent(sums.inPages)}`);
   assert.ok(sums.shared / sums.shareable >= 0.95, percent(sums.shareable));
