@@ -1,8 +1,10 @@
 // What the queue costs: the same requests by N workers over Redis, and by N processes without a queue (each its share), one
-// thread each, four requests at once, in turn. Prints tokens per second, and the ratio of each pair, as one JSON object.
+// thread each, four requests at once, in turn. Prints tokens per second, seconds of processor time (with Redis's own), and the
+// ratios of each pair, as one JSON object. Beside other programs only the processor time says something.
 // Usage: node bench/fleet/overhead.mjs [--model SOURCE] [--jobs N] [--rounds N] [--tokens N]
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as fleet from "../../fleet/src/index.mjs";
 import { line, write } from "../../fleet/test/batch-files.mjs";
@@ -39,7 +41,12 @@ for (const count of counts) {
     const turns = [plain, queued];
     if (round % 2) turns.reverse();
     const sample = {};
-    for (const turn of turns) sample[turn.name] = await turn({ lines, fingerprint, processes });
+    for (const turn of turns) {
+      const before = cpuSeconds(turn === plain ? processes : [...bench.workers.values(), bench.server.process]);
+      sample[turn.name] = await turn({ lines, fingerprint, processes });
+      const after = cpuSeconds(turn === plain ? processes : [...bench.workers.values(), bench.server.process]);
+      sample[`${turn.name}Cpu`] = after - before;
+    }
     samples.push(sample);
     console.error(count, sample);
   }
@@ -49,12 +56,22 @@ for (const count of counts) {
   }
   bench.workers.clear();
   for (const { name } of await fleet.machines(store)) await store.leave(name);
-  const ratios = samples.map((sample) => sample.queued / sample.plain).sort((a, b) => a - b);
-  result.push({ workers: count, samples, ratio: ratios[Math.floor(ratios.length / 2)] });
+  const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+  const speed = middle(samples.map((sample) => sample.queued / sample.plain));
+  const processorTime = middle(samples.map((sample) => sample.queuedCpu / sample.plainCpu));
+  result.push({ workers: count, samples, speed, processorTime });
 }
 console.log(JSON.stringify({ model: values.model, jobs, tokens, result }, undefined, 1));
 await store.close();
 await bench.stop();
+
+/** Seconds of processor time that processes have taken, from Linux. */
+function cpuSeconds(processes) {
+  return processes.reduce((sum, { pid }) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+    return sum + (Number(fields[11]) + Number(fields[12])) / 100;
+  }, 0);
+}
 
 async function plainProcesses(count) {
   const processes = Array.from({ length: count }, () =>
