@@ -1,5 +1,6 @@
 import { KernelError, OptionError } from "../errors.js";
 import { givenModule, instantiateKernels, kernelBytes, kernelModule } from "./instantiate.js";
+import { newMemory } from "./new-memory.js";
 import type { KernelBuild } from "./sources.js";
 
 /** The two families of kernels; equal results, different instructions. */
@@ -45,7 +46,7 @@ function validModule(build: KernelBuild): WebAssembly.Module | undefined {
 }
 
 function knownAnswersHold(module: WebAssembly.Module, shared: boolean): boolean {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared });
+  const memory = newMemory(1, shared);
   const kernels = instantiateKernels(module, memory);
   const a = new Int8Array(memory.buffer, 1024, 16);
   const b = new Uint8Array(memory.buffer, 1040, 16);

@@ -1,8 +1,7 @@
 import { MemoryError } from "../errors.js";
+import { MOST_WASM_PAGES as MAX_PAGES, newMemory, WASM_PAGE as PAGE } from "../kernels/new-memory.js";
 import { Allocator } from "./allocator.js";
 
-const PAGE = 65536;
-const MAX_PAGES = 65536;
 /**
  * Most bytes a memory grows beyond what is needed: growing takes milliseconds where memory is not shared (7 ms at 2 GiB on
  * Node 20), and untouched pages cost nothing.
@@ -23,17 +22,7 @@ export class Memory {
   /** @throws MemoryError when the engine refuses even an empty memory. */
   constructor(options: { shared: boolean; initialBytes?: number }) {
     this.shared = options.shared;
-    try {
-      this.wasm = new WebAssembly.Memory({
-        initial: Math.ceil((options.initialBytes ?? PAGE) / PAGE),
-        maximum: MAX_PAGES,
-        shared: options.shared,
-      });
-    } catch (cause) {
-      throw new MemoryError("The engine refused a WebAssembly memory", {}, "Free memory, or close other models", {
-        cause,
-      });
-    }
+    this.wasm = newMemory(Math.ceil((options.initialBytes ?? PAGE) / PAGE), options.shared);
   }
 
   /** Bytes in use by blocks of this memory. */

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -143,6 +143,14 @@ test("a missing model is one line and exit code 2", async () => {
   const { code, stderr } = await deltallm(["generate", "p", "-m", join(folder, "none.gguf")]);
   assert.is(code, 2);
   assert.match(stderr, /^deltallm: There is no such file or folder \(.*none\.gguf\)\. Check the path\n$/);
+});
+
+test("without address space for a memory of WebAssembly the error is named, with what to do", () => {
+  if (process.platform !== "linux") return;
+  const command = `ulimit -v 3000000; exec '${process.execPath}' dist/cli/main.js generate Once -n 1`;
+  const { status, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8", timeout: 60_000 });
+  assert.is(status, 3);
+  assert.match(stderr, /^deltallm: The engine refused a WebAssembly memory.*ulimit -v/);
 });
 
 test.run();
