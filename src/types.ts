@@ -13,6 +13,7 @@ import type { HubOptions } from "./hub/settings.js";
 import type { KernelSources } from "./kernels/sources.js";
 import type { Calibration } from "./kv/calibration.js";
 import type { AttentionStats } from "./kv/counters.js";
+import type { FfnLayersStats } from "./model/ffn-counters.js";
 import type { Chat, ChatOptions } from "./types/chat.js";
 import type { Sampler } from "./types/sampler.js";
 import type { Session, SignalOptions } from "./types/session.js";
@@ -26,6 +27,7 @@ export type { FromSchema } from "./generate/schema-type.js";
 export type { HubOptions } from "./hub/settings.js";
 export type { Calibration } from "./kv/calibration.js";
 export type { AttentionStats } from "./kv/counters.js";
+export type { FfnLayersStats, FfnStats } from "./model/ffn-counters.js";
 export type { Chat, ChatOptions } from "./types/chat.js";
 export type { Choice, SampleOptions, Sampler } from "./types/sampler.js";
 export type { PrefillOptions, Session, SignalOptions } from "./types/session.js";
@@ -168,6 +170,11 @@ export interface ModelStats {
   /** Why there are that many threads. */
   threadsReason: string;
   attention: AttentionStats;
+  /**
+   * What zeros saved in the feed-forward networks since the model was loaded or `resetStats` was called, together and by
+   * layer; only for BitNet models with relu².
+   */
+  ffn?: FfnLayersStats | undefined;
   /** Milliseconds by operation since the model was loaded or `resetStats` was called; only with the option `profile`. */
   profile?: Record<string, number> | undefined;
 }

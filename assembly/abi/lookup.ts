@@ -14,4 +14,6 @@ export class Lookup {
   columns: i32;
   /** Factor on the rows of a ternary matrix. */
   scale: f32;
+  /** As in `Product`. */
+  blockRows: i32;
 }

@@ -20,4 +20,9 @@ export class Product {
   accumulate: i32;
   /** Which relaxed dot product: 0 that with 16-bit sums, 1 that with 32-bit sums. */
   dot32: i32;
+  /** Rows of a block of layout `ternary-columns`. */
+  blockRows: i32;
+  /** Lists of active columns from `list_columns`, where the product is to leave the others out. */
+  offsets: usize;
+  values: usize;
 }

@@ -1,5 +1,5 @@
 export * from "./activations";
-export { matmul_scratch_bytes } from "./scratch";
+export { matmul_scratch_bytes, strip_scratch_bytes } from "./scratch";
 export { hidden_zero } from "./opaque";
 export { gemm_codes, gemv_codes, rows_codes } from "./layouts/codes";
 export {
@@ -16,8 +16,13 @@ export { gemm_few_ternary, gemm_few_ternary32 } from "./layouts/ternary-few";
 export { gemm_ternary } from "./layouts/ternary-gemm";
 export { gemm_ternary_blocks } from "./layouts/ternary-blocks";
 export { gemv_ternary_lut } from "./layouts/ternary-lut";
+export { gated_ternary, gemm_ternary_rows } from "./layouts/ternary-rows";
+export { active_columns, count_codes, gemm_active_columns, gemm_ternary_columns, list_columns } from "./layouts/ternary-columns";
+export {
+  arrange_ternary_columns, arrange_ternary_rows, rows_ternary_columns, rows_ternary_rows,
+} from "./layouts/ternary-order";
 export { gemm_ternary_lut } from "./layouts/ternary-lut-gemm";
-export { arrange_ternary_lut, rows_ternary_lut } from "./layouts/ternary-lut-order";
+export { arrange_ternary_lut, restore_ternary, rows_ternary_lut } from "./layouts/ternary-lut-order";
 export { repack_q4_0, repack_q4_1, repack_q5_0, repack_q5_1, repack_q8_0 } from "./repack/blocks";
 export {
   repack_float, repack_float_q4, repack_float_q6, repack_float_q8, repack_float_ternary, sum_magnitudes,

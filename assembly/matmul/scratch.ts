@@ -9,3 +9,8 @@ export function matmul_scratch_bytes(columns: i32): i32 {
   // Eight rows of floats; look-up tables of 16 bytes per column behind the sums of a panel.
   return max(max(pass, <i32>LUT_SCRATCH), 32 * padded);
 }
+
+/** The same for matrices of which 64 rows are brought to layout `ternary` first. */
+export function strip_scratch_bytes(columns: i32): i32 {
+  return matmul_scratch_bytes(columns) + (((columns + 31) & ~31) << 4);
+}

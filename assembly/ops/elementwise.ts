@@ -5,6 +5,23 @@ export function exp_f32(out: usize, x: usize, count: i32): void {
   for (let i = 0; i < count; i += 4) v128.store(out + (i << 2), expF32x4(v128.load(x + (i << 2))));
 }
 
+/** Adds to a counter, f64. */
+export function add_count(counter: usize, value: f64): void {
+  store<f64>(counter, load<f64>(counter) + value);
+}
+
+/** How many of `count` gates, a multiple of 4, are not ≤ 0. */
+export function count_gates(gate: usize, count: i32): i32 {
+  let closed = i32x4.splat(0);
+  for (const end = gate + (<usize>count << 2); gate < end; gate += 16)
+    closed = i32x4.add(closed, f32x4.le(v128.load(gate), f32x4.splat(0)));
+  return (
+    count +
+    (i32x4.extract_lane(closed, 0) + i32x4.extract_lane(closed, 1)) +
+    (i32x4.extract_lane(closed, 2) + i32x4.extract_lane(closed, 3))
+  );
+}
+
 /** out[i] = max(gate[i], 0)² · up[i]; f32, `count` a multiple of 4; `out` may be `gate`. The gate of BitNet. */
 export function relu2_gate(out: usize, gate: usize, up: usize, count: i32): void {
   const zero = f32x4.splat(0.0);

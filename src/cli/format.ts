@@ -1,4 +1,4 @@
-import type { AttentionStats, ModelStats, Speed } from "../types.js";
+import type { AttentionStats, FfnLayersStats, FfnStats, ModelStats, Speed } from "../types.js";
 
 /** A byte count for people: powers of 1000, as drives and downloads are counted. */
 export function formatBytes(bytes: number): string {
@@ -90,9 +90,32 @@ export function formatStats(stats: ModelStats, more: readonly (readonly [string,
     ["keys, values", `${formatBytes(attention.kvBytes)} (full int8 cache: ${formatBytes(attention.kvBytesFull)})`],
     ["context", `${stats.contextLeft} tokens left`],
     ...(formatAttention(attention) === "full" ? [] : [["attention", formatAttention(attention)]]),
+    ...(stats.ffn ? [["zeros", formatFfn(stats.ffn)] as const] : []),
     ["kernels", stats.kernel],
     ["threads", `${stats.threads} (${stats.threadsReason})`],
     ...more,
   ]);
-  return table + formatHeads(attention);
+  return table + formatHeads(attention) + formatFfnLayers(stats.ffn);
+}
+
+/** What zeros saved in feed-forward networks, in a line. */
+export function formatFfn(ffn: FfnStats | undefined): string {
+  if (!ffn) return "";
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  return (
+    `${percent(ffn.zeroGates)} of gates, ${percent(ffn.zeroInputs)} of inputs of down; left out: ` +
+    `${percent(ffn.skippedShare)} of the products of up and down, ${formatBytes(ffn.skippedBytes)}`
+  );
+}
+
+function formatFfnLayers(ffn: FfnLayersStats | undefined): string {
+  if (!ffn) return "";
+  return `\n\n${formatTable(ffn.layers.map((layer, i) => [`layer ${i}`, formatFfn(layer)]))}`;
+}
+
+/** The same for `--json`; layers only if asked for. */
+export function ffnJson(ffn: FfnLayersStats | undefined, layers: boolean | undefined): FfnStats | undefined {
+  if (!ffn || layers) return ffn;
+  const { layers: _, ...all } = ffn;
+  return all;
 }

@@ -16,6 +16,7 @@ import {
   addRunOptions,
   addSamplingOptions,
   type ModelFlags,
+  number,
   type SamplingFlags,
   whole,
 } from "./options.js";
@@ -248,6 +249,9 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
         "llama-1b",
         "smollm2",
       ]),
+    )
+    .addOption(
+      new Option("--ffn-zeros <share>", "share of zero gates in the random weights of bitnet-2b").argParser(number),
     )
     .addOption(new Option("-p, --prompt <n>", "prompt tokens").argParser(whole(0)).default(128))
     .addOption(new Option("-n, --new-tokens <n>", "new tokens").argParser(whole(0)).default(32))

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../config.js";
 import { OptionError } from "../errors.js";
 import { architectureOf, type TensorSpec } from "../model/architectures/index.js";
 import type { LayerTensors, LinearTensor, ModelFile, ModelTensors, TensorInfo, TensorType } from "./model-file.js";
+import { zeroGateSources } from "./random-zeros.js";
 import type { ByteSource } from "./source.js";
 
 interface Shape {
@@ -64,18 +65,21 @@ const shapes: Record<string, Shape> = {
 
 /**
  * A model of a public shape with random weights, made up as they are read: for measuring speed and memory, which do not
- * depend on the values.
- * @throws OptionError for an unknown name
+ * depend on the values, but for zero gates (random-zeros.ts).
+ * @param name of the shape; `bitnet-2b:0.8` has a share of 0.8 zero gates
+ * @throws OptionError for an unknown name, or a share outside 0.5 … 0.95
  */
 export function openRandomModel(name: string): ModelFile {
-  const found = shapes[name];
+  const [shapeName, share] = name.split(":") as [string, string?];
+  const found = shapes[shapeName];
   if (!found)
     throw new OptionError(
-      `There is no shape ${JSON.stringify(name)}`,
+      `There is no shape ${JSON.stringify(shapeName)}`,
       { key: "shape" },
       `Use ${Object.keys(shapes).join(", ")}`,
     );
   const { config, weights, embedding } = found;
+  const zeros = share === undefined ? undefined : zeroGateSources(config, Number(share));
   const all: TensorInfo[] = [];
   const tensor = (tensorName: string, type: TensorType, dims: number[]): LinearTensor => {
     const byteLength = bytesOf(
@@ -86,7 +90,7 @@ export function openRandomModel(name: string): ModelFile {
       name: tensorName,
       type,
       shape: dims,
-      source: randomSource(type, byteLength),
+      source: zeros ? zeros(tensorName, type, dims, byteLength) : randomSource(type, byteLength),
       offset: 0,
       byteLength,
     };

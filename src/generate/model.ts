@@ -215,6 +215,7 @@ export class EngineModel implements Model, SessionHost {
       threads: engine.threads,
       threadsReason: this.#settings.threadsReason,
       attention,
+      ffn: engine.ffnStats(),
       profile: this.#settings.profile?.times,
     };
   }
@@ -224,6 +225,7 @@ export class EngineModel implements Model, SessionHost {
     this.cachedTokens = 0;
     this.speculation?.reset();
     this.attentionMeter.reset();
+    this.engine.clearFfnStats();
     this.#settings.profile?.reset();
   }
 

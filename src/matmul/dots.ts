@@ -61,6 +61,9 @@ export function chooseDots(thread: Thread, scratch: number): DotChoice {
     columns: COLUMNS,
     scale: 1,
     accumulate: 0,
+    blockRows: 0,
+    offsets: 0,
+    values: 0,
   };
   const gemv = (dot32: number) => {
     Product.write(thread.view(), thread.records, { ...product, dot32 });

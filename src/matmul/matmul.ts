@@ -1,5 +1,6 @@
 import { Lookup, Product } from "../kernels/generated.js";
 import { share, type Thread } from "../threads/thread.js";
+import type { ColumnLists } from "./active-columns.js";
 import { chooseDots, type DotChoice } from "./dots.js";
 import { layouts } from "./layouts/index.js";
 import type { ProductKernel, WeightLayout } from "./layouts/layout.js";
@@ -15,6 +16,8 @@ export interface ProductOptions {
   accumulate?: boolean | undefined;
   /** Address of this thread's own `matmul_scratch_bytes(weight.columns)` bytes, a multiple of 16. */
   scratch: number;
+  /** The columns to compute, all others being met by zeros; for layout `ternary-columns`. */
+  active?: ColumnLists | undefined;
   /** Which instructions to use, for tests and measurements. Default: the faster ones on this processor. */
   dots?: DotChoice | undefined;
 }
@@ -32,6 +35,9 @@ const product: Product = {
   scale: 0,
   accumulate: 0,
   dot32: 0,
+  blockRows: 0,
+  offsets: 0,
+  values: 0,
 };
 
 /**
@@ -107,8 +113,11 @@ function prepare(
   product.scale = weight.scale;
   product.accumulate = options.accumulate ? 1 : 0;
   product.dot32 = tokens === 1 ? dots.gemv : dots.gemm;
+  product.blockRows = weight.blockRows ?? 0;
+  product.offsets = options.active?.offsets ?? 0;
+  product.values = options.active?.values ?? 0;
   Product.write(thread.view(), thread.records, product);
-  return productKernel(layout, product.blockScales !== 0, tokens, dots);
+  return options.active ? "gemm_active_columns" : productKernel(layout, product.blockScales !== 0, tokens, dots);
 }
 
 function productKernel(layout: WeightLayout, scaled: boolean, tokens: number, dots: DotChoice): ProductKernel {
@@ -131,7 +140,7 @@ export function embedRows(
   tokenEnd: number,
 ): void {
   if (tokenEnd <= tokenStart) return;
-  const { address: weights, blockScales = 0, rows, columns, scale } = weight;
+  const { address: weights, blockScales = 0, blockRows = 0, rows, columns, scale } = weight;
   const { records } = thread;
   Lookup.write(thread.view(), records, {
     out: out + tokenStart * columns * 4,
@@ -142,6 +151,7 @@ export function embedRows(
     rows,
     columns,
     scale,
+    blockRows,
   });
   thread.kernels[layouts[weight.layout].rows](records);
 }

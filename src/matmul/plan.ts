@@ -1,7 +1,7 @@
 import { FormatError } from "../errors.js";
 import type { TensorInfo } from "../formats/model-file.js";
 import { layouts } from "./layouts/index.js";
-import { type LayoutName, ROW_GROUP } from "./layouts/layout.js";
+import { type LayoutName, lineBytes, ROW_GROUP } from "./layouts/layout.js";
 import { storedTypes } from "./stored-types.js";
 
 /** What a matrix becomes in memory. */
@@ -14,6 +14,9 @@ export interface WeightPlan {
 /** What a matrix, usually that of the LM head, can be converted to. */
 export type WeightTarget = "f16" | "q8" | "q6" | "q4";
 
+/** Ternary matrices of which single rows or single columns are wanted: layouts `ternary-rows` and `ternary-columns`. */
+export type Lines = "rows" | "columns";
+
 /**
  * Layout and size of a matrix, from its type and shape alone.
  *
@@ -23,7 +26,7 @@ export type WeightTarget = "f16" | "q8" | "q6" | "q4";
  */
 export function planWeight(
   tensor: TensorInfo & { quantise?: "absmean" | undefined },
-  options: { target?: WeightTarget | undefined } = {},
+  options: { target?: WeightTarget | undefined; lines?: Lines | undefined } = {},
 ): WeightPlan {
   const [rows, columns] = matrixShape(tensor);
   checkStored(tensor, rows, columns);
@@ -39,6 +42,10 @@ export function planWeight(
   let bytes = groups * layouts[layout].groupBytes(columns);
   // Room for one scale per 256 columns of each row, should the file turn out to need them.
   if (type.blockScales) bytes += groups * ROW_GROUP * blockScaleColumns(columns) * 4;
+  // The lines of either layout may be longer than what they are made from.
+  if (layout === "ternary" && options.lines === "rows")
+    bytes = Math.max(bytes, groups * ROW_GROUP * lineBytes(columns));
+  if (layout === "ternary" && options.lines === "columns") bytes = Math.max(bytes, lineBytes(rows) * columns);
   return { layout, bytes: Math.ceil(bytes / 16) * 16 };
 }
 

@@ -24,6 +24,8 @@ export interface Weight {
   scale: number;
   /** Address of f32 scales `[groups of 8 rows][columns / 256][8]`, for ternary files whose blocks differ in scale. */
   blockScales?: number | undefined;
+  /** Rows of a block of layout `ternary-columns`. */
+  blockRows?: number | undefined;
 }
 
 export interface LoadOptions {

@@ -83,6 +83,10 @@ export class Memory {
   u32(address: number, length: number): Uint32Array<ArrayBuffer> {
     return new Uint32Array(this.wasm.buffer as ArrayBuffer, address, length);
   }
+  f64(address: number, length: number): Float64Array<ArrayBuffer> {
+    return new Float64Array(this.wasm.buffer as ArrayBuffer, address, length);
+  }
+
   f32(address: number, length: number): Float32Array<ArrayBuffer> {
     return new Float32Array(this.wasm.buffer as ArrayBuffer, address, length);
   }

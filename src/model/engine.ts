@@ -10,6 +10,8 @@ import { layouts } from "../matmul/layouts/index.js";
 import { Memory } from "../memory/memory.js";
 import { Team } from "../threads/team.js";
 import { type Command, makeExecute, type Output } from "./execute.js";
+import { FIRST_LOOK, leavesOut, sparseLayers } from "./feed-forward.js";
+import { clearFfnCounters, type FfnLayersStats, ffnCounterBytes, readFfnCounters } from "./ffn-counters.js";
 import { headRanges } from "./head.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import type { Buffers, ModelPlan } from "./plan.js";
@@ -52,6 +54,8 @@ export class Engine {
   readonly #contextLength: number;
   #projection: Projection | undefined;
   #nextCache = 1;
+  #gatesSeen = 0;
+  #nextLook = FIRST_LOOK;
   /** Logits of passes that want more than one row. */
   #manyLogits = { address: 0, rows: 0 };
 
@@ -93,8 +97,8 @@ export class Engine {
       const rope = makeRopeTables(team.kernels, memory, config, options.contextLength, weights.ropeFactors);
       const prefillChunk = Math.max(1, Math.min(options.prefillChunk, options.contextLength));
       const batch = Math.max(prefillChunk, LEAST_ROWS);
-      const buffers = allocateBuffers(team.kernels, memory, config, batch, options.threads, options.contextLength);
       const { embedding, layers, outputNorm, head } = weights;
+      const buffers = allocateBuffers(team.kernels, memory, config, batch, options.threads, options.contextLength);
       const plan: ModelPlan = { config, embedding, layers, outputNorm, head, rope, buffers, batch };
       const family = build.startsWith("relaxed") ? "relaxed" : "simd";
       const engine = new Engine(memory, family, team, plan, weights.bytes, {
@@ -148,6 +152,7 @@ export class Engine {
     this.memory.i32(this.#plan.buffers.ids, rows).set(ids);
     const logits = this.#logitsAddress(slices.reduce((sum, slice) => sum + wantedOf(slice), 0));
     this.#run({ do: "forward", slices: named, out: logits, output });
+    this.#lookAtGates(rows);
     let next = logits;
     const width = output === "logits" ? this.config.vocab : this.config.hidden;
     return slices.map((slice) => {
@@ -163,6 +168,26 @@ export class Engine {
   headRanges(mask: Uint32Array): HeadRanges | undefined {
     const { head, config } = this.#plan;
     return headRanges(mask, config.vocab, layouts[head.layout].rowUnit);
+  }
+
+  /** Layers whose gates were mostly zero go over to the layouts for that; no bit changes. */
+  #lookAtGates(tokens: number): void {
+    this.#gatesSeen += tokens;
+    if (this.#gatesSeen < this.#nextLook) return;
+    this.#nextLook = this.#gatesSeen * 4;
+    const stats = this.ffnStats();
+    if (!stats) return;
+    const layers = sparseLayers(this.#plan.layers, stats);
+    if (layers.length > 0) this.#run({ do: "arrange", layers });
+  }
+
+  /** What zeros saved in feed-forward networks; undefined for models whose activation makes none. */
+  ffnStats(): FfnLayersStats | undefined {
+    return readFfnCounters(this.memory, this.#plan, this.threads);
+  }
+
+  clearFfnStats(): void {
+    clearFfnCounters(this.memory, this.#plan, this.threads);
   }
 
   /** A pooled vector, after the matrices that an embedding model may have for it. */
@@ -226,11 +251,13 @@ function allocateBuffers(
   threads: number,
   contextLength: number,
 ): Buffers {
+  const counterBytes = leavesOut(config) ? ffnCounterBytes(config.layers, threads) : 0;
   const floats = (count: number, what: string) => memory.alloc(count * 4, what);
   const attended = config.heads * config.headDim;
   const cached = config.kvHeads * config.headDim;
   const widest = Math.max(config.hidden, attended, config.ffn);
-  const scratchBytes = Math.ceil(kernels.matmul_scratch_bytes(widest) / 64) * 64;
+  const matmulScratch = counterBytes ? kernels.strip_scratch_bytes(widest) : kernels.matmul_scratch_bytes(widest);
+  const scratchBytes = Math.ceil(matmulScratch / 64) * 64;
   return {
     ids: floats(batch, "token ids"),
     hidden: floats(batch * config.hidden, "the residual stream"),
@@ -249,5 +276,6 @@ function allocateBuffers(
     attentionScratch: memory.alloc(attentionScratchBytes(config, contextLength, threads), "attention scratch"),
     scratch: memory.alloc(scratchBytes * threads, "thread scratch"),
     scratchBytes,
+    ffnCounters: counterBytes && memory.alloc(counterBytes, "counters"),
   };
 }

@@ -1,6 +1,7 @@
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import type { Execute } from "../threads/team.js";
 import { architectureOf } from "./architectures/index.js";
+import { arrangeLayers } from "./feed-forward.js";
 import { ForwardPass } from "./pass.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
@@ -11,6 +12,8 @@ export type Command =
   | { do: "plan"; plan: ModelPlan }
   | { do: "open cache"; cache: number; descriptor: CacheDescriptor }
   | { do: "close cache"; cache: number }
+  /** Brings feed-forward layers to the layouts for sparse inputs. */
+  | { do: "arrange"; layers: number[] }
   /**
    * Runs the ids in the id buffer; caches go by number; `out`: address of the wanted rows, of logits or of what the last
    * norm makes of the residual stream.
@@ -39,6 +42,9 @@ export function makeExecute(profile?: Profile): Execute {
       case "close cache":
         caches.delete(command.cache);
         break;
+      case "arrange":
+        if (plan) arrangeLayers(thread, plan, command.layers);
+        break;
       case "forward": {
         if (!plan) throw new Error("forward pass without a model");
         const slices = command.slices.map((slice) => {
@@ -58,6 +64,7 @@ function forward(pass: ForwardPass, plan: ModelPlan, { out, output }: { out: num
   const architecture = architectureOf(plan.config);
   pass.embed();
   plan.layers.forEach((weights, index) => {
+    pass.layer = index;
     architecture.run(pass, plan, weights, index);
   });
   if (output === "logits") pass.logits(out);

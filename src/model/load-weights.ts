@@ -1,11 +1,13 @@
+import type { ModelConfig } from "../config.js";
 import type { LinearTensor, ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { Kernels } from "../kernels/generated.js";
-import { planWeight, type WeightPlan } from "../matmul/plan.js";
+import { type Lines, planWeight, type WeightPlan } from "../matmul/plan.js";
 import { readBuffers } from "../matmul/stream.js";
 import type { Weight } from "../matmul/weight.js";
 import { loadVector, loadWeight } from "../matmul/weight.js";
 import type { Memory } from "../memory/memory.js";
-import { isMatrix, layerRoles, matrixRoles } from "./architectures/roles.js";
+import { isMatrix, layerRoles, type MatrixRole, matrixRoles } from "./architectures/roles.js";
+import { leavesOut } from "./feed-forward.js";
 import type { LayerWeights } from "./plan.js";
 
 /** Bytes of the buffer through which weights stream: small beside any model, large beside a row. */
@@ -13,6 +15,12 @@ const STAGING_BYTES = 8 << 20;
 
 /** Precision in which the output head is kept. */
 export type HeadPrecision = "f16" | "q8" | "q6" | "q4";
+
+/** What a matrix becomes, where that is not up to its type alone. */
+interface Conversion {
+  target?: HeadPrecision | undefined;
+  lines?: Lines | undefined;
+}
 
 export interface LoadedWeights {
   embedding: Weight;
@@ -77,8 +85,8 @@ export async function loadWeights(
     // First what is wanted, placed in the order of its use: a pass then reads one stream. Then the loading, in the order
     // of the files: sources behind a network read on.
     const wanted: { tensor: LinearTensor; load: () => Promise<void> }[] = [];
-    const matrix = (tensor: LinearTensor, put: (weight: Weight) => void, target?: HeadPrecision) => {
-      const plan = planWeight(tensor, target ? { target } : {});
+    const matrix = (tensor: LinearTensor, put: (weight: Weight) => void, to: Conversion = {}) => {
+      const plan = planWeight(tensor, to);
       const address = memory.alloc(plan.bytes, tensor.name);
       wanted.push({ tensor, load: async () => put(await loadMatrix(tensor, plan, address)) });
     };
@@ -93,16 +101,20 @@ export async function loadWeights(
       (weight) => {
         result.embedding = weight;
       },
-      tensors.head ? undefined : headTarget,
+      { target: tensors.head ? undefined : headTarget },
     );
     const layers: Partial<LayerWeights>[] = tensors.layers.map(() => ({}));
     tensors.layers.forEach((layer, i) => {
       const loaded = layers[i] as Partial<LayerWeights>;
       for (const role of layerRoles) {
         if (isMatrix(role))
-          matrix(layer[role], (weight) => {
-            loaded[role] = weight;
-          });
+          matrix(
+            layer[role],
+            (weight) => {
+              loaded[role] = weight;
+            },
+            { lines: linesOf(config, role) },
+          );
         else
           vector(layer[role], (address) => {
             loaded[role] = address;
@@ -118,7 +130,7 @@ export async function loadWeights(
         (weight) => {
           result.head = weight;
         },
-        headTarget,
+        { target: headTarget },
       );
     const dense: Weight[] = [];
     [tensors.dense2, tensors.dense3].forEach((tensor, i) => {
@@ -155,13 +167,20 @@ export function headTargetOf(
 }
 
 /** Bytes of all weights in their final form, give or take the padding of the allocator. */
-export function plannedBytes({ tensors }: ModelFile, headTarget: HeadPrecision | undefined): number {
-  const bytes = (tensor: LinearTensor, target?: HeadPrecision) => planWeight(tensor, target ? { target } : {}).bytes;
-  let sum = bytes(tensors.embedding, tensors.head ? undefined : headTarget);
-  if (tensors.head) sum += bytes(tensors.head, headTarget);
+export function plannedBytes({ config, tensors }: ModelFile, headTarget: HeadPrecision | undefined): number {
+  const bytes = (tensor: LinearTensor, to: Conversion = {}) => planWeight(tensor, to).bytes;
+  let sum = bytes(tensors.embedding, { target: tensors.head ? undefined : headTarget });
+  if (tensors.head) sum += bytes(tensors.head, { target: headTarget });
   for (const tensor of [tensors.dense2, tensors.dense3]) if (tensor) sum += bytes(tensor);
-  for (const layer of tensors.layers) for (const role of matrixRoles) sum += bytes(layer[role]);
+  for (const layer of tensors.layers)
+    for (const role of matrixRoles) sum += bytes(layer[role], { lines: linesOf(config, role) });
   return sum;
+}
+
+/** How single rows or columns of a matrix may be wanted, where zeros between `up` and `down` are left out. */
+function linesOf(config: ModelConfig, role: MatrixRole): Lines | undefined {
+  if (!leavesOut(config)) return undefined;
+  return role === "up" ? "rows" : role === "down" ? "columns" : undefined;
 }
 
 /** Values as the forward pass wants them, where the file has them otherwise: rows in pairs, norms less by one. */

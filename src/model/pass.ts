@@ -2,17 +2,17 @@ import { attend } from "../attention/attend.js";
 import { spreadOutliers } from "../attention/hadamard.js";
 import { applyRope } from "../attention/rope.js";
 import { attentionWork, threadBytes } from "../attention/scratch.js";
-import { type ModelConfig, turns, windowOf } from "../config.js";
-import type { Kernels } from "../kernels/generated.js";
+import { turns, windowOf } from "../config.js";
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import { storeKeysValues } from "../kv/store.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
-import type { Thread } from "../threads/thread.js";
-import { share, solo } from "../threads/thread.js";
+import { share, solo, type Thread } from "../threads/thread.js";
+import { activeOptions, applyGate, countGates, gateActiveRows, readyColumns } from "./feed-forward.js";
+import { ffnCountersOf } from "./ffn-counters.js";
 import { multiplyHead, wantedRanges } from "./head.js";
 import { inputOf, type Output, quantiseInputs } from "./inputs.js";
-import type { ModelPlan } from "./plan.js";
+import type { LayerWeights, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { rowsOf, type Slice, wantedRows } from "./slice.js";
 import { type SliceShares, shareSlices } from "./slice-shares.js";
@@ -42,6 +42,7 @@ export class ForwardPass {
   /** This thread where it attends on its own. */
   readonly #own: Thread;
   readonly #profile: Profile | undefined;
+  #counters = 0;
 
   /** @param profile where the time of each operation is booked, on one thread only */
   constructor(
@@ -72,6 +73,11 @@ export class ForwardPass {
 
   get buffers() {
     return this.#plan.buffers;
+  }
+
+  /** What follows is of this layer. */
+  set layer(layer: number) {
+    this.#counters = ffnCountersOf(this.#thread, this.#plan, layer);
   }
 
   /** hidden = rows of the embedding for the ids in the id buffer, times the factor of the embedding. By row. */
@@ -112,8 +118,9 @@ export class ForwardPass {
     this.#quantise(x, outputs);
     const options = accumulate ? this.#adding : this.#setting;
     for (let i = 0; i < outputs.length; i++) {
-      const output = outputs[i] as Output;
-      matmul(thread, output[0], output[1], inputOf(output[1], x, this.buffers), this.#rows, options);
+      const { 0: out, 1: weight } = outputs[i] as Output;
+      const own = activeOptions(thread, this.#plan, weight, this.#rows, this.#counters, options);
+      matmul(thread, out, weight, inputOf(weight, x, this.buffers), this.#rows, own);
     }
     thread.barrier();
     for (let i = 0; i < outputs.length; i++) {
@@ -126,6 +133,8 @@ export class ForwardPass {
   /** Quantises x as the weights want it. Ends with a barrier. */
   #quantise(x: number, outputs: readonly Output[]): void {
     quantiseInputs(this.#thread, this.buffers, x, outputs, this.#span);
+    if (x === this.buffers.gate && this.buffers.ffnCounters)
+      readyColumns(this.#thread, this.#plan, (outputs[0] as Output)[1], this.#counters, this.#span);
     this.#thread.barrier();
     this.#profile?.mark("quantise activations");
   }
@@ -231,15 +240,27 @@ export class ForwardPass {
     return buffers.attentionScratch + (this.#thread.index - thread.index) * threadBytes(config.headDim);
   }
 
+  /** gate = activation(x · gateᵀ) · (x · upᵀ), what zero gates make zero left out where that is most. Ends by row. */
+  gated(x: number, w: LayerWeights): void {
+    const gate: Output = [this.buffers.gate, w.gate];
+    if (w.up.layout !== "ternary-rows") {
+      this.linear("gate, up", x, [gate, [this.buffers.up, w.up]]);
+      countGates(this.#thread, this.#plan, this.#counters, this.#span);
+      this.gate();
+      return;
+    }
+    this.#quantise(x, [gate]);
+    const input = inputOf(w.gate, x, this.buffers);
+    matmul(this.#thread, gate[0], w.gate, input, this.#rows, this.#setting);
+    const { scratch } = this.#setting;
+    gateActiveRows(this.#thread, this.#plan, w, input, this.#rows, { scratch, counters: this.#counters });
+    this.#thread.barrier();
+    this.#profile?.mark("gate, up");
+  }
+
   /** gate = activation(gate) · up, on the rows this thread has just computed of both. */
   gate(): void {
-    const { config, buffers } = this.#plan;
-    const { kernels } = this.#thread;
-    const kernel = gateKernel(kernels, config.activation);
-    for (let token = this.#start; token < this.#end; token++) {
-      const at = token * config.ffn * 4;
-      kernel(buffers.gate + at, buffers.gate + at, buffers.up + at, config.ffn);
-    }
+    applyGate(this.#thread, this.#plan, this.#span);
     this.#profile?.mark("gate");
   }
 
@@ -274,16 +295,5 @@ export class ForwardPass {
     }
     this.#profile?.mark("norms");
     return wanted;
-  }
-}
-
-function gateKernel(kernels: Kernels, activation: ModelConfig["activation"]): Kernels["silu_gate"] {
-  switch (activation) {
-    case "relu2":
-      return kernels.relu2_gate;
-    case "silu":
-      return kernels.silu_gate;
-    case "gelu-tanh":
-      return kernels.gelu_gate;
   }
 }

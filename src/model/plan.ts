@@ -38,6 +38,8 @@ export interface Buffers {
   /** Scratch of each thread for matrix products; `scratchBytes` apart. */
   scratch: number;
   scratchBytes: number;
+  /** Counters of feed-forward networks (ffn-counters.ts), 0 where nothing is left out. */
+  ffnCounters: number;
 }
 
 export interface ModelPlan {

@@ -159,7 +159,7 @@ export class Machine {
         Math.floor((tokens * index) / threads),
         Math.floor((tokens * (index + 1)) / threads),
       ]);
-    const scratch = memory.alloc(this.kernels.matmul_scratch_bytes(weight.columns), "scratch");
+    const scratch = memory.alloc(this.kernels.strip_scratch_bytes(weight.columns), "scratch");
     const input = kind === "f32" ? xAddress : buffer;
     const how = { accumulate: options.onto !== undefined, scratch, dots: options.dots };
     for (let index = 0; index < threads; index++) {

@@ -72,6 +72,41 @@ function columnsOf(low: v128, high: v128, second: bool): v128 {
     : v128.shuffle<i16>(rows01, rows23, 0, 4, 8, 12, 1, 5, 9, 13);
 }
 
+/** Layout `ternary-lut` to `ternary`, in place; `temp` as below. */
+export function restore_ternary(weights: usize, rows: i32, columns: i32, temp: usize): void {
+  const padded = (columns + 31) & ~31;
+  const group = <usize>padded << 1;
+  for (let panel = 0; panel < rows; panel += PANEL) {
+    const count = panelRows(panel, rows);
+    const start = weights + <usize>panel * (padded >> 2);
+    memory.copy(temp, start, <usize>count * (padded >> 2));
+    for (let block = 0; block < padded; block += BLOCK) {
+      for (let row = 0; row < count; row += 16) {
+        let to = start + <usize>(row >> 3) * group + ((<usize>block) << 1);
+        let from = temp - start + tileOf(weights, rows, padded, panel + (row & ~(TILE - 1)), block) + (row & 16);
+        for (const end = to + (<usize>min(padded - block, BLOCK) << 1); to < end; to += 32, from += 128) {
+          const a = v128.load(from);
+          const b = v128.load(from, 32);
+          const c = v128.load(from, 64);
+          const d = v128.load(from, 96);
+          putRows(to, v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(c, d, 0, 2));
+          putRows(to + group, v128.shuffle<i64>(a, b, 1, 3), v128.shuffle<i64>(c, d, 1, 3));
+        }
+      }
+    }
+  }
+}
+
+/** What `columnsOf` has made, back. */
+// @ts-ignore: decorator
+@inline
+function putRows(to: usize, first: v128, second: v128): void {
+  const rows01 = v128.shuffle<i16>(first, second, 0, 4, 8, 12, 1, 5, 9, 13);
+  const rows23 = v128.shuffle<i16>(first, second, 2, 6, 10, 14, 3, 7, 11, 15);
+  v128.store(to, v128.shuffle<i8>(rows01, rows23, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
+  v128.store(to, v128.shuffle<i8>(rows01, rows23, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), 16);
+}
+
 /** Layout `ternary` to `ternary-lut`, in place; `temp`: the bytes of a panel, min(rows, 1024) · padded / 4. */
 export function arrange_ternary_lut(weights: usize, rows: i32, columns: i32, temp: usize): void {
   const padded = (columns + 31) & ~31;

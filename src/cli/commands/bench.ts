@@ -1,6 +1,6 @@
 import { OptionError } from "../../errors.js";
 import type { Speed } from "../../types.js";
-import { attentionJson, formatBytes, formatTable } from "../format.js";
+import { attentionJson, ffnJson, formatBytes, formatFfn, formatTable } from "../format.js";
 import { loadOptions, withModel } from "../model.js";
 import type { ModelFlags } from "../options.js";
 import { ProgressBar } from "../progress.js";
@@ -8,6 +8,7 @@ import type { Terminal } from "../terminal.js";
 
 export interface BenchFlags extends ModelFlags {
   shape?: string;
+  ffnZeros?: number;
   prompt: number;
   newTokens: number;
   depth: number;
@@ -22,7 +23,14 @@ const WARM_UP_STEPS = 8;
 export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void> {
   const { prompt, newTokens, depth } = flags;
   if (prompt + newTokens === 0) throw new OptionError("There is nothing to measure", {}, "Give -p or -n above 0");
-  const source = flags.shape ? `random:${flags.shape}` : flags.model;
+  if (flags.ffnZeros !== undefined && !flags.shape)
+    throw new OptionError(
+      "A share of zero gates without a shape",
+      { key: "--ffn-zeros" },
+      "Give --shape bitnet-2b too",
+    );
+  const zeros = flags.ffnZeros === undefined ? "" : `:${flags.ffnZeros}`;
+  const source = flags.shape ? `random:${flags.shape}${zeros}` : flags.model;
   const context = Math.max(depth + prompt + newTokens, WARM_UP_PROMPT + WARM_UP_STEPS);
   const options = await loadOptions(terminal, { ...flags, ctx: flags.ctx ?? context });
   await withModel(terminal, source, { ...options, profile: flags.profile, prefixCacheBytes: 0 }, async (model) => {
@@ -42,7 +50,7 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
         const prefill = await measure(prompt, async () => {
           if (prompt > 0) await session.prefill(ids.slice(depth, depth + prompt), { signal, onProgress });
         });
-        const prefillProfile = model.stats().profile;
+        const prefillStats = model.stats();
         model.resetStats();
         const decode = await measure(newTokens, async () => {
           for (let i = 0; i < newTokens; i++) {
@@ -51,13 +59,19 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
           }
         });
         const stats = model.stats();
-        return { prefill, decode, stats, profile: { prefill: prefillProfile, decode: stats.profile } };
+        return {
+          prefill,
+          decode,
+          prefillStats,
+          stats,
+          profile: { prefill: prefillStats.profile, decode: stats.profile },
+        };
       } finally {
         await session.dispose();
       }
     });
     bar.clear();
-    const { prefill, decode, stats, profile } = result;
+    const { prefill, decode, prefillStats, stats, profile } = result;
     const { memoryBytes, weightBytes, kernel, threads, threadsReason, attention } = stats;
     const residentBytes = terminal.host.residentBytes();
     if (flags.json)
@@ -73,6 +87,9 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
         threads,
         threadsReason,
         attention: attentionJson(attention, flags.stats),
+        ...(stats.ffn
+          ? { ffn: { prefill: ffnJson(prefillStats.ffn, flags.stats), decode: ffnJson(stats.ffn, flags.stats) } }
+          : {}),
         ...(flags.profile ? { profile } : {}),
       });
     else {
@@ -86,6 +103,12 @@ export async function bench(terminal: Terminal, flags: BenchFlags): Promise<void
           ["decode", speed(decode)],
           ["memory", `${formatBytes(memoryBytes)}, of it weights ${formatBytes(weightBytes)}`],
           ["resident", residentBytes === undefined ? "unknown" : formatBytes(residentBytes)],
+          ...(stats.ffn
+            ? [
+                ["zeros, prefill", formatFfn(prefillStats.ffn)] as const,
+                ["zeros, decode", formatFfn(stats.ffn)] as const,
+              ]
+            : []),
           ["kernels", kernel],
           ["threads", `${threads} (${threadsReason})`],
         ]),

@@ -5,12 +5,15 @@ import { q4, q4k, q4min } from "./q4.js";
 import { q6 } from "./q6.js";
 import { q8 } from "./q8.js";
 import { ternary } from "./ternary.js";
+import { ternaryColumns, ternaryRows } from "./ternary-lines.js";
 import { ternaryLut } from "./ternary-lut.js";
 
 /** Every weight layout by its name. A new one is a file here, its kernels in assembly/matmul/layouts, and a line. */
 export const layouts: Readonly<Record<LayoutName, WeightLayout>> = {
   ternary,
   "ternary-lut": ternaryLut,
+  "ternary-rows": ternaryRows,
+  "ternary-columns": ternaryColumns,
   q4,
   q4min,
   q4k,

@@ -4,6 +4,8 @@ import type { Kernels } from "../../kernels/generated.js";
 export type LayoutName =
   | "ternary"
   | "ternary-lut"
+  | "ternary-rows"
+  | "ternary-columns"
   | "q4"
   | "q4min"
   | "q4k"
@@ -57,6 +59,14 @@ export const BLOCK = 32;
 /** Columns including the zeros that fill the last block. */
 export function paddedColumns(columns: number): number {
   return Math.ceil(columns / BLOCK) * BLOCK;
+}
+
+/** Rows or columns of a ternary matrix in 16 bytes of a line. */
+export const LINE_UNIT = 64;
+
+/** Bytes of a row or a column of so many weights in the layouts that have lines. */
+export function lineBytes(count: number): number {
+  return Math.ceil(count / LINE_UNIT) * 16;
 }
 
 /** `groupBytes` of a layout that spends so many bytes on a block of 32 columns of 8 rows. */

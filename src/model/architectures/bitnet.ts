@@ -46,7 +46,7 @@ export const bitnet: Architecture = {
  * and a norm before each of the two products that return to the residual stream.
  */
 export function bitnetLayer(pass: ForwardPass, { config }: ModelPlan, w: LayerWeights, layer: number): void {
-  const { hidden, normed, queries, keys, values, attended, gate, up } = pass.buffers;
+  const { hidden, normed, queries, keys, values, attended, gate } = pass.buffers;
   const attendedSize = config.heads * config.headDim;
 
   pass.norm(normed, hidden, w.attentionNorm, config.hidden); //         a = rms(h)                       [n, hidden]
@@ -61,11 +61,7 @@ export function bitnetLayer(pass: ForwardPass, { config }: ModelPlan, w: LayerWe
   pass.residual("attention output", attended, w.output); //             h += Wo·o                        [n, hidden]
 
   pass.norm(normed, hidden, w.ffnNorm, config.hidden); //               f = rms(h)                       [n, hidden]
-  pass.linear("gate, up", normed, [
-    [gate, w.gate], //                                                  g = Wgate·f                      [n, ffn]
-    [up, w.up], //                                                      u = Wup·f                        [n, ffn]
-  ]);
-  pass.gate(); //                                                       g = relu(g)² · u
+  pass.gated(normed, w); //                                             g = relu(Wgate·f)² · (Wup·f)     [n, ffn]
   pass.norm(gate, gate, w.ffnSubNorm, config.ffn); //                   g = rms(g)
   pass.residual("down", gate, w.down); //                               h += Wdown·g                     [n, hidden]
 }

@@ -1,0 +1,171 @@
+import type { ModelConfig } from "../config.js";
+import { Gated, type Kernels } from "../kernels/generated.js";
+import { activationStride } from "../matmul/activations.js";
+import { activeColumns, type ColumnLists, listColumns } from "../matmul/active-columns.js";
+import { layouts } from "../matmul/layouts/index.js";
+import { canBeLines, toLines } from "../matmul/lines.js";
+import type { ProductOptions } from "../matmul/matmul.js";
+import type { Weight } from "../matmul/weight.js";
+import { share, type Thread } from "../threads/thread.js";
+import type { FfnLayersStats, FfnStats } from "./ffn-counters.js";
+import { bookColumns, bookGates, bookInputs, bookTokens } from "./ffn-counters.js";
+import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
+
+// Feed-forward networks with relu²: rows of `up` whose gate is not positive and columns of `down` whose input is zero are
+// left out. That changes no bit: what is left out is exactly zero, and the sums are integers.
+
+/** Whether the gates of such a model can make most of a layer zero; its architecture must then use `ForwardPass.gated`. */
+export function leavesOut({ activation, architecture }: ModelConfig): boolean {
+  return activation === "relu2" && architecture === "bitnet";
+}
+
+/** Zero gates from which on a layer is better off with `up` by rows and `down` by columns. */
+const SPARSE = 2 / 3;
+/** Tokens after which that is looked at, and again whenever there are four times as many. */
+export const FIRST_LOOK = 16;
+
+/** Layers most of whose gates were zero and whose matrices are still in the layouts for dense inputs. */
+export function sparseLayers(layers: readonly LayerWeights[], stats: FfnLayersStats): number[] {
+  return layers.flatMap(({ up }, layer) =>
+    up.layout !== "ternary-rows" && (stats.layers[layer] as FfnStats).zeroGates >= SPARSE ? [layer] : [],
+  );
+}
+
+/**
+ * Brings matrices of these layers to the layouts for sparse inputs, with the buffers of gates as temporary room: one thread
+ * takes `up`, the other `down`. Every thread must call it;.
+ */
+export function arrangeLayers(thread: Thread, plan: ModelPlan, layers: readonly number[]): void {
+  const { gate, up } = plan.buffers;
+  const room = plan.batch * plan.config.ffn * 4;
+  const last = Math.min(thread.count - 1, 1);
+  for (const layer of layers) {
+    const weights = plan.layers[layer] as LayerWeights;
+    // Both or neither, on every thread alike: each changes its own description, one of them the matrix.
+    if (!canBeLines(weights.up, "rows", room) || !canBeLines(weights.down, "columns", room)) continue;
+    toLines(thread.index === 0 ? thread.kernels : undefined, weights.up, "rows", gate, room);
+    toLines(thread.index === last ? thread.kernels : undefined, weights.down, "columns", up, room);
+  }
+}
+
+/**
+ * gate = relu(gate)² · (x · upᵀ) for the rows whose gates this thread has computed; no barrier is needed in between.
+ * @param input x as the products read it
+ */
+export function gateActiveRows(
+  thread: Thread,
+  { buffers }: ModelPlan,
+  { gate, up }: LayerWeights,
+  input: number,
+  tokens: number,
+  { scratch, counters }: { scratch: number; counters: number },
+): void {
+  const [start, end] = share(thread, up.rows, layouts[gate.layout].rowUnit);
+  if (tokens === 0) return;
+  if (thread.index === 0) bookTokens(thread, counters, tokens);
+  if (start >= end) return;
+  Gated.write(thread.view(), thread.records, {
+    gate: buffers.gate,
+    weights: up.address,
+    activations: input,
+    scratch,
+    counters,
+    tokens,
+    rows: up.rows,
+    columns: up.columns,
+    scale: up.scale,
+  });
+  thread.kernels.gated_ternary(thread.records, start, end);
+}
+
+/**
+ * Share of active columns up to which columns are taken one by one for each token; beyond, all columns of a few rows are
+ * unpacked for all tokens together.
+ */
+const DENSE = 0.4;
+
+/**
+ * Options of a product; for a matrix by columns with lists of the active ones, unless all are as quick: by the density of this
+ * very input, and the same on every thread. Either way has the same bits.
+ */
+export function activeOptions(
+  thread: Thread,
+  { buffers }: ModelPlan,
+  weight: Weight,
+  tokens: number,
+  counters: number,
+  options: ProductOptions,
+): ProductOptions {
+  if (weight.layout !== "ternary-columns") return options;
+  const active = activeColumns(thread, weight, buffers.activations["int8-token"], tokens);
+  const sparse = tokens === 1 || active <= DENSE * weight.columns * tokens;
+  if (thread.index === 0) {
+    // Several tokens together need almost every column.
+    const idle = tokens === 1 ? weight.columns - active : 0;
+    bookColumns(thread, counters, weight, { tokens, active, idle, sparse });
+  }
+  return sparse ? { ...options, active: columnLists(buffers) } : options;
+}
+
+/** Counts the gates of rows `start … end − 1` that were computed with all of `up`, if they are counted. */
+export function countGates(
+  thread: Thread,
+  plan: ModelPlan,
+  counters: number,
+  [start, end]: readonly [start: number, end: number],
+): void {
+  const { buffers, config } = plan;
+  if (!buffers.ffnCounters || start === end) return;
+  const count = (end - start) * config.ffn;
+  bookTokens(thread, counters, end - start);
+  bookGates(thread, counters, thread.kernels.count_gates(buffers.gate + start * config.ffn * 4, count));
+}
+
+/** Lists the active columns of the quantised rows `start … end − 1` of the input of `down`, or counts them. */
+export function readyColumns(
+  thread: Thread,
+  { buffers }: ModelPlan,
+  weight: Weight,
+  counters: number,
+  [start, end]: readonly [start: number, end: number],
+): void {
+  if (start === end) return;
+  const records = buffers.activations["int8-token"];
+  if (weight.layout === "ternary-columns") {
+    listColumns(thread, weight, records, columnLists(buffers), [start, end]);
+    return;
+  }
+  if (layouts[weight.layout].activations !== "int8-token") return;
+  const { columns } = weight;
+  const first = records + start * activationStride("int8-token", columns);
+  bookInputs(thread, counters, (end - start) * columns, thread.kernels.count_codes(first, end - start, columns));
+}
+
+/** Gates and gated values are free once the input of `down` is quantised. */
+export function columnLists({ gate, up }: Buffers): ColumnLists {
+  return { offsets: gate, values: up };
+}
+
+/** gate = activation(gate) · up, for the rows `start … end − 1`. */
+export function applyGate(
+  { kernels }: Thread,
+  { config, buffers }: ModelPlan,
+  [start, end]: readonly [start: number, end: number],
+): void {
+  const kernel = gateKernel(kernels, config.activation);
+  for (let token = start; token < end; token++) {
+    const at = token * config.ffn * 4;
+    kernel(buffers.gate + at, buffers.gate + at, buffers.up + at, config.ffn);
+  }
+}
+
+function gateKernel(kernels: Kernels, activation: ModelConfig["activation"]): Kernels["silu_gate"] {
+  switch (activation) {
+    case "relu2":
+      return kernels.relu2_gate;
+    case "silu":
+      return kernels.silu_gate;
+    case "gelu-tanh":
+      return kernels.gelu_gate;
+  }
+}

@@ -1,0 +1,143 @@
+import type { Weight } from "../matmul/weight.js";
+import type { Memory } from "../memory/memory.js";
+import type { Thread } from "../threads/thread.js";
+import type { LayerWeights, ModelPlan } from "./plan.js";
+
+// What was left out of feed-forward networks, counted per thread and layer so that nobody waits: f64 numbers, added to.
+/** By the kernel: gates that were not zero, rows of `up` that no token of a pass needed. */
+const ACTIVE_GATES = 0;
+const IDLE_ROWS = 1;
+const TOKENS = 2;
+/** Inputs of `down` that were not zero; those that were and were left out; columns that no token of a pass needed. */
+const ACTIVE_INPUTS = 3;
+const SKIPPED_INPUTS = 4;
+const IDLE_COLUMNS = 5;
+const INPUTS = 6;
+const BYTES = 64;
+
+/** Bytes of the counters of all threads. */
+export function ffnCounterBytes(layers: number, threads: number): number {
+  return layers * threads * BYTES;
+}
+
+/** Where a thread counts what happens in a layer. */
+export function ffnCountersOf(thread: Thread, { buffers, layers }: ModelPlan, layer: number): number {
+  return buffers.ffnCounters + (thread.index * layers.length + layer) * BYTES;
+}
+
+function add(thread: Thread, address: number, counter: number, value: number): void {
+  thread.kernels.add_count(address + counter * 8, value);
+}
+
+/** Tokens whose gates were computed. */
+export function bookTokens(thread: Thread, counters: number, tokens: number): void {
+  add(thread, counters, TOKENS, tokens);
+}
+
+/** Gates that are not zero, where they were computed with all of `up`. */
+export function bookGates(thread: Thread, counters: number, active: number): void {
+  add(thread, counters, ACTIVE_GATES, active);
+}
+
+/** A product with all of `down`: its inputs, and those that are not zero. */
+export function bookInputs(thread: Thread, counters: number, inputs: number, active: number): void {
+  add(thread, counters, INPUTS, inputs);
+  add(thread, counters, ACTIVE_INPUTS, active);
+}
+
+/** A product with `down` by columns: inputs that are not zero, and columns that were not read, where zeros are left out. */
+export function bookColumns(
+  thread: Thread,
+  counters: number,
+  { columns }: Weight,
+  counts: { tokens: number; active: number; idle: number; sparse: boolean },
+): void {
+  const { tokens, active, idle, sparse } = counts;
+  bookInputs(thread, counters, columns * tokens, active);
+  if (!sparse) return;
+  add(thread, counters, SKIPPED_INPUTS, columns * tokens - active);
+  add(thread, counters, IDLE_COLUMNS, idle);
+}
+
+/** What zeros saved in the feed-forward network of one layer, or of all. */
+export interface FfnStats {
+  /** Share of gates that were zero: relu² of a number that is not positive. */
+  zeroGates: number;
+  /** Share of the inputs of `down` that were zero: behind such gates, or rounded to zero as 8-bit numbers. */
+  zeroInputs: number;
+  /** Multiplications of `up` and `down` that were left out, and their share of all of both. */
+  skippedMacs: number;
+  skippedShare: number;
+  /** Bytes not read: rows of `up` that no token of a forward pass needed; columns of `down` in passes of one token. */
+  skippedBytes: number;
+}
+
+/** The same, with each layer on its own. */
+export interface FfnLayersStats extends FfnStats {
+  layers: FfnStats[];
+}
+
+/** What was counted since the model was loaded or the counters were cleared; undefined for models that leave nothing out. */
+export function readFfnCounters(memory: Memory, plan: ModelPlan, threads: number): FfnLayersStats | undefined {
+  const { buffers, layers } = plan;
+  if (!buffers.ffnCounters) return undefined;
+  const all = memory.f64(buffers.ffnCounters, (layers.length * threads * BYTES) / 8);
+  const total = new Counts();
+  const perLayer = layers.map((weights, layer) => {
+    const counts = new Counts();
+    for (let thread = 0; thread < threads; thread++) {
+      const at = ((thread * layers.length + layer) * BYTES) / 8;
+      counts.add(all.subarray(at, at + BYTES / 8), weights);
+    }
+    total.join(counts);
+    return counts.stats;
+  });
+  return { ...total.stats, layers: perLayer };
+}
+
+/** Clears the counters. */
+export function clearFfnCounters(memory: Memory, plan: ModelPlan, threads: number): void {
+  const { buffers, layers } = plan;
+  if (buffers.ffnCounters) memory.f64(buffers.ffnCounters, (layers.length * threads * BYTES) / 8).fill(0);
+}
+
+/** Sums over threads and layers. */
+class Counts {
+  gates = 0;
+  zeroGates = 0;
+  inputs = 0;
+  zeroInputs = 0;
+  macs = 0;
+  skippedMacs = 0;
+  skippedBytes = 0;
+
+  /** The counters of one thread; what threads do not share out is booked by the first. */
+  add(counters: Float64Array, { up, down }: LayerWeights): void {
+    const at = (counter: number) => counters[counter] as number;
+    const gates = at(TOKENS) * up.rows;
+    const zeroGates = gates - at(ACTIVE_GATES);
+    this.gates += gates;
+    this.zeroGates += zeroGates;
+    this.inputs += at(INPUTS);
+    this.zeroInputs += at(INPUTS) - at(ACTIVE_INPUTS);
+    this.macs += gates * up.columns + at(INPUTS) * down.rows;
+    this.skippedMacs += zeroGates * up.columns + at(SKIPPED_INPUTS) * down.rows;
+    this.skippedBytes += (at(IDLE_ROWS) * up.columns + at(IDLE_COLUMNS) * down.rows) / 4;
+  }
+
+  join(other: Counts): void {
+    for (const key of ["gates", "zeroGates", "inputs", "zeroInputs", "macs", "skippedMacs", "skippedBytes"] as const)
+      this[key] += other[key];
+  }
+
+  get stats(): FfnStats {
+    const { gates, inputs, macs } = this;
+    return {
+      zeroGates: gates ? this.zeroGates / gates : 0,
+      zeroInputs: inputs ? this.zeroInputs / inputs : 0,
+      skippedMacs: this.skippedMacs,
+      skippedShare: macs ? this.skippedMacs / macs : 0,
+      skippedBytes: this.skippedBytes,
+    };
+  }
+}
