@@ -372,6 +372,8 @@ const hashed = {
       settings: "attention=delta basis=score sparsity=0.6 window=16",
       attention: { kind: "delta", basis: "score", targetSparsity: 0.6, window: 16 },
     },
+    { settings: "preset=fast", attention: { preset: "fast" } },
+    { settings: "preset=small", attention: { preset: "small" } },
   ],
   SmolLM2: [
     { settings: "default", attention: {} },
@@ -387,9 +389,9 @@ export async function hashesOf(deltallm, name, source, options = {}, calibration
   const hashes = [];
   for (const { settings, attention } of hashed[name]) {
     globalThis.stage = `hash of ${name}, ${settings}`;
-    const { kind = "full" } = attention;
+    const { preset, kind = preset === "small" ? "delta" : "full" } = attention;
     // The embedded model brings its calibration only by that name.
-    if (kind === "delta" && !calibration && source !== "embedded") continue;
+    if ((kind === "delta" || preset) && !calibration && source !== "embedded") continue;
     const hash = await hashOf(deltallm, source, {
       ...options,
       attention: kind === "full" ? attention : { ...attention, calibration },
@@ -401,15 +403,17 @@ export async function hashesOf(deltallm, name, source, options = {}, calibration
 
 /** The hash that `deltallm verify` prints: SHA-256 over the SHA-256 of each row of logits of a fixed prompt. */
 async function hashOf(deltallm, source, options) {
-  const model = await deltallm.loadModel(source, { ...options, contextLength: 256 });
+  // Selection chooses among keys that are far from both ends.
+  const [length, contextLength] = options.attention.preset ? [448, 512] : [96, 256];
+  const model = await deltallm.loadModel(source, { ...options, contextLength });
   const { vocab } = model.config;
-  const ids = Array.from({ length: 96 }, (_, i) => ((i * 7919 + 17) * 104729) % vocab);
+  const ids = Array.from({ length }, (_, i) => ((i * 7919 + 17) * 104729) % vocab);
   const digests = [];
   const add = async (row) => digests.push(...new Uint8Array(await crypto.subtle.digest("SHA-256", row)));
   const session = model.createSession();
   let last;
-  for (let start = 0; start < ids.length; start += 24) {
-    const rows = await session.prefill(ids.slice(start, start + 24), { allLogits: true });
+  for (let start = 0; start < length; start += length / 4) {
+    const rows = await session.prefill(ids.slice(start, start + length / 4), { allLogits: true });
     for (let at = 0; at < rows.length; at += vocab) {
       last = rows.slice(at, at + vocab);
       await add(last);

@@ -62,12 +62,18 @@ export interface SelectionData {
 /** Slopes at which a calibration holds margins: what a completed share of keys may cost in error of the output. */
 export const SLOPES: readonly number[] = [0.0025, 0.005, 0.01, 0.02, 0.04];
 
-/** The upper triangle of a symmetric matrix. */
+/** The upper triangle of a symmetric matrix, to 12 bits: what is not there need not be downloaded. */
 export function encodeTriangle(matrix: Float64Array): string {
   const n = Math.sqrt(matrix.length);
   const triangle: number[] = [];
-  for (let i = 0; i < n; i++) for (let j = i; j < n; j++) triangle.push(matrix[i * n + j] as number);
+  for (let i = 0; i < n; i++) for (let j = i; j < n; j++) triangle.push(rounded(matrix[i * n + j] as number));
   return encodeMatrix(Float64Array.from(triangle));
+}
+
+/** To 12 bits, after T. J. Dekker (1971). */
+function rounded(x: number): number {
+  const scaled = x * (2 ** 41 + 1);
+  return scaled - (scaled - x);
 }
 
 /** The full symmetric matrix of an upper triangle. @throws OptionError when the text is none of that size */

@@ -8,13 +8,21 @@ const delta = (grain, basis) => ({ kind: "delta", grain, basis, targetSparsity: 
 // The embedded model brings its calibration; other models are checked with full attention, and with values skipped.
 const attentionsOf = (source) =>
   source === "embedded"
-    ? [undefined, delta("element", "score"), delta("chunk", "raw"), delta("row", "score")]
+    ? [
+        undefined,
+        delta("element", "score"),
+        delta("chunk", "raw"),
+        delta("row", "score"),
+        { preset: "fast" },
+        { preset: "small" },
+      ]
     : [undefined, { valueCutoff: 0.001 }];
 
-async function hash(model) {
+async function hash(model, selects) {
   const session = model.createSession();
   const { vocab } = model.config;
-  const ids = Array.from({ length: 150 }, (_, i) => (i * 7919 + 13) % vocab);
+  // Long enough for selection to choose.
+  const ids = Array.from({ length: selects ? 300 : 150 }, (_, i) => (i * 7919 + 13) % vocab);
   const parts = [await session.prefill(ids, { allLogits: true })];
   for (let step = 0; step < 4; step++) parts.push(await session.step((step * 104729 + 1) % vocab));
   await session.dispose();
@@ -44,7 +52,7 @@ for (const source of models)
               threadsReason,
               prefillChunk,
               attention: JSON.stringify(attention ?? "full"),
-              hash: await hash(model),
+              hash: await hash(model, attention?.preset !== undefined),
             }),
           );
           await model.dispose();
