@@ -138,10 +138,15 @@ function stream(
     end();
     call.finish();
   };
-  // Who waits for an event is told by it why there are no more; who does not read any more must not keep a place.
+  let late: ReturnType<typeof setTimeout> | undefined;
+  // Who asks for another event is told by it why there are no more; who does not read any more must not keep a place, and
+  // after a while no memory.
   const stopped = () => {
-    if (asked) end();
-    else void over();
+    end();
+    late = setTimeout(() => {
+      if (!asked) void over();
+    }, 1000);
+    (late as { unref?: () => void }).unref?.();
   };
   const watched = (async function* () {
     try {
@@ -152,6 +157,7 @@ function stream(
       }
       if (!call.record.error) call.signal.throwIfAborted();
     } finally {
+      clearTimeout(late);
       call.signal.removeEventListener("abort", stopped);
       await over();
     }
