@@ -7,8 +7,8 @@ import { canBeLines, toLines } from "../matmul/lines.js";
 import type { ProductOptions } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
 import { share, type Thread } from "../threads/thread.js";
-import type { FfnLayersStats, FfnStats } from "./ffn-counters.js";
 import { bookColumns, bookGates, bookInputs, bookTokens } from "./ffn-counters.js";
+import type { FfnLayersStats, FfnStats } from "./ffn-stats.js";
 import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
 
 // Feed-forward networks with relu²: rows of `up` whose gate is not positive and columns of `down` whose input is zero are
@@ -118,7 +118,7 @@ export function countGates(
   if (!buffers.ffnCounters || start === end) return;
   const count = (end - start) * config.ffn;
   bookTokens(thread, counters, end - start);
-  bookGates(thread, counters, thread.kernels.count_gates(buffers.gate + start * config.ffn * 4, count));
+  bookGates(thread, counters, count, thread.kernels.count_gates(buffers.gate + start * config.ffn * 4, count));
 }
 
 /** Lists the active columns of the quantised rows `start … end − 1` of the input of `down`, or counts them. */

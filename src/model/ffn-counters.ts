@@ -1,6 +1,7 @@
 import type { Weight } from "../matmul/weight.js";
 import type { Memory } from "../memory/memory.js";
 import type { Thread } from "../threads/thread.js";
+import type { FfnLayersStats, FfnStats } from "./ffn-stats.js";
 import type { LayerWeights, ModelPlan } from "./plan.js";
 
 // What was left out of feed-forward networks, counted per thread and layer so that nobody waits: f64 numbers, added to.
@@ -13,6 +14,8 @@ const ACTIVE_INPUTS = 3;
 const SKIPPED_INPUTS = 4;
 const IDLE_COLUMNS = 5;
 const INPUTS = 6;
+/** Zero gates whose rows were computed all the same. */
+const COMPUTED_ZEROS = 7;
 const BYTES = 64;
 
 /** Bytes of the counters of all threads. */
@@ -35,8 +38,9 @@ export function bookTokens(thread: Thread, counters: number, tokens: number): vo
 }
 
 /** Gates that are not zero, where they were computed with all of `up`. */
-export function bookGates(thread: Thread, counters: number, active: number): void {
+export function bookGates(thread: Thread, counters: number, gates: number, active: number): void {
   add(thread, counters, ACTIVE_GATES, active);
+  add(thread, counters, COMPUTED_ZEROS, gates - active);
 }
 
 /** A product with all of `down`: its inputs, and those that are not zero. */
@@ -57,24 +61,6 @@ export function bookColumns(
   if (!sparse) return;
   add(thread, counters, SKIPPED_INPUTS, columns * tokens - active);
   add(thread, counters, IDLE_COLUMNS, idle);
-}
-
-/** What zeros saved in the feed-forward network of one layer, or of all. */
-export interface FfnStats {
-  /** Share of gates that were zero: relu² of a number that is not positive. */
-  zeroGates: number;
-  /** Share of the inputs of `down` that were zero: behind such gates, or rounded to zero as 8-bit numbers. */
-  zeroInputs: number;
-  /** Multiplications of `up` and `down` that were left out, and their share of all of both. */
-  skippedMacs: number;
-  skippedShare: number;
-  /** Bytes not read: rows of `up` that no token of a forward pass needed; columns of `down` in passes of one token. */
-  skippedBytes: number;
-}
-
-/** The same, with each layer on its own. */
-export interface FfnLayersStats extends FfnStats {
-  layers: FfnStats[];
 }
 
 /** What was counted since the model was loaded or the counters were cleared; undefined for models that leave nothing out. */
@@ -121,7 +107,7 @@ class Counts {
     this.inputs += at(INPUTS);
     this.zeroInputs += at(INPUTS) - at(ACTIVE_INPUTS);
     this.macs += gates * up.columns + at(INPUTS) * down.rows;
-    this.skippedMacs += zeroGates * up.columns + at(SKIPPED_INPUTS) * down.rows;
+    this.skippedMacs += (zeroGates - at(COMPUTED_ZEROS)) * up.columns + at(SKIPPED_INPUTS) * down.rows;
     this.skippedBytes += (at(IDLE_ROWS) * up.columns + at(IDLE_COLUMNS) * down.rows) / 4;
   }
 
