@@ -3,6 +3,7 @@
 // emulation. Ends with a table and fails unless everything passed and each model gives the published hash, with full and
 // with delta attention. SmolLM2 is hashed where its file is: in models/ of $DELTALLM_SHARED or ../shared.
 //   node scripts/verify-everywhere.mjs [word …]   only the rows that contain one of the words
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { arm64Node } from "../runtime-tests/arm64.mjs";
@@ -83,6 +84,13 @@ function commandLines() {
     check(`${name}: the README's example`, () => {
       const text = run(binary, [...args, "example.mjs"], { cwd: folder, env });
       if (!/\d+ logits at \d+ tokens/.test(text)) throw new Error(text);
+    });
+    check(`${name}: an uncaught error is short and says its name`, () => {
+      const options = { cwd: folder, env, encoding: "utf8" };
+      const { status, stderr } = spawnSync(binary, [...args, "uncaught.mjs"], options);
+      // A runtime shows the source line where it was thrown: a minified one fills the screen.
+      if (status === 0 || stderr.length > 4000 || !/\bSourceError\b/.test(stderr))
+        throw new Error(stderr.slice(0, 2000));
     });
     for (const threads of ["1", "2"])
       row(`${name}`, process.arch, () =>
