@@ -1,5 +1,6 @@
 import { decodeBasis, encodeMatrix, encodeTriangle, SAMPLE, type SelectionData, SLOPES } from "../kv/calibration.js";
 import { exponential } from "./importance.js";
+import { addOuterProducts, mapKeys, mirror } from "./products.js";
 import type { RecordedHead } from "./recorded-head.js";
 
 /** Keys at the beginning whose mean and covariance are not those of the others: attention sinks. */
@@ -59,7 +60,7 @@ export function measureSelection(
       for (let head = 0; head < group; head += size) {
         const queries: Float64Array[] = [];
         for (let row = sample * group + head; row < sample * group + Math.min(head + size, group); row++)
-          queries.push(mapVector(inverse, samples.subarray(row * d, (row + 1) * d), d));
+          queries.push(mapKeys(inverse, Float64Array.from(samples.subarray(row * d, (row + 1) * d)), d));
         measureQueries(curve, { queries, mapped, values, position, lead, mean, covariance });
         count += queries.length;
       }
@@ -214,27 +215,19 @@ function momentsOf(
       for (let i = 0; i < rest; i++) mean[i] = (mean[i] as number) + (list[at + lead + i] as number);
     }
   for (let i = 0; i < rest; i++) mean[i] = (mean[i] as number) / Math.max(1, count);
-  const x = new Float64Array(rest);
-  for (const list of keys)
-    for (let at = FIRST * d; at < list.length; at += d) {
-      for (let i = 0; i < rest; i++) x[i] = (list[at + lead + i] as number) - (mean[i] as number);
-      for (let i = 0; i < rest; i++) {
-        const a = (x[i] as number) / count;
-        for (let j = i; j < rest; j++)
-          covariance[i * rest + j] = (covariance[i * rest + j] as number) + a * (x[j] as number);
-      }
-    }
-  for (let i = 0; i < rest; i++)
-    for (let j = 0; j < i; j++) covariance[i * rest + j] = covariance[j * rest + i] as number;
+  for (const list of keys) {
+    const centred = new Float64Array(Math.max(0, list.length / d - FIRST) * rest);
+    for (let at = FIRST * d, to = 0; at < list.length; at += d)
+      for (let i = 0; i < rest; i++) centred[to++] = (list[at + lead + i] as number) - (mean[i] as number);
+    addOuterProducts(
+      covariance,
+      centred,
+      centred.map((x) => x / count),
+      rest,
+    );
+  }
+  mirror(covariance, rest);
   return { mean, covariance };
-}
-
-function mapVector(matrix: Float64Array, x: ArrayLike<number>, d: number): Float64Array {
-  return Float64Array.from({ length: d }, (_, i) => {
-    let sum = 0;
-    for (let j = 0; j < d; j++) sum += (matrix[i * d + j] as number) * (x[j] as number);
-    return sum;
-  });
 }
 
 /** Six digits are enough, and keep the file small. */

@@ -73,8 +73,9 @@ export function matmulRanges(
   options: ProductOptions & { each?: (start: number, end: number) => void },
 ): void {
   const { rowUnit } = layouts[weight.layout];
+  const unitsOf = (i: number) => Math.ceil((ranges[i + 1]! - ranges[i]!) / rowUnit);
   let units = 0;
-  for (let i = 0; i < ranges.length; i += 2) units += Math.ceil((ranges[i + 1]! - ranges[i]!) / rowUnit);
+  for (let i = 0; i < ranges.length; i += 2) units += unitsOf(i);
   let [skip, left] = share(thread, units);
   left -= skip;
   if (left === 0) return;
@@ -82,7 +83,7 @@ export function matmulRanges(
   for (let i = 0; left > 0; i += 2) {
     const start = ranges[i]! + skip * rowUnit;
     const end = Math.min(ranges[i + 1]!, start + left * rowUnit);
-    skip = Math.max(0, skip - Math.ceil((ranges[i + 1]! - ranges[i]!) / rowUnit));
+    skip = Math.max(0, skip - unitsOf(i));
     if (start >= end) continue;
     thread.kernels[kernel](thread.records, start, end);
     options.each?.(start, end);

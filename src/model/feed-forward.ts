@@ -33,7 +33,7 @@ export function sparseLayers(layers: readonly LayerWeights[], stats: FfnLayersSt
 
 /**
  * Brings matrices of these layers to the layouts for sparse inputs, with the buffers of gates as temporary room: one thread
- * takes `up`, the other `down`. Every thread must call it;.
+ * takes `up`, the other `down`. Every thread must call it.
  */
 export function arrangeLayers(thread: Thread, plan: ModelPlan, layers: readonly number[]): void {
   const { gate, up } = plan.buffers;

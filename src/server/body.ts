@@ -1,3 +1,4 @@
+import { unlessAborted } from "../platform/waiting.js";
 import { ApiError } from "./errors.js";
 
 /** A request's body: one JSON object. */
@@ -37,22 +38,14 @@ async function readText(request: Request, limit: number, signal: AbortSignal): P
   if (!request.body) throw new ApiError(400, "The request has no body", { code: "invalid_json" });
   const reader = request.body.getReader();
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  let failure: unknown;
-  const stop = (reason: unknown) => {
-    failure ??= reason;
-    // What waits to be read ends with this.
-    reader.cancel().catch(() => undefined);
-  };
-  const gone = () => stop(signal.reason);
-  const timer = setTimeout(() => stop(new ApiError(408, "The body took too long to come")), BODY_TIMEOUT);
-  signal.addEventListener("abort", gone, { once: true });
-  if (signal.aborted) gone();
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new ApiError(408, "The body took too long to come")), BODY_TIMEOUT);
+  const over = AbortSignal.any([signal, late.signal]);
   let bytes = 0;
   let text = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (failure !== undefined) throw failure;
+      const { done, value } = await unlessAborted(reader.read(), over);
       if (done) return text + decoder.decode();
       bytes += value.byteLength;
       if (bytes > limit) throw tooLong();
@@ -61,10 +54,9 @@ async function readText(request: Request, limit: number, signal: AbortSignal): P
   } catch (error) {
     if (error instanceof TypeError && error.message.toLowerCase().includes("encod"))
       throw new ApiError(400, "The body is not UTF-8", { code: "invalid_json" });
-    throw failure ?? error;
+    throw error;
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", gone);
     reader.cancel().catch(() => undefined);
   }
 }

@@ -23,6 +23,7 @@ if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(here, 
   }
 }
 const { compileConstraint } = await import(join(root, "dist/constraints/compile.js"));
+const { randomNumbers } = await import(join(root, "build/test/helpers/constraints.js"));
 const { structuredOutput, xgrammar } = await import("./engines.mjs");
 
 const words = [
@@ -92,7 +93,7 @@ console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
 
 async function walk(spec, start, seed, counts, reasons) {
-  const random = numbers(seed);
+  const random = randomNumbers(seed);
   const ours = compileConstraint(vocabulary, spec).start();
   const theirs = await start(spec);
   const text = [];
@@ -136,7 +137,7 @@ async function walk(spec, start, seed, counts, reasons) {
 async function whereTo(spec, start, taken, token) {
   const valid = spec.regex === undefined ? new Ajv2020({ strict: false }).compile(spec.schema) : undefined;
   for (let seed = 1; seed <= 6; seed++) {
-    const random = numbers(seed);
+    const random = randomNumbers(seed);
     const theirs = await start(spec);
     const text = [];
     const take = (id) => {
@@ -181,16 +182,4 @@ function accepted(valid, text) {
   } catch {
     return false;
   }
-}
-
-/** Numbers that look random, in [0, 1). */
-function numbers(seed) {
-  let state = (seed * 2654435761) >>> 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return state / 2 ** 32;
-  };
 }

@@ -1,5 +1,5 @@
 import type { Line } from "./line.js";
-import { graphemes, width } from "./width.js";
+import { graphemes, textWidth, width } from "./width.js";
 
 /** A text laid out in rows no wider than the terminal, and where its cursor is. */
 export interface Layout {
@@ -63,7 +63,7 @@ export class Screen {
     const down = visible.length - 1 - (row - first);
     const back = down > 0 ? `\x1b[${down}A` : "";
     this.#write(`${this.#home(columns)}\x1b[J${lines.join("\r\n")}${back}\r\x1b[${column + 2}C`);
-    this.#above = rows.slice(first, row).map((text) => 2 + graphemes(text).reduce((sum, each) => sum + width(each), 0));
+    this.#above = rows.slice(first, row).map((text) => 2 + textWidth(text));
   }
 
   /** Takes what was drawn away. */

@@ -17,7 +17,10 @@ export const file: Endpoint = async ({ server, request, url }) => {
   if (!found) throw new ApiError(404, "No model in memory here has a file with this SHA-256", { code: "not_found" });
   const used = await server.registry.use(found.model, AbortSignal.timeout(60_000));
   const source = sourceOf(used.model.file.allTensors);
-  if (!source) throw new ApiError(404, "The model has changed", { code: "not_found" });
+  if (!source) {
+    used.release();
+    throw new ApiError(404, "The model has changed", { code: "not_found" });
+  }
   const { size } = source;
   const etag = `"${wanted}"`;
   const range = rangeOf(request, etag, size);
