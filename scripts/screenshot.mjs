@@ -15,16 +15,14 @@ const questions = ["What is gravity? Answer in two sentences.", "Write a Python 
 const api = await serve({ port: 0, models: { "smollm2-135m": { source } }, page: chatPage });
 try {
   await withBrowser("chromium", async (browser) => {
-    const { page, until, idle, say, click, set } = await openPage(browser, api.url);
+    const { page, until, idle, say, set, settings } = await openPage(browser, api.url);
     await page.setViewport({ width: 1100, height: 720 });
     await until(() => document.querySelector("#choose-model").textContent.startsWith("smollm2"));
     await page.select("#theme", dark ? "dark" : "light");
-    await click("Settings of this chat");
-    await until(() => document.querySelector("#settings-panel[open]") !== null);
-    await set("#temperature", "0");
-    await set("#maxTokens", "160");
-    await page.keyboard.press("Escape");
-    await until(() => !document.querySelector("#settings-panel"));
+    await settings(async () => {
+      await set("#temperature", "0");
+      await set("#maxTokens", "160");
+    });
     for (const question of questions) {
       await say(question);
       await until(() => document.querySelector("#prompt").value === "");

@@ -3,7 +3,7 @@ import { expect, importFile } from "./user.mjs";
 
 /** The page without a server: the model computes in it. */
 export async function alone(user, server) {
-  const { page, until, idle, say, click, set, answers, shot, textOf } = user;
+  const { page, until, idle, say, click, set, settings, answers, shot, textOf } = user;
   await until(() => document.querySelector("#welcome-story") !== null);
   await shot("welcome");
   await page.focus("#welcome-story");
@@ -11,13 +11,11 @@ export async function alone(user, server) {
   await until(() => document.querySelector("#choose-model").textContent.startsWith("Story model"));
 
   // Settings of the chat: a seed, a short answer.
-  await click("Settings of this chat");
-  await until(() => document.querySelector("#settings-panel[open]") !== null);
-  await set("#seed", "3");
-  await set("#maxTokens", "40");
-  await shot("settings");
-  await page.keyboard.press("Escape");
-  await until(() => !document.querySelector("#settings-panel"));
+  await settings(async () => {
+    await set("#seed", "3");
+    await set("#maxTokens", "40");
+    await shot("settings");
+  });
 
   await say("Once upon a time");
   await idle();
@@ -49,11 +47,9 @@ export async function alone(user, server) {
   expect((await textOf(".message.user .versions")).trim() === "2 of 2", "no branch");
 
   // Stopping: the answer stays, and says so.
-  await click("Settings of this chat");
-  await until(() => document.querySelector("#settings-panel[open]") !== null);
-  await set("#maxTokens", "900");
-  await page.keyboard.press("Escape");
-  await until(() => !document.querySelector("#settings-panel"));
+  await settings(async () => {
+    await set("#maxTokens", "900");
+  });
   await page.evaluate(() => {
     // As soon as the button is there: a small model is quick.
     new MutationObserver((_, observer) => {
@@ -72,12 +68,10 @@ export async function alone(user, server) {
   // A link to an answer, opened anew: computed again, and checked.
   await click("New chat");
   await until(() => document.querySelector(".welcome") !== null);
-  await click("Settings of this chat");
-  await until(() => document.querySelector("#settings-panel[open]") !== null);
-  await set("#maxTokens", "12");
-  await set("#seed", "5");
-  await page.keyboard.press("Escape");
-  await until(() => !document.querySelector("#settings-panel"));
+  await settings(async () => {
+    await set("#maxTokens", "12");
+    await set("#seed", "5");
+  });
   await say("A cat");
   await idle();
   const link = await page.evaluate(async () => {

@@ -2,14 +2,7 @@ import { expect, importFile } from "./user.mjs";
 
 /** What one may do beside talking: JSON, delta attention with its picture, another model, keys, export, links. */
 export async function features(user) {
-  const { page, url, until, idle, say, click, set, answers, shot, textOf } = user;
-  const settings = async (change) => {
-    await click("Settings of this chat");
-    await until(() => document.querySelector("#settings-panel[open]") !== null);
-    await change();
-    await page.keyboard.press("Escape");
-    await until(() => !document.querySelector("#settings-panel"));
-  };
+  const { page, url, until, idle, say, click, set, settings, answers, shot, textOf } = user;
   await until(() => document.querySelector("#welcome-story") !== null);
 
   // A model by its address, with what comes of it; a conversation stays with its model.
@@ -54,6 +47,7 @@ export async function features(user) {
   );
   expect(measured === 1, `${measured} calibrations are kept`);
   await page.keyboard.press("Escape");
+  await until(() => document.querySelector("#model-panel") === null);
   await click("New chat");
   await settings(async () => {
     await page.click("#json");

@@ -2,14 +2,12 @@ import { expect } from "./user.mjs";
 
 /** The page that came from a server: the server computes. */
 export async function withServer(user) {
-  const { page, until, idle, say, click, set, answers, shot, textOf } = user;
+  const { page, until, idle, say, click, set, settings, answers, shot, textOf } = user;
   await until(() => document.querySelector("#choose-model").textContent.startsWith("story"));
-  await click("Settings of this chat");
-  await until(() => document.querySelector("#settings-panel[open]") !== null);
-  await set("#seed", "3");
-  await set("#maxTokens", "30");
-  await page.keyboard.press("Escape");
-  await until(() => !document.querySelector("#settings-panel"));
+  await settings(async () => {
+    await set("#seed", "3");
+    await set("#maxTokens", "30");
+  });
   await say("Tell me a story");
   await idle();
   expect((await answers())[0].length > 20, "no answer from the server");

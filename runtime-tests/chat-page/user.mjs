@@ -52,6 +52,14 @@ export async function openPage(browser, url, screenshots) {
         },
         value,
       ),
+    /** Opens the settings of the chat, changes them, closes them. */
+    settings: async (change) => {
+      await user.click("Settings of this chat");
+      await user.until(() => document.querySelector("#settings-panel[open]") !== null);
+      await change();
+      await page.keyboard.press("Escape");
+      await user.until(() => !document.querySelector("#settings-panel"));
+    },
     answers: () =>
       page.$$eval(".message.assistant .markdown", (all) => all.map((element) => element.textContent.trim())),
     shot: async (what) => {
