@@ -93,7 +93,7 @@ if (modelFile && referenceFile && data) {
     console.log(`SQuAD: ${same} of 8 answers are the same`);
     assert.ok(same >= 4);
   });
-}
+} else test.skip("SmolLM2: scores of tasks");
 
 function asRow(record: ChoiceRecord | WordRecord): { logprobs: number[]; tokens: number[] } {
   return "greedy" in record ? { logprobs: [record.logprob], tokens: [record.tokens] } : record;

@@ -68,6 +68,6 @@ if (path && goldenPath && textPath) {
       assert.ok(Math.abs(ratio - 1) < bar, `${((ratio - 1) * 100).toFixed(3)} %`);
     });
   }
-}
+} else test.skip("SmolLM2: golden ids and perplexity");
 
 test.run();

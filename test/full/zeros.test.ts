@@ -23,5 +23,6 @@ if (path && textPath && calibrationPath)
       assert.ok(share > 0.5 && share < 0.7, `${share}`);
     }
   });
+else test.skip("SmolLM2: zeros of the reference");
 
 test.run();

@@ -13,7 +13,10 @@ function text(prompt: number[]): number[] {
 
 for (const name of ["qwen3", "qwen2", "smollm3", "granite", "gemma3", "phi3", "falcon-e"]) {
   const folder = shared("golden", "arch", name);
-  if (!folder) continue;
+  if (!folder) {
+    test.skip(`${name}: delta attention of threshold 0`);
+    continue;
+  }
   const path = name === "falcon-e" ? `${folder}/falcon-e-i2_s-embd-f16.gguf` : `${folder}/${name}-q8_0.gguf`;
 
   test(`${name}: delta attention of threshold 0 has the bits of full attention on the same grid`, async () => {

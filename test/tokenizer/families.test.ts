@@ -26,7 +26,10 @@ function fromFolder(folder: string): TokenizerData {
 
 for (const kind of ["qwen2", "falcon3", "falcon_e", "smaug-bpe", "gpt-4o", "refact", "gemma-spm"]) {
   const folder = shared("golden", "arch", "tokenizers");
-  if (!folder) continue;
+  if (!folder) {
+    test.skip(`${kind}: ids of all golden strings`);
+    continue;
+  }
   const strings = JSON.parse(readFileSync(`${folder}/strings.json`, "utf8")) as string[];
   const golden = JSON.parse(readFileSync(`${folder}/${kind}.json`, "utf8")) as Lists;
   for (const [container, suffix] of [
