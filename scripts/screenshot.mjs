@@ -32,7 +32,7 @@ try {
     if (problem) throw new Error(problem);
     // The notice about the model goes.
     await new Promise((done) => setTimeout(done, 4500));
-    writeFileSync(join(root, "docs/page.webp"), await page.screenshot({ type: "webp", quality: 85 }));
+    writeFileSync(join(root, "docs/page.webp"), await page.screenshot({ type: "webp", quality: 60 }));
   });
 } finally {
   await api.terminate();
