@@ -206,7 +206,7 @@ export function generateOptions(flags: SamplingFlags): GenerateOptions {
 }
 
 /** Options of the library that have other names on the command line. */
-const flagNames: Readonly<Record<string, string>> = {
+export const flagNames: Readonly<Record<string, string>> = {
   topK: "--top-k",
   topP: "--top-p",
   minP: "--min-p",
@@ -216,7 +216,15 @@ const flagNames: Readonly<Record<string, string>> = {
   frequencyPenalty: "--frequency-penalty",
   maxTokens: "--max-tokens",
   contextLength: "--ctx",
-  contextOverflow: "--overflow",
+  contextOverflow: "--context-overflow",
+  repetitionWindow: "--repeat-window",
+  dryMultiplier: "--dry-multiplier",
+  dryBase: "--dry-base",
+  dryAllowedLength: "--dry-allowed-length",
+  dryWindow: "--dry-window",
+  drySequenceBreakers: "--dry-breaker",
+  logitBias: "--logit-bias",
+  topLogprobs: "--logprobs",
   kvCache: "--kv-cache",
   prefillChunk: "--prefill-chunk",
   targetSparsity: "--sparsity",

@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { printable } from "#src/cli/format.js";
+import { flagNames, inFlags } from "#src/cli/options.js";
+import { createProgram } from "#src/cli/program.js";
+import type { Terminal } from "#src/cli/terminal.js";
 import { FormatError, KernelError } from "#src/errors.js";
 import { runFake } from "../helpers/cli.js";
 
@@ -30,6 +33,16 @@ test("a reader that goes away ends the command quietly", async () => {
   assert.is(stdout, "Once upon");
   assert.is(stderr, "");
   assert.is(asked.disposed, 1);
+});
+
+test("options that messages name are there, and every option to choose tokens is named as on the command line", () => {
+  const { commands } = createProgram({} as Terminal, () => {});
+  const flags = new Set(commands.flatMap(({ options }) => options.map(({ long }) => long)));
+  for (const [option, flag] of Object.entries(flagNames)) assert.ok(flags.has(flag), `${option}: ${flag}`);
+  assert.is(
+    inFlags("dryBase, logitBias and contextOverflow (repetitionWindow)"),
+    "--dry-base, --logit-bias and --context-overflow (--repeat-window)",
+  );
 });
 
 test("errors are one line, with a stack only on demand", async () => {
