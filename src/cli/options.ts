@@ -90,9 +90,10 @@ export function addRunOptions(command: Command): Command {
       ),
     );
   addAttentionOptions(command);
-  return command.addHelpText(
-    "after",
-    "\nAttention has options of its own (delta attention, its grain, thresholds and windows): --help-all lists them.",
+  return command.addHelpText("after", () =>
+    command.options.some(({ hidden }) => hidden)
+      ? "\nAttention has options of its own (delta attention, its grain, thresholds and windows): --help-all lists them."
+      : "",
   );
 }
 

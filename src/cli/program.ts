@@ -233,7 +233,7 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .addOption(
       new Option(
         "--window-tokens <n>",
-        "tokens of a window; as long as the contexts to be served (default: 8192)",
+        "tokens of a window (default: the context of the model, at most 8192): as long as what is to be served",
       ).argParser(whole(256)),
     )
     .action(async (flags: CalibrateFlags) => (await import("./commands/calibrate.js")).calibrate(terminal, flags));

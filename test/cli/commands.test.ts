@@ -208,6 +208,7 @@ test("--help leaves the options of attention to --help-all", async () => {
   assert.is(all.code, 0);
   assert.not.match(brief.stdout, "--value-cutoff");
   assert.match(brief.stdout, "--help-all");
+  assert.not.match(all.stdout, "--help-all");
   assert.match(all.stdout, "--value-cutoff");
   assert.is((await runFake(["generate", "p", "--value-cutoff", "0.1"])).asked.load?.attention?.valueCutoff, 0.1);
 });
