@@ -14,6 +14,7 @@ export function chartsOf(run: Run): Map<string, Chart> {
     if (chart.points.length) charts.set(name, { ...chart, subtitle: `${chart.subtitle} ${where}` });
   };
   add("ternary", ternary(of("ternary")));
+  add("zeros", zeros(of("zeros")));
   add("matmul", {
     kind: "dots",
     title: "Matrix products by weight layout",
@@ -155,6 +156,38 @@ function ternary(results: readonly Result[]): Chart {
     xLabel: "zero weights, %",
     xDomain: [0, 100],
     points: points.map((point, i) => ({ ...point, x: Number(results[i]?.labels.zeros) * 100 })),
+  };
+}
+
+function zeros(results: readonly Result[]): Chart {
+  const points = results
+    .filter(({ labels }) => labels.product === "sparse")
+    .flatMap((result) => {
+      const dense = results.find(({ group, name }) => group === result.group && name === "dense");
+      if (!dense) return [];
+      const { q1, median, q3 } = pairedRatio(result.samples, dense.samples);
+      const { density, matrix, tokens, kernel } = result.labels;
+      return [
+        {
+          value: median,
+          low: q1,
+          high: q3,
+          x: Number(density) * 100,
+          series: `${matrix}, ${kernel} kernels`,
+          column: Number(tokens) === 1 ? "decode" : `prefill, ${tokens} tokens`,
+        },
+      ];
+    });
+  return {
+    kind: "lines",
+    title: "Products that leave zeros out, against products that compute all",
+    subtitle: `BitNet-2B's up and down (2560 × 6912), one thread, weights from memory. Below the dashed line zeros are worth leaving out. ${IQR}`,
+    xLabel: "gates that are open, inputs of down that are not zero, %",
+    xDomain: [0, 100],
+    valueLabel: "time ÷ time of all of it",
+    zero: true,
+    reference: { value: 1, label: "all computed" },
+    points,
   };
 }
 

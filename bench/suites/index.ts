@@ -9,10 +9,12 @@ import { attentionParts } from "./parts.js";
 import { rows } from "./rows.js";
 import { server } from "./server.js";
 import { tokenizing } from "./tokenizer.js";
+import { zeros } from "./zeros.js";
 
 /** Everything that is measured, in this order. */
 export const suites: readonly Suite[] = [
   ternary,
+  zeros,
   matmuls,
   attentionParts,
   attention,
