@@ -7,7 +7,7 @@ export { map_rows } from "./grid";
 export { attention_peaks_int8, attention_range_int8 } from "./int8";
 export { cache_merge_span, merged_spans } from "./merge";
 export { attention_queries_int8 } from "./queries";
-export { record_moments, record_query } from "./record";
+export { record_moments } from "./record";
 export { rope_rotate, rope_table } from "./rope";
 export { attention_finish, attention_merge } from "./softmax";
 export { attention_peaks_runs, attention_range_runs } from "./runs";

@@ -1,8 +1,3 @@
-/** Copies `bytes` bytes: the query heads of a KV head at one position. */
-export function record_query(to: usize, q: usize, bytes: usize): void {
-  memory.copy(to, q, bytes);
-}
-
 /**
  * sums += Σ q·qᵀ over query rows: f32 [headDim][headDim].
  * @param q f32; row r is number r mod `group` of token r / `group`, tokens `stride` bytes apart

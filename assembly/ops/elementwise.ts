@@ -5,6 +5,11 @@ export function exp_f32(out: usize, x: usize, count: i32): void {
   for (let i = 0; i < count; i += 4) v128.store(out + (i << 2), expF32x4(v128.load(x + (i << 2))));
 }
 
+/** Copies `bytes` bytes that may overlap. */
+export function copy_bytes(to: usize, from: usize, bytes: usize): void {
+  memory.copy(to, from, bytes);
+}
+
 /** Adds to a counter, f64. */
 export function add_count(counter: usize, value: f64): void {
   store<f64>(counter, load<f64>(counter) + value);

@@ -143,7 +143,7 @@ function record(
     const samples = recording.samples + slot * recording.sampleBytes;
     for (let t = SAMPLE - 1 - (position % SAMPLE); t < tokens; t += SAMPLE) {
       const sample = Math.floor((position + t) / SAMPLE);
-      thread.kernels.record_query(samples + sample * bytes, from + t * bytes * kvHeads, bytes);
+      thread.kernels.copy_bytes(samples + sample * bytes, from + t * bytes * kvHeads, bytes);
     }
   }
 }

@@ -27,7 +27,10 @@ export const FIRST_LOOK = 16;
 /** Layers most of whose gates were zero and whose matrices are still in the layouts for dense inputs. */
 export function sparseLayers(layers: readonly LayerWeights[], stats: FfnLayersStats): number[] {
   return layers.flatMap(({ up }, layer) =>
-    up.layout !== "ternary-rows" && (stats.layers[layer] as FfnStats).zeroGates >= SPARSE ? [layer] : [],
+    // The last layer may have computed none yet.
+    up.layout !== "ternary-rows" && ((stats.layers[layer] as FfnStats).zeroGates || stats.zeroGates) >= SPARSE
+      ? [layer]
+      : [],
   );
 }
 

@@ -1,24 +1,19 @@
 import { attend } from "../attention/attend.js";
-import { spreadOutliers } from "../attention/hadamard.js";
-import { applyRope } from "../attention/rope.js";
 import { attentionWork, threadBytes } from "../attention/scratch.js";
-import { turns, windowOf } from "../config.js";
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import { storeKeysValues } from "../kv/store.js";
 import { embedRows, matmul } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
-import { share, solo, type Thread } from "../threads/thread.js";
+import type { Thread } from "../threads/thread.js";
 import { activeOptions, applyGate, countGates, gateActiveRows, readyColumns } from "./feed-forward.js";
 import { ffnCountersOf } from "./ffn-counters.js";
 import { multiplyHead, wantedRanges } from "./head.js";
 import { inputOf, type Output, quantiseInputs } from "./inputs.js";
+import { moveRows, type PassRows, type PlacedSlice, placeRows, wantedAlone } from "./pass-rows.js";
 import type { LayerWeights, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
-import { rowsOf, type Slice, wantedRows } from "./slice.js";
-import { type SliceShares, shareSlices } from "./slice-shares.js";
-
-/** A slice and where its rows begin in the pass. */
-type PlacedSlice = Slice<CacheDescriptor> & { row: number };
+import { type Slice, wantedRows } from "./slice.js";
+import { turnRows } from "./turn-rows.js";
 
 /**
  * The operations of one forward pass over n tokens, as one thread sees them: n rows, made of slices of one or more
@@ -30,19 +25,16 @@ type PlacedSlice = Slice<CacheDescriptor> & { row: number };
 export class ForwardPass {
   readonly #thread: Thread;
   readonly #plan: ModelPlan;
-  readonly #slices: readonly PlacedSlice[];
-  readonly #shares: SliceShares<PlacedSlice>;
-  readonly #rows: number;
-  readonly #start: number;
-  readonly #end: number;
-  readonly #span: readonly [start: number, end: number];
+  /** All of them, of which keys and values are stored. */
+  readonly #stored: PassRows;
+  /** Those of everything else: all, or in the last layer those that are wanted. */
+  #rows: PassRows;
   /** Options of products whose results are set, and of those that are added. */
   readonly #setting: { accumulate: boolean; scratch: number };
   readonly #adding: { accumulate: boolean; scratch: number };
-  /** This thread where it attends on its own. */
-  readonly #own: Thread;
   readonly #profile: Profile | undefined;
   #counters = 0;
+  #last = false;
 
   /** @param profile where the time of each operation is booked, on one thread only */
   constructor(
@@ -50,22 +42,13 @@ export class ForwardPass {
     plan: ModelPlan,
     slices: readonly Slice<CacheDescriptor>[],
     profile?: Profile,
-    rows = rowsOf(slices),
+    rows?: number,
   ) {
-    let row = 0;
-    this.#slices = slices.map((slice) => {
-      const placed = { ...slice, row };
-      row += slice.tokens;
-      return placed;
-    });
     this.#profile = profile;
     this.#thread = thread;
     this.#plan = plan;
-    this.#rows = rows;
-    this.#shares = shareSlices(thread.index, thread.count, this.#slices);
-    this.#own = this.#shares.alone.length > 0 ? solo(thread) : thread;
-    [this.#start, this.#end] = share(thread, this.#rows);
-    this.#span = [this.#start, this.#end];
+    this.#stored = placeRows(thread, slices, rows);
+    this.#rows = this.#stored;
     const scratch = plan.buffers.scratch + thread.index * plan.buffers.scratchBytes;
     this.#setting = { accumulate: false, scratch };
     this.#adding = { accumulate: true, scratch };
@@ -77,13 +60,15 @@ export class ForwardPass {
 
   /** What follows is of this layer. */
   set layer(layer: number) {
+    this.#last = layer === this.#plan.layers.length - 1;
     this.#counters = ffnCountersOf(this.#thread, this.#plan, layer);
   }
 
   /** hidden = rows of the embedding for the ids in the id buffer, times the factor of the embedding. By row. */
   embed(): void {
     const { buffers, config, embedding } = this.#plan;
-    embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, this.#start, this.#end);
+    const { start, end } = this.#rows;
+    embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, start, end);
     if (config.embeddingScale !== undefined) this.#scale(buffers.hidden, config.hidden, config.embeddingScale);
     this.#profile?.mark("embedding");
   }
@@ -92,7 +77,8 @@ export class ForwardPass {
   norm(out: number, x: number, weight: number, size: number): void {
     const { kernels } = this.#thread;
     const eps = this.#plan.config.rmsNormEps;
-    for (let token = this.#start; token < this.#end; token++)
+    const { start, end } = this.#rows;
+    for (let token = start; token < end; token++)
       kernels.rms_norm(out + token * size * 4, x + token * size * 4, weight, size, eps);
     this.#profile?.mark("norms");
   }
@@ -101,8 +87,9 @@ export class ForwardPass {
   headNorm(x: number, weight: number, heads: number): void {
     if (!weight) return;
     const { headDim, rmsNormEps } = this.#plan.config;
-    const rows = (this.#end - this.#start) * heads;
-    this.#thread.kernels.rms_norm_rows(x + this.#start * heads * headDim * 4, weight, rows, headDim, rmsNormEps);
+    const { start, end } = x === this.buffers.keys ? this.#stored : this.#rows;
+    const rows = (end - start) * heads;
+    this.#thread.kernels.rms_norm_rows(x + start * heads * headDim * 4, weight, rows, headDim, rmsNormEps);
     this.#profile?.mark("norms");
   }
 
@@ -115,26 +102,54 @@ export class ForwardPass {
    */
   linear(name: string, x: number, outputs: readonly Output[], accumulate = false): void {
     const thread = this.#thread;
+    const { start, end, count } = this.#rows;
     this.#quantise(x, outputs);
     const options = accumulate ? this.#adding : this.#setting;
     for (let i = 0; i < outputs.length; i++) {
       const { 0: out, 1: weight } = outputs[i] as Output;
-      const own = activeOptions(thread, this.#plan, weight, this.#rows, this.#counters, options);
-      matmul(thread, out, weight, inputOf(weight, x, this.buffers), this.#rows, own);
+      const own = activeOptions(thread, this.#plan, weight, count, this.#counters, options);
+      matmul(thread, out, weight, inputOf(weight, x, this.buffers), count, own);
     }
     thread.barrier();
     for (let i = 0; i < outputs.length; i++) {
       const [out, { rows }, bias] = outputs[i] as Output;
-      if (bias) thread.kernels.add_bias(out + this.#start * rows * 4, bias, this.#end - this.#start, rows);
+      if (bias) thread.kernels.add_bias(out + start * rows * 4, bias, end - start, rows);
     }
     this.#profile?.mark(name);
   }
 
+  /**
+   * Queries, keys and values: products of x with the weights, and biases. What follows in the last layer, queries
+   * included, is of the wanted rows alone.
+   */
+  queryKeyValue(x: number, w: LayerWeights): void {
+    const { queries, keys, values } = this.buffers;
+    const { hidden } = this.#plan.config;
+    const name = "query, key, value";
+    const query: Output = [queries, w.query, w.queryBias];
+    const others: Output[] = [
+      [keys, w.key, w.keyBias],
+      [values, w.value, w.valueBias],
+    ];
+    const wanted = this.#last ? wantedAlone(this.#stored.slices) : undefined;
+    if (!wanted) {
+      this.linear(name, x, [query, ...others]);
+      return;
+    }
+    this.linear(name, x, others);
+    const from = wantedRows(this.#stored.slices);
+    this.#rows = placeRows(this.#thread, wanted);
+    moveRows(this.#thread, this.buffers.hidden, from, hidden);
+    moveRows(this.#thread, x, from, hidden);
+    this.#thread.barrier();
+    this.linear(name, x, [query]);
+  }
+
   /** Quantises x as the weights want it. Ends with a barrier. */
   #quantise(x: number, outputs: readonly Output[]): void {
-    quantiseInputs(this.#thread, this.buffers, x, outputs, this.#span);
+    quantiseInputs(this.#thread, this.buffers, x, outputs, this.#rows.span);
     if (x === this.buffers.gate && this.buffers.ffnCounters)
-      readyColumns(this.#thread, this.#plan, (outputs[0] as Output)[1], this.#counters, this.#span);
+      readyColumns(this.#thread, this.#plan, (outputs[0] as Output)[1], this.#counters, this.#rows.span);
     this.#thread.barrier();
     this.#profile?.mark("quantise activations");
   }
@@ -153,68 +168,49 @@ export class ForwardPass {
     }
     this.linear(name, x, [[buffers.normed, weight, bias]]);
     if (norm) this.norm(buffers.normed, buffers.normed, norm, config.hidden);
-    const at = this.#start * config.hidden * 4;
-    const count = (this.#end - this.#start) * config.hidden;
+    const { start, end } = this.#rows;
+    const at = start * config.hidden * 4;
+    const count = (end - start) * config.hidden;
     this.#thread.kernels.add_scaled(buffers.hidden + at, buffers.normed + at, count, scale);
     this.#profile?.mark(name);
   }
 
   /** Turns queries and keys by their positions, where this layer does, and makes them ready for the cache. By row. */
   rope(layer: number): void {
-    const { config, buffers, rope } = this.#plan;
-    const { heads, kvHeads, headDim } = config;
-    const thread = this.#thread;
-    const table = windowOf(config, layer) === undefined ? rope.table : rope.windowTable;
+    const { config, buffers } = this.#plan;
+    const { heads, headDim } = config;
     // Attention divides by √headDim.
     const scale = config.attentionScale === undefined ? 1 : config.attentionScale * Math.sqrt(headDim);
     if (Math.fround(scale) !== 1) this.#scale(buffers.queries, heads * headDim, scale);
-    for (const { cache, position, row, tokens } of this.#slices) {
-      const [start, end] = [Math.max(this.#start - row, 0), Math.min(this.#end - row, tokens)];
-      if (start >= end) continue;
-      const queries = buffers.queries + row * heads * headDim * 4;
-      const keys = buffers.keys + row * kvHeads * headDim * 4;
-      if (turns(config, layer)) {
-        this.#turn(table, queries, heads, position, start, end);
-        this.#turn(table, keys, kvHeads, position, start, end);
-      }
-      spreadOutliers(thread, cache, queries, keys, start, end);
-    }
-    thread.barrier();
+    turnRows(this.#thread, this.#plan, layer, "queries", this.#rows);
+    turnRows(this.#thread, this.#plan, layer, "keys", this.#stored);
+    this.#thread.barrier();
     this.#profile?.mark("RoPE");
-  }
-
-  #turn(table: number, x: number, heads: number, position: number, start: number, end: number): void {
-    const { headDim, ropeDim = headDim } = this.#plan.config;
-    if (ropeDim === headDim) {
-      applyRope(this.#thread, table, { x, heads, headDim, position }, start, end);
-      return;
-    }
-    const from = x + start * heads * headDim * 4;
-    const row = table + (position + start) * ropeDim * 4;
-    this.#thread.kernels.rope_rotate_part(from, row, end - start, heads, headDim, ropeDim);
   }
 
   /** x ·= factor, `size` numbers per row. By row. */
   #scale(x: number, size: number, factor: number): void {
-    this.#thread.kernels.scale_f32(x + this.#start * size * 4, (this.#end - this.#start) * size, factor);
+    const { start, end } = this.#rows;
+    this.#thread.kernels.scale_f32(x + start * size * 4, (end - start) * size, factor);
   }
 
   /** attended = softmax(q·kᵀ / √headDim + causal mask) · v over the cache of `layer`, the new keys and values included. */
   attention(layer: number): void {
     const thread = this.#thread;
-    const { together, alone } = this.#shares;
-    for (const slice of together) this.#store(thread, layer, slice);
-    for (const slice of alone) this.#store(this.#own, layer, slice);
+    const stored = this.#stored;
+    for (const slice of stored.shares.together) this.#store(thread, layer, slice);
+    for (const slice of stored.shares.alone) this.#store(stored.own, layer, slice);
     thread.barrier();
     this.#profile?.mark("store keys and values");
+    const { shares, own } = this.#rows;
     let first = true;
-    for (const slice of together) {
+    for (const slice of shares.together) {
       // They use the same scratch.
       if (!first) thread.barrier();
       first = false;
       this.#attend(thread, layer, slice);
     }
-    for (const slice of alone) this.#attend(this.#own, layer, slice);
+    for (const slice of shares.alone) this.#attend(own, layer, slice);
     thread.barrier();
     this.#profile?.mark("attention");
   }
@@ -245,29 +241,29 @@ export class ForwardPass {
     const gate: Output = [this.buffers.gate, w.gate];
     if (w.up.layout !== "ternary-rows") {
       this.linear("gate, up", x, [gate, [this.buffers.up, w.up]]);
-      countGates(this.#thread, this.#plan, this.#counters, this.#span);
+      countGates(this.#thread, this.#plan, this.#counters, this.#rows.span);
       this.gate();
       return;
     }
     this.#quantise(x, [gate]);
     const input = inputOf(w.gate, x, this.buffers);
-    matmul(this.#thread, gate[0], w.gate, input, this.#rows, this.#setting);
+    matmul(this.#thread, gate[0], w.gate, input, this.#rows.count, this.#setting);
     const { scratch } = this.#setting;
-    gateActiveRows(this.#thread, this.#plan, w, input, this.#rows, { scratch, counters: this.#counters });
+    gateActiveRows(this.#thread, this.#plan, w, input, this.#rows.count, { scratch, counters: this.#counters });
     this.#thread.barrier();
     this.#profile?.mark("gate, up");
   }
 
   /** gate = activation(gate) · up, on the rows this thread has just computed of both. */
   gate(): void {
-    applyGate(this.#thread, this.#plan, this.#span);
+    applyGate(this.#thread, this.#plan, this.#rows.span);
     this.#profile?.mark("gate");
   }
 
   /** logits = rms(hidden) · headᵀ of the rows the slices want them of. `out` is `[wanted rows, vocab]`. */
   logits(out: number): void {
     const { buffers, head } = this.#plan;
-    const ranges = wantedRanges(this.#slices);
+    const ranges = wantedRanges(this.#rows.slices);
     if (ranges.every((some) => some?.length === 0)) return;
     const wanted = this.lastHidden(buffers.normed) as ForwardPass;
     wanted.#quantise(buffers.normed, [[out, head]]);
@@ -283,13 +279,13 @@ export class ForwardPass {
    */
   lastHidden(out: number): ForwardPass | undefined {
     const { config, buffers, outputNorm } = this.#plan;
-    const rows = wantedRows(this.#slices);
+    const rows = wantedRows(this.#rows.slices);
     if (rows.length === 0) return undefined;
     // The last layer may have ended by row, and the rows are now shared out anew.
     this.#thread.barrier();
     const wanted = new ForwardPass(this.#thread, this.#plan, [], this.#profile, rows.length);
     const bytes = config.hidden * 4;
-    for (let i = wanted.#start; i < wanted.#end; i++) {
+    for (let i = wanted.#rows.start; i < wanted.#rows.end; i++) {
       const from = buffers.hidden + (rows[i] as number) * bytes;
       this.#thread.kernels.rms_norm(out + i * bytes, from, outputNorm, config.hidden, config.rmsNormEps);
     }

@@ -46,15 +46,13 @@ export const bitnet: Architecture = {
  * and a norm before each of the two products that return to the residual stream.
  */
 export function bitnetLayer(pass: ForwardPass, { config }: ModelPlan, w: LayerWeights, layer: number): void {
-  const { hidden, normed, queries, keys, values, attended, gate } = pass.buffers;
+  const { hidden, normed, attended, gate } = pass.buffers;
   const attendedSize = config.heads * config.headDim;
 
   pass.norm(normed, hidden, w.attentionNorm, config.hidden); //         a = rms(h)                       [n, hidden]
-  pass.linear("query, key, value", normed, [
-    [queries, w.query], //                                              q = Wq·a                         [n, heads · d]
-    [keys, w.key], //                                                   k = Wk·a                         [n, kvHeads · d]
-    [values, w.value], //                                               v = Wv·a                         [n, kvHeads · d]
-  ]);
+  pass.queryKeyValue(normed, w); //                                     q = Wq·a                         [n, heads · d]
+  //                                                                    k = Wk·a                         [n, kvHeads · d]
+  //                                                                    v = Wv·a                         [n, kvHeads · d]
   pass.rope(layer); //                                                  q, k turned by their positions
   pass.attention(layer); //                                             o = softmax(q·kᵀ / √d + causal)·v [n, heads · d]
   pass.norm(attended, attended, w.attentionSubNorm, attendedSize); //   o = rms(o)

@@ -97,14 +97,12 @@ export const gemma3: Architecture = {
 
 /** One layer of Gemma 3 over n tokens: the norm of each head, and a norm of what each half adds to the residual stream. */
 export function gemma3Layer(pass: ForwardPass, { config }: ModelPlan, w: LayerWeights, layer: number): void {
-  const { hidden, normed, queries, keys, values, attended, gate, up } = pass.buffers;
+  const { hidden, normed, queries, keys, attended, gate, up } = pass.buffers;
 
   pass.norm(normed, hidden, w.attentionNorm, config.hidden); //   a = rms(h)                            [n, hidden]
-  pass.linear("query, key, value", normed, [
-    [queries, w.query], //                                        q = Wq·a                              [n, heads · d]
-    [keys, w.key], //                                             k = Wk·a                              [n, kvHeads · d]
-    [values, w.value], //                                         v = Wv·a                              [n, kvHeads · d]
-  ]);
+  pass.queryKeyValue(normed, w); //                               q = Wq·a                              [n, heads · d]
+  //                                                              k = Wk·a                              [n, kvHeads · d]
+  //                                                              v = Wv·a                              [n, kvHeads · d]
   pass.headNorm(queries, w.queryNorm, config.heads); //           q = rms(q) of each head
   pass.headNorm(keys, w.keyNorm, config.kvHeads); //              k = rms(k) of each head
   pass.rope(layer); //                                            q, k turned by their positions, base of the layer

@@ -27,14 +27,12 @@ export const llama: Architecture = {
  * does not have is left out: biases b, the norm of each head (Qwen 3), the factor s (Granite; else 1).
  */
 export function llamaLayer(pass: ForwardPass, { config }: ModelPlan, w: LayerWeights, layer: number): void {
-  const { hidden, normed, queries, keys, values, attended, gate, up } = pass.buffers;
+  const { hidden, normed, queries, keys, attended, gate, up } = pass.buffers;
 
   pass.norm(normed, hidden, w.attentionNorm, config.hidden); //            a = rms(h)                        [n, hidden]
-  pass.linear("query, key, value", normed, [
-    [queries, w.query, w.queryBias], //                                    q = Wq·a + b                      [n, heads · d]
-    [keys, w.key, w.keyBias], //                                           k = Wk·a + b                      [n, kvHeads · d]
-    [values, w.value, w.valueBias], //                                     v = Wv·a + b                      [n, kvHeads · d]
-  ]);
+  pass.queryKeyValue(normed, w); //                                        q = Wq·a + b                      [n, heads · d]
+  //                                                                       k = Wk·a + b                      [n, kvHeads · d]
+  //                                                                       v = Wv·a + b                      [n, kvHeads · d]
   pass.headNorm(queries, w.queryNorm, config.heads); //                    q = rms(q) of each head
   pass.headNorm(keys, w.keyNorm, config.kvHeads); //                       k = rms(k) of each head
   pass.rope(layer); //                                                     q, k turned by their positions

@@ -1,0 +1,57 @@
+import type { CacheDescriptor } from "../kv/descriptor.js";
+import { share, solo, type Thread } from "../threads/thread.js";
+import { rowsOf, type Slice, wantedOf } from "./slice.js";
+import { type SliceShares, shareSlices } from "./slice-shares.js";
+
+/** A slice and where its rows begin in the pass. */
+export type PlacedSlice = Slice<CacheDescriptor> & { row: number };
+
+/** Rows of a pass, one slice after another, and what of them is this thread's. */
+export interface PassRows {
+  slices: readonly PlacedSlice[];
+  shares: SliceShares<PlacedSlice>;
+  count: number;
+  start: number;
+  end: number;
+  /** `[start, end]` */
+  span: readonly [start: number, end: number];
+  /** This thread where it attends on its own. */
+  own: Thread;
+}
+
+/** @param count of rows, where no slices tell */
+export function placeRows(thread: Thread, slices: readonly Slice<CacheDescriptor>[], count = rowsOf(slices)): PassRows {
+  let row = 0;
+  const placed = slices.map((slice) => {
+    row += slice.tokens;
+    return { ...slice, row: row - slice.tokens };
+  });
+  const shares = shareSlices(thread.index, thread.count, placed);
+  const [start, end] = share(thread, count);
+  const own = shares.alone.length > 0 ? solo(thread) : thread;
+  return { slices: placed, shares, count, start, end, span: [start, end], own };
+}
+
+/**
+ * The rows that are wanted, alone: nothing but their keys and values follows from the others in the last layer.
+ * Undefined where that is all of them, or where a cache records its queries.
+ */
+export function wantedAlone(slices: readonly Slice<CacheDescriptor>[]): Slice<CacheDescriptor>[] | undefined {
+  let fewer = false;
+  const wanted: Slice<CacheDescriptor>[] = [];
+  for (const slice of slices) {
+    if (slice.cache.recording) return undefined;
+    const tokens = wantedOf(slice);
+    if (tokens < slice.tokens) fewer = true;
+    if (tokens > 0) wanted.push({ ...slice, position: slice.position + slice.tokens - tokens, tokens });
+  }
+  return fewer ? wanted : undefined;
+}
+
+/** Brings the rows `from`, ascending, of `size` f32 numbers to the front. A barrier must follow. */
+export function moveRows(thread: Thread, rows: number, from: readonly number[], size: number): void {
+  if (thread.index > 0) return;
+  const bytes = size * 4;
+  for (let to = 0; to < from.length; to++)
+    if (from[to] !== to) thread.kernels.copy_bytes(rows + to * bytes, rows + (from[to] as number) * bytes, bytes);
+}
