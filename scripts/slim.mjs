@@ -28,6 +28,7 @@ const { outputFiles } = await build({
     "node/worker": join(dist, "model/worker.js"),
     "node/host-worker": join(dist, "remote/host-worker.js"),
     "cli/main": join(dist, "cli/main.js"),
+    "cli/run": join(dist, "cli/run.js"),
   },
   outdir: dist,
   write: false,

@@ -25,7 +25,10 @@ export function processHost(process: NodeJS.Process): Host {
   // Errors of these streams reach whoever writes; one that comes later must not end the process.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   return {
-    stdin: process.stdin,
+    // Made when it is first asked for.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,

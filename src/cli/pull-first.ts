@@ -1,9 +1,7 @@
-import { createInterface } from "node:readline/promises";
 import { OptionError } from "../errors.js";
 import type { PullPlan } from "../hub/plan.js";
 import type { HubOptions } from "../hub/settings.js";
 import type { FitOptions } from "../model/fits.js";
-import { DownloadBar } from "./download-bar.js";
 import { formatBytes, printable } from "./format.js";
 import type { Terminal } from "./terminal.js";
 
@@ -57,7 +55,7 @@ export async function pullWithBar(
   signal: AbortSignal,
   verify = false,
 ) {
-  const { pull } = await import("../hub/pull.js");
+  const [{ pull }, { DownloadBar }] = await Promise.all([import("../hub/pull.js"), import("./download-bar.js")]);
   const bar = new DownloadBar(terminal);
   try {
     return await pull(settings, cache, plan, { signal, verify, onProgress: (progress) => bar.update(progress) });
@@ -73,6 +71,7 @@ async function confirm(terminal: Terminal, plan: PullPlan, signal: AbortSignal):
   const { stdin, stderr } = terminal.host;
   if (bytes === 0 || !stdin.isTTY || !stderr.isTTY) return;
   const what = `${plan.repository}${plan.kind === "url" ? "" : `/${plan.main}`}`;
+  const { createInterface } = await import("node:readline/promises");
   const reader = createInterface({ input: stdin, output: stderr, terminal: true });
   try {
     const text = await new Promise<string>((resolve, reject) => {

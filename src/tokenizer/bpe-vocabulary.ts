@@ -39,11 +39,15 @@ export function readBpeVocabulary(data: TokenizerData): BpeVocabulary {
     (byte) => !ids.has(alphabetCharacter(byte)),
   );
   if (data.merges.length === 0) return { ids, ranksAreIds: () => true, mergesAreIds: true, missingBytes };
-  const splits = readSplits(data.merges, ids, data.tokens.length);
-  if (data.merges.length > ids.size && splits.ordered)
-    return { ids, ranksAreIds: () => true, mergesAreIds: true, missingBytes };
   const merges = new Map<string, number>();
-  for (const merge of data.merges) if (!merges.has(merge)) merges.set(merge, merges.size);
+  const rank = (merge: string) => {
+    if (!merges.has(merge)) merges.set(merge, merges.size);
+  };
+  const many = data.merges.length > ids.size;
+  // Going through the texts once is enough; where they are likely not needed, they are not kept.
+  const splits = readSplits(data.merges, ids, data.tokens.length, many ? undefined : rank);
+  if (many && splits.ordered) return { ids, ranksAreIds: () => true, mergesAreIds: true, missingBytes };
+  if (many) for (const merge of data.merges) rank(merge);
   const ranksAreIds = () => ranksReproduceMerges(data.tokens, ids, splits);
   return { ids, merges, ranksAreIds, mergesAreIds: false, missingBytes };
 }
@@ -58,13 +62,20 @@ interface Splits {
   increasing: boolean;
 }
 
-function readSplits(merges: Iterable<string>, ids: Map<string, number>, vocabularySize: number): Splits {
+/** @param each called with every merge */
+function readSplits(
+  merges: Iterable<string>,
+  ids: Map<string, number>,
+  vocabularySize: number,
+  each: ((merge: string) => void) | undefined,
+): Splits {
   const left = new Int32Array(vocabularySize).fill(-1);
   const right = new Int32Array(vocabularySize).fill(-1);
   let ordered = true;
   let increasing = true;
   let last = -1;
   for (const merge of merges) {
+    each?.(merge);
     const space = merge.indexOf(" ", 1);
     const a = merge.slice(0, space);
     const b = merge.slice(space + 1);
