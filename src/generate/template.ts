@@ -27,6 +27,14 @@ export function withTemplate(tokenizer: ModelTokenizer, data: TokenizerData): Te
         shown = withFencedTools(messages, tools ?? []);
         tools = undefined;
       }
+      if (shown.some((message) => needsText(message, toolFormat, data.chatTemplate))) {
+        const { withCalls } = await import("../tools/fenced.js");
+        shown = shown.map((message) => {
+          if (!needsText(message, toolFormat, data.chatTemplate)) return message;
+          const { toolCalls = [], content, ...rest } = message;
+          return { ...rest, content: withCalls(toolFormat, content ?? "", toolCalls) };
+        });
+      }
       const { renderChat } = await import("../tokenizer/chat-template.js");
       const bosToken = special(data.bosId);
       const text = renderChat(data, shown.map(templateMessage), {
@@ -34,12 +42,19 @@ export function withTemplate(tokenizer: ModelTokenizer, data: TokenizerData): Te
         bosToken,
         eosToken: special(data.eosIds[0]),
         fallback: true,
+        ownMarks: [toolFormat.open, toolFormat.close],
         ...(tools?.length ? { tools: tools.map(templateTool) } : {}),
       });
       // Some templates write the first token themselves, others leave it to the tokenizer.
       return tokenizer.addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
     },
   });
+}
+
+/** Whether calls have to be put into the text: the template leaves them out, or refuses more than one (Llama 3). */
+function needsText({ toolCalls = [] }: ChatMessage, format: ToolFormat, template = ""): boolean {
+  const dropped = !/\btool_calls\b/.test(template) || (format.name === "llama3" && toolCalls.length > 1);
+  return toolCalls.length > 0 && format.calls === "json" && format !== fenced && dropped;
 }
 
 /** A message with the names templates know: those of the OpenAI API. */

@@ -1,28 +1,14 @@
-import { Interpreter } from "@huggingface/jinja";
 import { TokenizerError } from "../errors.js";
-
-interface Statement {
-  type: string;
-}
-type Environment = object;
-/** A value of the interpreter. */
-interface Value {
-  type: string;
-  value: unknown;
-  builtins: ReadonlyMap<string, Value>;
-}
-/** The declarations of the library lead nowhere under `moduleResolution: nodenext`. */
-const LibraryInterpreter = Interpreter as unknown as new (
-  environment: Environment,
-) => {
-  run(program: object): Value;
-  evaluate(statement: Statement | undefined, environment: Environment): Value;
-};
-
-/** Any node of a template, by the names of the parser. */
-type Node = Statement & Record<string, unknown>;
-/** A node whose value is known. */
-type Known = Statement & { type: "Known"; known: Value };
+import {
+  isExpression,
+  type Known,
+  known,
+  type Node,
+  PythonInterpreter,
+  type Scope,
+  type Statement,
+  type Value,
+} from "./python-interpreter.js";
 
 /** What a template may use up. */
 export interface TemplateBudget {
@@ -37,14 +23,23 @@ const DEEPEST = 800;
 /** Nodes whose value is another's, or short: nothing is made. */
 const references: ReadonlySet<string> = new Set(["Identifier", "MemberExpression", "StringLiteral", "Known"]);
 /** Filters that write lists and objects out. */
-const writers: ReadonlySet<string> = new Set(["tojson", "string", "join"]);
+const writers: ReadonlySet<string> = new Set([
+  "tojson",
+  "string",
+  "join",
+  "trim",
+  "upper",
+  "lower",
+  "title",
+  "capitalize",
+]);
 
 /**
  * Runs a template that came with a model file, which may be damaged or hostile: within a budget of steps and characters,
  * so that loops in loops, macros that call themselves and texts that double end in an error. Everything a template does
  * passes through `evaluate`; operations that make much of little are looked at before they run.
  */
-export class BudgetedInterpreter extends LibraryInterpreter {
+export class BudgetedInterpreter extends PythonInterpreter {
   #steps: number;
   #characters: number;
   #depth = 0;
@@ -52,7 +47,7 @@ export class BudgetedInterpreter extends LibraryInterpreter {
   /** Nodes that stand in the text itself: lists and objects among them are written out. */
   #printed: WeakSet<object> = new WeakSet();
 
-  constructor(environment: Environment, budget: TemplateBudget) {
+  constructor(environment: Scope, budget: TemplateBudget) {
     super(environment);
     this.#steps = budget.steps;
     this.#characters = budget.characters;
@@ -74,7 +69,7 @@ export class BudgetedInterpreter extends LibraryInterpreter {
     return super.run(program);
   }
 
-  override evaluate(statement: Statement | undefined, environment: Environment): Value {
+  override evaluate(statement: Statement | undefined, environment: Scope): Value {
     if (!statement) return super.evaluate(statement, environment);
     if (statement.type === "Known") return (statement as Known).known;
     this.spendSteps(1);
@@ -88,7 +83,7 @@ export class BudgetedInterpreter extends LibraryInterpreter {
     }
   }
 
-  #guarded(node: Node, environment: Environment): Value {
+  #guarded(node: Node, environment: Scope): Value {
     const evaluate = (part: unknown) => known(this.evaluate(part as Statement, environment));
     switch (node.type) {
       case "FilterExpression":
@@ -138,7 +133,7 @@ export class BudgetedInterpreter extends LibraryInterpreter {
   }
 
   /** The filter with its arguments evaluated, once it is clear that the result will not be too long. */
-  #filter(node: Node, environment: Environment): Node {
+  #filter(node: Node, environment: Scope): Node {
     const filter = node.filter as Node;
     const operand = (node.operand as Known).known;
     const name = String((filter.type === "CallExpression" ? (filter.callee as Node).value : filter.value) ?? "");
@@ -169,7 +164,7 @@ export class BudgetedInterpreter extends LibraryInterpreter {
   }
 
   #guardedReplace(text: Value, replace: Value): Value {
-    type Call = (args: Value[], scope: Environment) => Value;
+    type Call = (args: Value[], scope: Scope) => Value;
     const { value } = replace as unknown as { value: Call };
     const guarded: Call = (args, scope) => {
       this.#spendReplace(text, args);
@@ -247,15 +242,11 @@ function printedNodes(program: object): WeakSet<object> {
         if (typeof part !== "object" || part === null) continue;
         pending.push(part);
         if (Array.isArray(part) && ["body", "alternate", "defaultBlock"].includes(key))
-          for (const each of part) found.add(each);
+          for (const each of part) if (isExpression(each)) found.add(each);
       }
     printed.set(program, found);
   }
   return found;
-}
-
-function known(value: Value): Known {
-  return { type: "Known", known: value } as Known;
 }
 
 function lengthOf({ value }: Value): number {

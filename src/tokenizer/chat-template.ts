@@ -35,6 +35,8 @@ export interface ChatOptions {
    * mark is a few noncharacters inside such a text and nothing otherwise; `encode` takes it out. Default true.
    */
   protect?: boolean | undefined;
+  /** Special tokens an assistant's own messages may hold all the same: the marks of its calls of tools. */
+  ownMarks?: readonly string[] | undefined;
   /** Use `fallbackTemplate` when the model has no template. Default false. */
   fallback?: boolean | undefined;
 }
@@ -56,17 +58,18 @@ const prepared = new WeakMap<TokenizerData, Map<string, Prepared>>();
  * @throws TokenizerError when the model has no template, or the template fails or refuses the messages
  */
 export function renderChat(data: TokenizerData, messages: readonly ChatMessage[], options: ChatOptions = {}): string {
-  const { addGenerationPrompt = false, dateString, now = new Date(), tools, protect = true } = options;
+  const { addGenerationPrompt = false, dateString, now = new Date(), tools, protect = true, ownMarks = [] } = options;
   const { template, special } = prepare(data, options.fallback ?? false);
   const text = (id: number | undefined) => (id === undefined ? "" : (data.tokens[id] ?? ""));
   try {
     const size = countCharacters([messages, tools]);
+    const told = protect && tools ? protectAll(tools, (text) => special.protect(text, true)) : tools;
     const environment = new Environment();
     const interpreter = new BudgetedInterpreter(environment, {
       steps: budget.steps + budget.stepsEach * (messages.length + (tools?.length ?? 0)) + size,
       characters: budget.characters + budget.charactersEach * size,
     });
-    // What `Template.render` declares, but with a clock of our own and a range that ends.
+    // What `Template.render` declares (and the name that SmolLM3 has for tools), but with a clock of our own and a range that ends.
     const variables: Record<string, unknown> = {
       true: true,
       True: true,
@@ -74,14 +77,12 @@ export function renderChat(data: TokenizerData, messages: readonly ChatMessage[]
       False: false,
       none: null,
       None: null,
-      messages: protect ? messages.map((message) => protectMessage(message, special)) : messages,
+      messages: protect ? messages.map((message) => protectMessage(message, special, ownMarks)) : messages,
       add_generation_prompt: addGenerationPrompt,
       bos_token: options.bosToken ?? text(data.bosId),
       eos_token: options.eosToken ?? text(data.eosIds[0]),
       ...(dateString === undefined ? {} : { date_string: dateString }),
-      ...(tools === undefined
-        ? {}
-        : { tools: protect ? protectAll(tools, (text) => special.protect(text, true)) : tools }),
+      ...(told === undefined ? {} : { tools: told, xml_tools: told }),
       strftime_now: (format: unknown) => strftime(now, typeof format === "string" ? format.slice(0, 1000) : ""),
       raise_exception: (message: unknown) => {
         throw new TokenizerError(
@@ -137,9 +138,14 @@ function prepare(data: TokenizerData, fallback: boolean): Prepared {
 }
 
 /** Thoughts and calls of tools in an answer are the model's own: templates look for their marks, and take old ones out. */
-function protectMessage(message: ChatMessage, special: SpecialTokens): unknown {
-  const own = message?.role === "assistant";
-  return protectAll(message, (text) => special.protect(text, !own));
+function protectMessage(message: ChatMessage, special: SpecialTokens, marks: readonly string[]): unknown {
+  if (message?.role !== "assistant") return protectAll(message, (text) => special.protect(text, true));
+  return protectAll(message, (text) =>
+    marks.reduce(
+      (marked, mark) => (mark ? marked.replaceAll(special.protect(mark), mark) : marked),
+      special.protect(text),
+    ),
+  );
 }
 
 /** Protects every text in a value, keys included. */

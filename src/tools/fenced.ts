@@ -1,5 +1,5 @@
-import type { ChatMessage, ToolDefinition } from "../generate/messages.js";
-import { fenced } from "./formats.js";
+import type { ChatMessage, ToolCall, ToolDefinition } from "../generate/messages.js";
+import { fenced, type ToolFormat } from "./formats.js";
 
 /**
  * A conversation for a template that knows no tools: they are described in front of the first message of the user, calls
@@ -11,7 +11,7 @@ export function withFencedTools(messages: readonly ChatMessage[], tools: readonl
   for (const { toolCalls, toolCallId: _, ...message } of messages) {
     const { role } = message;
     let content = message.content ?? "";
-    if (toolCalls?.length) content = [content, ...toolCalls.map(callText)].filter((part) => part !== "").join("\n");
+    if (toolCalls?.length) content = withCalls(fenced, content, toolCalls);
     if (role === "tool") content = `\`\`\`tool_output\n${content}\n\`\`\``;
     if (role === "user" && !described) {
       content = `${descriptionOf(tools)}\n\n${content}`;
@@ -25,8 +25,17 @@ export function withFencedTools(messages: readonly ChatMessage[], tools: readonl
   return shown;
 }
 
-function callText({ name, arguments: text }: { name: string; arguments: string }): string {
-  return `${fenced.open}{"name": ${JSON.stringify(name)}, "arguments": ${text}}${fenced.close}`;
+/** The text of an answer with its calls, as a model of this format (with calls in JSON) writes them. */
+export function withCalls(format: ToolFormat, content: string, calls: readonly ToolCall[]): string {
+  const { open, close, list, between, argumentsKey } = format;
+  const written = calls.map(({ name, arguments: text }) => {
+    return `{"name": ${JSON.stringify(name)}, "${argumentsKey}": ${text}}`;
+  });
+  const line = list || open === "" || open.endsWith("\n") ? "" : "\n";
+  const text = list
+    ? `${open}[${written.join(", ")}]${close}`
+    : written.map((call) => open + line + call + line + close).join(between ? `${between} ` : "\n");
+  return content ? `${content}\n${text}` : text;
 }
 
 function descriptionOf(tools: readonly ToolDefinition[]): string {

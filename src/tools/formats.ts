@@ -74,7 +74,7 @@ export const fenced: ToolFormat = {
 
 /** The format of the models a chat template was written for. */
 export function toolFormatOf(template: string | undefined): ToolFormat {
-  if (!template || !/\btools\b/.test(template)) return fenced;
+  if (!template || !/\b(xml_)?tools\b/.test(template)) return fenced;
   if (/<\|tool_(call|list)_start\|>/.test(template)) return lfm2;
   if (template.includes("<tool_call>")) return hermes;
   if (/<\|tool_call\|>|start_of_role/.test(template)) return granite;

@@ -92,7 +92,7 @@ test("an honest template renders what the library renders, for long conversation
     "{% for m in messages if m.role != 'tool' %}{{ line(m) }}{% if not loop.last %}, {% endif %}{% endfor %}" +
     "{% set ns = namespace(n=0) %}{% for m in messages[1:] %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}" +
     "{{ messages | map(attribute='role') | join('/') }}{{ messages | selectattr('role', 'equalto', 'user') | list | length }}" +
-    "{% filter indent(2) %}x\ny{% endfilter %}{{ messages[-1] | tojson(indent=2) }}{{ [1, 'a', [2]] }}{{ 'a' in 'abc' }}" +
+    "{% filter indent(2) %}x\ny{% endfilter %}{{ messages[-1] | tojson(indent=2) }}{{ [1, 'a', [2]] | tojson }}{{ ('a' in 'abc') | tojson }}" +
     "{{ messages[0].content.split(' ')[0].replace('H', 'J') }}{{ (messages | length) % 2 }}{% if x is defined %}x{% endif %}";
   const data = withTemplate(template);
   fc.assert(

@@ -32,6 +32,11 @@ for (const { title, format, written, text, calls } of transcripts)
       }
       cuts.push(pieces);
     }
+    const bytes = new TextEncoder().encode(written);
+    for (let at = 1; at < bytes.length; at++) {
+      const decoder = new TextDecoder();
+      cuts.push([bytes.subarray(0, at), bytes.subarray(at)].map((part) => decoder.decode(part, { stream: true })));
+    }
     for (const pieces of cuts) {
       const found = parse(format, pieces);
       assert.is(found.text, text);
