@@ -11,7 +11,7 @@ import { nextSlice } from "#src/model/slice.js";
 import { createTokenizer } from "#src/tokenizer/tokenizer.js";
 
 const [out = "docs/delta-cache.svg", layer = "4", kvHead = "0", sparsity = "0.6"] = process.argv.slice(2);
-const TOKENS = 192;
+const TOKENS = 128;
 const SINK = 4;
 const WINDOW = 24;
 
@@ -78,7 +78,7 @@ const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-34 -32 ${width + 
 ${[...paths].map(([stroke, { d }]) => `<path stroke="${stroke}" d="${d.replace(/(v1)+/g, (run) => `v${run.length / 2}`)}"/>`).join("\n")}
 </g>
 ${band(0, SINK, "sink")}
-${band(SINK, ids.length - WINDOW, `far: differences only (white: below θ, not stored)`)}
+${band(SINK, ids.length - WINDOW, `far: differences (white: below θ, not stored)`)}
 ${band(ids.length - WINDOW, ids.length, "window: whole keys")}
 <text x="-8" y="${height / 2}" text-anchor="middle" transform="rotate(-90 -12 ${height / 2})">${d} elements of a key</text>
 </svg>
