@@ -19,8 +19,59 @@ export function map_rows(
 ): void {
   const bytes = <usize>headDim << 2;
   touchMap(map, matrix, headDim);
-  for (let row = 0; row < count; row++, y += bytes)
-    mapRow(y, x + <usize>(row / group) * stride + <usize>(row % group) * bytes, map, matrix, bytes);
+  let row = 0;
+  if (matrix)
+    for (; row + 1 < count; row += 2, y += bytes << 1)
+      mapTwoRows(y, rowAt(x, stride, row, group, bytes), rowAt(x, stride, row + 1, group, bytes), map, bytes);
+  for (; row < count; row++, y += bytes) mapRow(y, rowAt(x, stride, row, group, bytes), map, matrix, bytes);
+}
+
+// @ts-ignore: decorator
+@inline
+function rowAt(x: usize, stride: usize, row: i32, group: i32, bytes: usize): usize {
+  return x + <usize>(row / group) * stride + <usize>(row % group) * bytes;
+}
+
+/** `mapRow` with a matrix of two rows, which share what is read of it. */
+function mapTwoRows(y: usize, from: usize, other: usize, map: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 64) {
+    let a0 = v128.load(map + i);
+    let b0 = v128.load(map + i, 16);
+    let c0 = v128.load(map + i, 32);
+    let d0 = v128.load(map + i, 48);
+    let a1 = a0;
+    let b1 = b0;
+    let c1 = c0;
+    let d1 = d0;
+    let column = map + bytes + i;
+    for (let j: usize = 0; j < bytes; j += 4, column += bytes) {
+      const p = v128.load32_splat(from + j);
+      const q = v128.load32_splat(other + j);
+      const a = v128.load(column);
+      a0 = f32x4.add(a0, f32x4.mul(p, a));
+      a1 = f32x4.add(a1, f32x4.mul(q, a));
+      const b = v128.load(column, 16);
+      b0 = f32x4.add(b0, f32x4.mul(p, b));
+      b1 = f32x4.add(b1, f32x4.mul(q, b));
+      const c = v128.load(column, 32);
+      c0 = f32x4.add(c0, f32x4.mul(p, c));
+      c1 = f32x4.add(c1, f32x4.mul(q, c));
+      const d = v128.load(column, 48);
+      d0 = f32x4.add(d0, f32x4.mul(p, d));
+      d1 = f32x4.add(d1, f32x4.mul(q, d));
+    }
+    storeFour(y + i, a0, b0, c0, d0);
+    storeFour(y + bytes + i, a1, b1, c1, d1);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function storeFour(y: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(y, a);
+  v128.store(y, b, 16);
+  v128.store(y, c, 32);
+  v128.store(y, d, 48);
 }
 
 /** A token of decode has every matrix from memory: four streams are read faster than columns as they are needed. */
@@ -50,10 +101,7 @@ export function mapRow(y: usize, from: usize, map: usize, matrix: i32, bytes: us
       c = f32x4.add(c, f32x4.mul(factor, v128.load(column, 32)));
       d = f32x4.add(d, f32x4.mul(factor, v128.load(column, 48)));
     }
-    v128.store(y + i, a);
-    v128.store(y + i, b, 16);
-    v128.store(y + i, c, 32);
-    v128.store(y + i, d, 48);
+    storeFour(y + i, a, b, c, d);
   }
 }
 

@@ -1,7 +1,7 @@
 import { STEP, storeLong, storeStep } from "./product";
 import { absMax } from "./store";
 
-/** Bytes of a quantised query row: codes, f32 scale / √headDim, i32 correction 64·Σcodes, 8 unused. */
+/** Bytes of a quantised query row: codes, f32 scale / √headDim, i32 correction 64·Σcodes, i32 [2] of `attention_thresholds`. */
 // @ts-ignore: decorator
 @inline
 export function queryBytes(headDim: i32): usize {

@@ -19,11 +19,27 @@ export function restPart(lead: i32): usize {
 
 /**
  * Products of the leading elements of a page with one row, less its threshold: i32 out[16 groups][4 keys].
- * @param less the threshold times −1
+ * @param less the threshold times −1; @param shared steps that may be added up in 16 bits: 4, 2 or 1
  */
-export function leadProducts(out: usize, row: usize, codes: usize, headDim: i32, lead: i32, less: i32): void {
+export function leadProducts(
+  out: usize,
+  row: usize,
+  codes: usize,
+  headDim: i32,
+  lead: i32,
+  less: i32,
+  shared: i32,
+): void {
+  if (shared == 4) leadSums(out, row, codes, headDim, lead, less, 4);
+  else if (shared == 2) leadSums(out, row, codes, headDim, lead, less, 2);
+  else leadSums(out, row, codes, headDim, lead, less, 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function leadSums(out: usize, row: usize, codes: usize, headDim: i32, lead: i32, less: i32, shared: i32): void {
   const size = groupBytes(headDim);
-  let start = i32x4.splat(less);
+  const start = i32x4.splat(less);
   for (let at: usize = 0; at < <usize>lead; at += 16, codes += 64, row += STEP << 2) {
     const end = out + 256;
     let p = codes;
@@ -37,14 +53,9 @@ export function leadProducts(out: usize, row: usize, codes: usize, headDim: i32,
         const before = at ? v128.load(to) : start;
         const after = at ? v128.load(to, 16) : start;
         const next = p + size;
-        const x = i32x4.add(
-          i32x4.add(dot(a, v128.load(p), ones), dot(b, v128.load(p, 16), ones)),
-          i32x4.add(dot(c, v128.load(p, 32), ones), dot(d, v128.load(p, 48), ones)),
-        );
-        const y = i32x4.add(
-          i32x4.add(dot(a, v128.load(next), ones), dot(b, v128.load(next, 16), ones)),
-          i32x4.add(dot(c, v128.load(next, 32), ones), dot(d, v128.load(next, 48), ones)),
-        );
+        const x = product(a, b, c, d, v128.load(p), v128.load(p, 16), v128.load(p, 32), v128.load(p, 48), ones, shared);
+        const y = product(
+          a, b, c, d, v128.load(next), v128.load(next, 16), v128.load(next, 32), v128.load(next, 48), ones, shared);
         v128.store(to, i32x4.add(before, x));
         v128.store(to, i32x4.add(after, y), 16);
       }
@@ -68,10 +79,31 @@ export function leadProducts(out: usize, row: usize, codes: usize, headDim: i32,
   }
 }
 
+/** Products of 4 steps of a row with those of 4 keys; `shared` of them are added up before they are widened to 32 bits. */
 // @ts-ignore: decorator
 @inline
-function dot(row: v128, codes: v128, ones: v128): v128 {
-  return i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(row, codes), ones);
+function product(
+  a: v128,
+  b: v128,
+  c: v128,
+  d: v128,
+  w: v128,
+  x: v128,
+  y: v128,
+  z: v128,
+  ones: v128,
+  shared: i32,
+): v128 {
+  const p = i16x8.relaxed_dot_i8x16_i7x16_s(a, w);
+  const q = i16x8.relaxed_dot_i8x16_i7x16_s(b, x);
+  const r = i16x8.relaxed_dot_i8x16_i7x16_s(c, y);
+  const s = i16x8.relaxed_dot_i8x16_i7x16_s(d, z);
+  if (shared == 4) return i32x4.dot_i16x8_s(i16x8.add(i16x8.add(p, q), i16x8.add(r, s)), ones);
+  if (shared == 2) return i32x4.add(i32x4.dot_i16x8_s(i16x8.add(p, q), ones), i32x4.dot_i16x8_s(i16x8.add(r, s), ones));
+  return i32x4.add(
+    i32x4.add(i32x4.dot_i16x8_s(p, ones), i32x4.dot_i16x8_s(q, ones)),
+    i32x4.add(i32x4.dot_i16x8_s(r, ones), i32x4.dot_i16x8_s(s, ones)),
+  );
 }
 
 /** Sums of neighbouring lanes of a, then of b. */
@@ -106,7 +138,7 @@ export function listWanted(list: usize, products: usize, some: i32, first: i32, 
  * Adds the products with the other elements to those of the groups `from` … `to` − 1 of the list, as f32 Σ q·(code − 64) at their
  * place in the list, and folds them into the largest scores of the rows.
  * @param scores [rows][128][4]: i32 from `leadProducts` at the group's number before; @param tiles u32 [8], addresses of the pages
- * @param most f32 [rows][4]; @param less i32 [rows], thresholds times −1
+ * @param most f32 [rows][4]; @param less i32 [rows], corrections of the queries less their thresholds; @param shared as in `leadProducts`, of all rows
  */
 export function completeListed(
   scores: usize,
@@ -121,13 +153,17 @@ export function completeListed(
   to: i32,
   most: usize,
   less: usize,
+  shared: i32,
 ): void {
-  for (let r = 0; r < some; r += 2, query += querySize << 1, scores += RANGE << 3, most += 32, less += 8)
-    if (some == 3) {
-      completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 3);
-      return;
-    } else if (r + 1 < some) completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 2);
-    else completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 1);
+  if (shared == 4) {
+    if (some == 4) completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 4, 4);
+    else if (some == 3) completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 3, 4);
+    else if (some == 2) completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 2, 4);
+    else completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 1, 4);
+  } else
+    for (; some > 0; some -= 2, query += querySize << 1, scores += RANGE << 3, most += 32, less += 8)
+      if (some > 1) completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 2, 1);
+      else completeRows(scores, list, query, querySize, tiles, headDim, lead, from, to, most, less, 1, 1);
 }
 
 // @ts-ignore: decorator
@@ -145,81 +181,62 @@ function completeRows(
   most: usize,
   less: usize,
   rows: i32,
+  shared: i32,
 ): void {
   const query1 = query + querySize;
   const query2 = query1 + querySize;
+  const query3 = query2 + querySize;
   const size = groupBytes(headDim);
   const part = restPart(lead);
   const begin = <usize>(lead >> 2) * STEP;
   const end = <usize>(headDim >> 2) * STEP;
   const ones = hoisted(i16x8.splat(1), opaqueZero());
-  const constants = query + (<usize>headDim << 1) + 4;
-  for (let c = from; c < to; c += 2) {
-    const g = <usize>load<u8>(list + <usize>c);
-    // The last may be alone: it is computed twice then.
-    const h = c + 1 < to ? <usize>load<u8>(list + <usize>c, 1) : g;
+  for (let at = from; at < to; at++) {
+    const g = <usize>load<u8>(list + <usize>at);
     let p = <usize>load<u32>(tiles + (g >> 4 << 2)) + (g & 15) * size + part;
-    let o = <usize>load<u32>(tiles + (h >> 4 << 2)) + (h & 15) * size + part;
-    const place = scores + (<usize>c << 4);
-    const next: usize = h == g ? 0 : 16;
-    let a0 = v128.load(scores + (g << 4));
-    let a1 = v128.load(scores + (h << 4));
-    let b0 = rows > 1 ? v128.load(scores + (g << 4), RANGE << 2) : a0;
-    let b1 = rows > 1 ? v128.load(scores + (h << 4), RANGE << 2) : a0;
-    let c0 = rows > 2 ? v128.load(scores + (g << 4), RANGE << 3) : a0;
-    let c1 = rows > 2 ? v128.load(scores + (h << 4), RANGE << 3) : a0;
+    const place = scores + (<usize>at << 4);
+    const before = scores + (g << 4);
+    let a = v128.load(before);
+    let b = rows > 1 ? v128.load(before, RANGE << 2) : a;
+    let c = rows > 2 ? v128.load(before, RANGE << 3) : a;
+    let d = rows > 3 ? v128.load(before, 3 * (RANGE << 2)) : a;
     if (ASC_FEATURE_RELAXED_SIMD) {
-      for (let at = begin; at < end; at += 8, p += 32, o += 32) {
-        const x0 = v128.load(p);
-        const x1 = v128.load(p, 16);
-        const y0 = v128.load(o);
-        const y1 = v128.load(o, 16);
-        const a = v128.load32_splat(query + at);
-        const d = v128.load32_splat(query + at, 4);
-        a0 = i32x4.add(i32x4.add(a0, dot(a, x0, ones)), dot(d, x1, ones));
-        a1 = i32x4.add(i32x4.add(a1, dot(a, y0, ones)), dot(d, y1, ones));
-        if (rows > 1) {
-          const b = v128.load32_splat(query1 + at);
-          const e = v128.load32_splat(query1 + at, 4);
-          b0 = i32x4.add(i32x4.add(b0, dot(b, x0, ones)), dot(e, x1, ones));
-          b1 = i32x4.add(i32x4.add(b1, dot(b, y0, ones)), dot(e, y1, ones));
-        }
-        if (rows > 2) {
-          const q = v128.load32_splat(query2 + at);
-          const f = v128.load32_splat(query2 + at, 4);
-          c0 = i32x4.add(i32x4.add(c0, dot(q, x0, ones)), dot(f, x1, ones));
-          c1 = i32x4.add(i32x4.add(c1, dot(q, y0, ones)), dot(f, y1, ones));
-        }
+      for (let i = begin; i < end; i += 16, p += 64) {
+        const w = v128.load(p);
+        const x = v128.load(p, 16);
+        const y = v128.load(p, 32);
+        const z = v128.load(p, 48);
+        a = i32x4.add(a, rowProduct(query + i, w, x, y, z, ones, shared));
+        if (rows > 1) b = i32x4.add(b, rowProduct(query1 + i, w, x, y, z, ones, shared));
+        if (rows > 2) c = i32x4.add(c, rowProduct(query2 + i, w, x, y, z, ones, shared));
+        if (rows > 3) d = i32x4.add(d, rowProduct(query3 + i, w, x, y, z, ones, shared));
       }
     } else {
-      a0 = i32x4.add(a0, wideProduct(query + begin, query + end, p));
-      a1 = i32x4.add(a1, wideProduct(query + begin, query + end, o));
-      if (rows > 1) {
-        b0 = i32x4.add(b0, wideProduct(query1 + begin, query1 + end, p));
-        b1 = i32x4.add(b1, wideProduct(query1 + begin, query1 + end, o));
-      }
-      if (rows > 2) {
-        c0 = i32x4.add(c0, wideProduct(query2 + begin, query2 + end, p));
-        c1 = i32x4.add(c1, wideProduct(query2 + begin, query2 + end, o));
-      }
+      a = i32x4.add(a, wideProduct(query + begin, query + end, p));
+      if (rows > 1) b = i32x4.add(b, wideProduct(query1 + begin, query1 + end, p));
     }
-    finish(place, next, most, load<i32>(less) + load<i32>(constants), a0, a1);
-    if (rows > 1)
-      finish(place + (RANGE << 2), next, most + 16, load<i32>(less, 4) + load<i32>(constants + querySize), b0, b1);
-    if (rows > 2)
-      finish(place + (RANGE << 3), next, most + 32, load<i32>(less, 8) + load<i32>(constants + 2 * querySize), c0, c1);
+    finish(place, most, less, a);
+    if (rows > 1) finish(place + (RANGE << 2), most + 16, less + 4, b);
+    if (rows > 2) finish(place + (RANGE << 3), most + 32, less + 8, c);
+    if (rows > 3) finish(place + 3 * (RANGE << 2), most + 48, less + 12, d);
   }
 }
 
-/** Takes `less` from the sums of two groups. */
 // @ts-ignore: decorator
 @inline
-function finish(place: usize, next: usize, most: usize, less: i32, a: v128, b: v128): void {
-  const x = f32x4.convert_i32x4_s(i32x4.sub(a, i32x4.splat(less)));
-  const y = f32x4.convert_i32x4_s(i32x4.sub(b, i32x4.splat(less)));
+function rowProduct(row: usize, w: v128, x: v128, y: v128, z: v128, ones: v128, shared: i32): v128 {
+  return product(
+    v128.load32_splat(row), v128.load32_splat(row, 4), v128.load32_splat(row, 8), v128.load32_splat(row, 12),
+    w, x, y, z, ones, shared);
+}
+
+/** Takes what is at `less` from the sums of a group. */
+// @ts-ignore: decorator
+@inline
+function finish(place: usize, most: usize, less: usize, sums: v128): void {
+  const x = f32x4.convert_i32x4_s(i32x4.sub(sums, v128.load32_splat(less)));
   v128.store(place, x);
-  v128.store(place + next, y);
-  v128.store(most, f32x4.pmax(f32x4.pmax(v128.load(most), x), y));
+  v128.store(most, f32x4.pmax(v128.load(most), x));
 }
 
 /** Σ q·code of the 16-bit codes from `row` to `end`. */

@@ -1,4 +1,4 @@
-import { hoisted, max4, opaqueZero, RANGE } from "./layout";
+import { hoisted, max4, opaqueZero, RANGE, touch } from "./layout";
 import { STEP } from "./product";
 import { pairs } from "./select-scores";
 import { stateBytes } from "./softmax";
@@ -96,13 +96,25 @@ function code(place: usize, inverse: v128, magic: v128): v128 {
   return i32x4.sub(f32x4.add(f32x4.mul(v128.load(place), inverse), magic), magic);
 }
 
-/** Touches the values of the first `kept` groups. */
+/** Touches the values of the first `kept` groups: of four parts of the list at a time. */
 export function touchValues(work: usize, kept: i32, headDim: i32): void {
   const bytes = <usize>headDim << 2;
-  for (let c: usize = 0; c < <usize>kept << 2; c += 4) {
-    const group = <usize>load<u32>(work + ADDRESSES + c);
-    for (let at: usize = 0; at < bytes; at += 64) load<u8>(group + at);
-  }
+  const addresses = work + ADDRESSES;
+  const quarter = (kept + 3) >> 2;
+  for (let c = 0; c < quarter; c++)
+    touch(
+      addressAt(addresses, c),
+      addressAt(addresses, min(c + quarter, kept - 1)),
+      addressAt(addresses, min(c + 2 * quarter, kept - 1)),
+      addressAt(addresses, min(c + 3 * quarter, kept - 1)),
+      bytes,
+    );
+}
+
+// @ts-ignore: decorator
+@inline
+function addressAt(addresses: usize, place: i32): usize {
+  return <usize>load<u32>(addresses + (<usize>place << 2));
 }
 
 /** Adds the listed values of a page, times the weights of 1–4 rows, to the rows' states. */

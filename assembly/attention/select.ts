@@ -1,14 +1,15 @@
 import { QueryRows } from "../abi";
 import { keyPart, valuePart, windowStart } from "./cache";
 import { positionOf } from "./int8";
-import { max4, PAGE, pageOf, RANGE, touch } from "./layout";
+import { max4, PAGE, pageOf, RANGE, touch, touchParts } from "./layout";
 import { queryBytes } from "./queries";
 import { farTiles, integerScores } from "./scores";
 import { completeListed, groupBytes, leadProducts, listWanted, restPart } from "./select-scores";
 import { packWeights, pageValues, pageWeights, touchValues } from "./select-weights";
+import { sharedLead, sharedRest } from "./thresholds";
 import { below, clearState, exponentials, mergeState, rangeCutoff, stateBytes, storeState } from "./softmax";
 import { addCounts, addSelection } from "./values";
-import { GROUPS, MOST, NEAR, STARTS, SUMS, TILES } from "./work";
+import { GROUPS, LESS, MOST, NEAR, STARTS, SUMS, TILES, TOUCH_WHOLE } from "./work";
 
 // Selective scoring. In the score basis the leading elements carry most of a score: of far keys they are multiplied first,
 // and only groups of 4 keys that can matter get the rest. The query heads of a token that are computed together, up to four
@@ -25,14 +26,23 @@ export function rangeSelected(states: usize, rows: QueryRows, start: i32, fresh:
   const last = positionOf(rows, rows.rows - 1);
   const end = min(start + RANGE, last + 1);
   const codes = work + TILES;
+  // Lines of memory that follow each other are read more than twice as fast as others: where most of the range before was
+  // wanted, all of this one is touched. Nothing but time depends on it.
+  const whole = load<i32>(work + TOUCH_WHOLE) != 0;
+  const pages = (end - start + PAGE - 1) >> 6;
+  const values = cache.values + (<usize>(start >> 6) << 2);
+  const bytes = (<usize>cache.headDim << 6) + 256;
   if (cache.far) {
     const unfolded = work + SUMS + (<usize>cache.headDim << 4) + 4 * stateBytes(cache.headDim);
     farTiles(codes, unfolded, cache, rows.slot, start, end, windowStart(cache, last));
   } else {
     const part = keyPart(cache, rows.slot);
     for (let k = start; k < end; k += PAGE) store<u32>(codes + (<usize>((k - start) >> 6) << 2), <u32>(pageOf(cache.keys, k) + part));
-    touchLeads(rows, end - start);
+    if (whole) touchParts(cache.keys + (<usize>(start >> 6) << 2), values, pages, part, bytes);
+    else touchLeads(rows, end - start);
   }
+  if (whole && cache.far)
+    touchParts(values, values + (<usize>(pages >> 1) << 2), pages >> 1, valuePart(cache, rows.slot), bytes);
   const heads = cache.group;
   const tiles = (heads + 3) >> 2;
   const size = (heads + tiles - 1) / tiles;
@@ -73,18 +83,27 @@ function tileSelected(states: usize, rows: QueryRows, first: i32, some: i32, sta
   }
   const before = listed;
   const less = rows.thresholds + (<usize>first << 2);
+  for (let r: usize = 0; r < <usize>some; r++) {
+    const correction = load<i32>(query + r * querySize + (<usize>headDim << 1), 4);
+    store<i32>(work + LESS + (r << 2), load<i32>(less + (r << 2)) + correction);
+  }
   for (let page = from; page < to; page++) {
     store<i32>(starts + (<usize>page << 2), listed);
     const codes = <usize>load<u32>(work + TILES + (<usize>page << 2));
     const products = work + (<usize>page << 8);
     for (let r = 0; r < some; r++)
-      leadProducts(products + <usize>r * (RANGE << 2), query + <usize>r * querySize, codes, headDim, lead, load<i32>(less + (<usize>r << 2)));
+      leadProducts(
+        products + <usize>r * (RANGE << 2), query + <usize>r * querySize, codes, headDim, lead, load<i32>(less + (<usize>r << 2)),
+        sharedLead(query + <usize>r * querySize, headDim));
     listed = listWanted(list, products, some, page << 4, listed);
   }
   const wanted = listed - before;
   keySteps += (to - from) * (lead << 2) + wanted * ((headDim - lead) >> 2);
-  touchListed(rows, start, before, listed);
-  completeListed(work, list, query, querySize, some, work + TILES, headDim, lead, before, listed, work + MOST, less);
+  const whole = load<i32>(work + TOUCH_WHOLE) != 0;
+  if (!whole) touchListed(rows, start, before, listed);
+  if (from < to) store<i32>(work + TOUCH_WHOLE, <i32>(wanted > (to - from) << 3));
+  completeListed(work, list, query, querySize, some, work + TILES, headDim, lead, before, listed, work + MOST, work + LESS,
+    sharedRest(query, querySize, some, headDim));
   for (let page = to; page < pages; page++) {
     const count = min(PAGE, most - (page << 6));
     keySteps += wholePage(rows, first, some, start, page << 6, count, listed);
@@ -106,7 +125,7 @@ function tileSelected(states: usize, rows: QueryRows, first: i32, some: i32, sta
       from = next;
     }
     store<i32>(starts + (<usize>pages << 2), multiplied);
-    touchValues(work, multiplied, headDim);
+    if (!whole) touchValues(work, multiplied, headDim);
     for (let r = 0; r < some; r++) memory.fill(state + <usize>r * stateSize, 0, <usize>headDim << 2);
     for (let page = 0; page < pages; page++) {
       const begin = load<i32>(starts + (<usize>page << 2));
@@ -191,20 +210,36 @@ function touchLeads(rows: QueryRows, count: i32): void {
   }
 }
 
-/** Touches the other elements of listed groups, and the scales of their values. */
+/** Touches the other elements of listed groups, and the scales of their values: of four parts of the list at a time. */
 function touchListed(rows: QueryRows, start: i32, from: i32, to: i32): void {
   const cache = rows.cache;
   const headDim = cache.headDim;
-  const lead = cache.select;
-  const tiles = rows.work + TILES;
-  const size = groupBytes(headDim);
-  const part = restPart(lead);
-  const bytes = <usize>(headDim - lead) << 2;
+  const list = rows.work + GROUPS;
+  const values = cache.values + (<usize>(start >> 6) << 2);
   const scales = valuePart(cache, rows.slot) + (<usize>headDim << 6);
-  for (let c = from; c < to; c++) {
-    const g = <i32>load<u8>(rows.work + GROUPS + <usize>c);
-    const codes = <usize>load<u32>(tiles + (<usize>(g >> 4) << 2)) + <usize>(g & 15) * size + part;
-    if (!cache.far) for (let at: usize = 0; at < bytes; at += 64) load<u8>(codes + at);
-    load<u8>(pageOf(cache.values, start + (g << 2)) + scales + (<usize>(g & 15) << 4));
+  const bytes = cache.far ? 0 : <usize>(headDim - cache.select) << 2;
+  const quarter = (to - from + 3) >> 2;
+  for (let c = from; c < from + quarter; c++) {
+    const a = <usize>load<u8>(list + <usize>c);
+    const b = <usize>load<u8>(list + <usize>min(c + quarter, to - 1));
+    const d = <usize>load<u8>(list + <usize>min(c + 2 * quarter, to - 1));
+    const e = <usize>load<u8>(list + <usize>min(c + 3 * quarter, to - 1));
+    touch(restOf(rows, a), restOf(rows, b), restOf(rows, d), restOf(rows, e), bytes);
+    touch(scalesOf(values, scales, a), scalesOf(values, scales, b), scalesOf(values, scales, d), scalesOf(values, scales, e), 16);
   }
+}
+
+/** Where a group has the elements after the leading ones. */
+// @ts-ignore: decorator
+@inline
+function restOf(rows: QueryRows, group: usize): usize {
+  const cache = rows.cache;
+  const page = <usize>load<u32>(rows.work + TILES + (group >> 4 << 2));
+  return page + (group & 15) * groupBytes(cache.headDim) + restPart(cache.select);
+}
+
+// @ts-ignore: decorator
+@inline
+function scalesOf(values: usize, scales: usize, group: usize): usize {
+  return <usize>load<u32>(values + (group >> 4 << 2)) + scales + ((group & 15) << 4);
 }
