@@ -15,6 +15,14 @@ export function add_count(counter: usize, value: f64): void {
   store<f64>(counter, load<f64>(counter) + value);
 }
 
+/** The same with four neighbouring counters. */
+export function add_counts(counters: usize, a: i32, b: i32, c: i32, d: i32): void {
+  store<f64>(counters, load<f64>(counters) + <f64>a);
+  store<f64>(counters, load<f64>(counters, 8) + <f64>b, 8);
+  store<f64>(counters, load<f64>(counters, 16) + <f64>c, 16);
+  store<f64>(counters, load<f64>(counters, 24) + <f64>d, 24);
+}
+
 /** How many of `count` gates, a multiple of 4, are not ≤ 0. */
 export function count_gates(gate: usize, count: i32): i32 {
   let closed = i32x4.splat(0);

@@ -1,3 +1,8 @@
+/** Whether this build has relaxed dots. */
+export function relaxed_dots(): bool {
+  return ASC_FEATURE_RELAXED_SIMD;
+}
+
 /**
  * The two integer dots this build is made of, on 16 int8 numbers at `a` and 16 in 0..127 at `b`, repeated `rounds`
  * times; writes i16[8] pair sums and i32[4] quadruple sums of the last round. The start-up test compares them with known

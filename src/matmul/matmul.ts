@@ -102,7 +102,7 @@ function prepare(
 ): ProductKernel {
   const layout = layouts[weight.layout];
   const { scratch } = options;
-  const dots = options.dots ?? (layout.choosesDots ? chooseDots(thread, scratch) : FIRST_DOTS);
+  const dots = options.dots ?? (layout.choosesDots && !options.active ? chooseDots(thread, scratch) : FIRST_DOTS);
   product.out = out;
   product.weights = weight.address;
   product.blockScales = weight.blockScales ?? 0;

@@ -100,13 +100,11 @@ export function activeOptions(
   options: ProductOptions,
 ): ProductOptions {
   if (weight.layout !== "ternary-columns") return options;
+  // One token's columns are always taken one by one.
+  if (tokens === 1 && thread.index > 0) return { ...options, active: columnLists(buffers) };
   const active = activeColumns(thread, weight, buffers.activations["int8-token"], tokens);
   const sparse = tokens === 1 || active <= DENSE * weight.columns * tokens;
-  if (thread.index === 0) {
-    // Several tokens together need almost every column.
-    const idle = tokens === 1 ? weight.columns - active : 0;
-    bookColumns(thread, counters, weight, { tokens, active, idle, sparse });
-  }
+  if (thread.index === 0) bookColumns(thread, counters, weight, tokens, active, sparse);
   return sparse ? { ...options, active: columnLists(buffers) } : options;
 }
 

@@ -49,18 +49,20 @@ export function bookInputs(thread: Thread, counters: number, inputs: number, act
   add(thread, counters, ACTIVE_INPUTS, active);
 }
 
-/** A product with `down` by columns: inputs that are not zero, and columns that were not read, where zeros are left out. */
+/** A product with `down` by columns: inputs that are not zero; where zeros are left out, these, and columns nobody needs. */
 export function bookColumns(
-  thread: Thread,
+  { kernels }: Thread,
   counters: number,
   { columns }: Weight,
-  counts: { tokens: number; active: number; idle: number; sparse: boolean },
+  tokens: number,
+  active: number,
+  sparse: boolean,
 ): void {
-  const { tokens, active, idle, sparse } = counts;
-  bookInputs(thread, counters, columns * tokens, active);
-  if (!sparse) return;
-  add(thread, counters, SKIPPED_INPUTS, columns * tokens - active);
-  add(thread, counters, IDLE_COLUMNS, idle);
+  const inputs = columns * tokens;
+  const skipped = sparse ? inputs - active : 0;
+  // Several tokens together need almost every column.
+  const idle = tokens === 1 ? skipped : 0;
+  kernels.add_counts(counters + ACTIVE_INPUTS * 8, active, skipped, idle, inputs);
 }
 
 /** What was counted since the model was loaded or the counters were cleared; undefined for models that leave nothing out. */
