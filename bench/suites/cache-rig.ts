@@ -88,13 +88,26 @@ export function fill(
   tokens: number,
   scratch: number,
 ): void {
+  fillFrom({ memory, kernels, config, cache, scratch }, tokens, walkPeriod(config.headDim, config.kvHeads));
+}
+
+interface Filled {
+  memory: Memory;
+  kernels: Kernels;
+  config: ModelConfig;
+  cache: KeyValueCache;
+  scratch: number;
+}
+
+/** The same with keys of one's own, repeated. */
+function fillFrom({ memory, kernels, config, cache, scratch }: Filled, tokens: number, source: Float32Array): void {
   const { kvHeads, headDim, layers } = config;
   const thread = makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
-  const source = walkPeriod(headDim, kvHeads);
+  const period = source.length / kvHeads / headDim;
   const keys = memory.alloc(source.byteLength, "keys");
   memory.f32(keys, source.length).set(source);
-  for (let at = 0; at < tokens; at += PERIOD) {
-    const count = Math.min(PERIOD, tokens - at);
+  for (let at = 0; at < tokens; at += period) {
+    const count = Math.min(period, tokens - at);
     cache.reserve(count);
     const slice = { cache: cache.descriptor, position: at, tokens: count, work: "prefill" } as const;
     for (let layer = 0; layer < layers; layer++) storeKeysValues(thread, slice, layer, keys, keys, scratch);
@@ -114,7 +127,7 @@ export class CacheRig {
   readonly #queries: number;
   readonly #out: number;
 
-  /** @param copies KV heads, each with the keys of a whole context */
+  /** @param copies KV heads, each with the keys of a whole context; @param made keys and queries instead of a random walk */
   constructor(
     family: KernelFamily,
     readonly headDim: number,
@@ -122,13 +135,14 @@ export class CacheRig {
     copies: number,
     setting: Setting,
     more: AttentionOptions = {},
+    made?: { keys: Float32Array; queries: Float32Array },
   ) {
     const { memory } = this;
     this.config = { layers: copies, heads: GROUP, kvHeads: 1, headDim } as ModelConfig;
     this.kernels = instantiateKernels(kernelModule(family), memory.wasm);
     this.#thread = makeThread(this.kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
     const contextLength = keys + PREFILL;
-    const calibration = setting.options.kind ? walkCalibration(headDim, copies, 1) : undefined;
+    const calibration = more.calibration ?? (setting.options.kind ? walkCalibration(headDim, copies, 1) : undefined);
     this.cache = createCache(memory, this.config, {
       kind: "int8",
       contextLength,
@@ -136,14 +150,15 @@ export class CacheRig {
       kernels: this.kernels,
     });
     this.#scratch = memory.alloc(attentionScratchBytes(this.config, contextLength, 1), "scratch");
-    fill(memory, this.kernels, this.config, this.cache, keys, this.#scratch);
+    const { kernels, config, cache } = this;
+    fillFrom({ memory, kernels, config, cache, scratch: this.#scratch }, keys, made?.keys ?? walkPeriod(headDim, 1));
     const floats = PREFILL * GROUP * headDim;
     this.#queries = memory.alloc(floats * 4, "queries");
-    memory.f32(this.#queries, floats).set(normals(floats, 3));
+    memory.f32(this.#queries, floats).set(made?.queries ?? normals(floats, 3));
     this.#out = memory.alloc(floats * 4, "out");
     // The new tokens of every call: stored once, and never committed.
     this.cache.reserve(PREFILL);
-    const source = walkPeriod(headDim, 1);
+    const source = made?.keys ?? walkPeriod(headDim, 1);
     const fresh = memory.alloc(PREFILL * headDim * 4, "new keys");
     memory.f32(fresh, PREFILL * headDim).set(source.subarray(0, PREFILL * headDim));
     for (let layer = 0; layer < copies; layer++)

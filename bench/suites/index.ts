@@ -7,6 +7,7 @@ import { matmuls, ternary } from "./matmul.js";
 import { wholeModels } from "./model.js";
 import { attentionParts } from "./parts.js";
 import { rows } from "./rows.js";
+import { selection } from "./selection.js";
 import { server } from "./server.js";
 import { tokenizing } from "./tokenizer.js";
 import { zeros } from "./zeros.js";
@@ -18,6 +19,7 @@ export const suites: readonly Suite[] = [
   matmuls,
   attentionParts,
   attention,
+  selection,
   bandwidth,
   wholeModels,
   rows,
