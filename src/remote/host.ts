@@ -89,7 +89,13 @@ export function serveHost(port: Port, { startsThreads = false } = {}): void {
     /** A part of the long lists, short enough for a page to take in between two frames. */
     vocabulary(from: number, count: number) {
       const { tokens, merges } = (model as Model).file.tokenizer;
-      return { tokens: tokens.slice(from, from + count), merges: merges.slice(from, from + count) };
+      const pairs = merges.slice(from, from + count);
+      // One long text: ten thousands of strings arrive as garbage whose collection a page would feel.
+      return {
+        tokens: tokens.slice(from, from + count),
+        merges: pairs.join(""),
+        lengths: pairs.map((pair) => pair.length),
+      };
     },
   });
 }

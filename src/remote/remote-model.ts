@@ -1,5 +1,6 @@
 import { SessionError } from "../errors.js";
 import type { ModelFile, TensorInfo } from "../formats/model-file.js";
+import { StringList } from "../formats/string-list.js";
 import type { GenerateOptions } from "../generate/options.js";
 import type { Prompt } from "../generate/prompt.js";
 import type { Calibration } from "../kv/calibration.js";
@@ -49,6 +50,13 @@ export interface HostThread {
   terminate(): void;
 }
 
+/** Some entries of the vocabulary, and as many merges in one text, whose lengths are beside it. */
+interface VocabularyPart {
+  tokens: string[];
+  merges: string;
+  lengths: number[];
+}
+
 /** Loads a model in another thread. The result is used like any other model. */
 export async function loadRemoteModel(host: HostThread, source: ModelSource, options: LoadOptions): Promise<Model> {
   const endpoint = new Endpoint(host.port);
@@ -62,15 +70,12 @@ export async function loadRemoteModel(host: HostThread, source: ModelSource, opt
     };
     const description = await endpoint.call<ModelDescription>("host", "load", [data, options]);
     const tokens: string[] = [];
-    const merges: string[] = [];
+    const merges = new StringList();
     for (let from = 0; from < Math.max(description.tokens, description.merges); from += VOCABULARY_PART) {
       options.signal?.throwIfAborted();
-      const part = await endpoint.call<{ tokens: string[]; merges: string[] }>("host", "vocabulary", [
-        from,
-        VOCABULARY_PART,
-      ]);
+      const part = await endpoint.call<VocabularyPart>("host", "vocabulary", [from, VOCABULARY_PART]);
       for (const token of part.tokens) tokens.push(token);
-      for (const merge of part.merges) merges.push(merge);
+      merges.append(part.merges, part.lengths);
     }
     const tokenizer = { ...description.tokenizer, tokens, merges };
     return new RemoteModel(host, endpoint, description, tokenizer, note as Note);
