@@ -1,7 +1,8 @@
-// What the queue costs: the same requests by N workers over Redis, and by N processes without a queue (each its share), one
-// thread each, four requests at once, in turn. Prints tokens per second, seconds of processor time (with Redis's own), and the
-// ratios of each pair, as one JSON object. Beside other programs only the processor time says something.
-// Usage: node bench/fleet/overhead.mjs [--model SOURCE] [--jobs N] [--rounds N] [--tokens N]
+// What the queue costs: the same requests through N workers over Redis, through N processes that are handed them without a
+// queue (what remains is the queue's), and, for more than one, through one process with two threads. Four requests at once
+// per worker, one thread each. The sides take turns, the order changes from round to round; speeds are tokens per second by
+// the clock, from the first request put in to the last result. Prints ratios (medians of the rounds) as one JSON object.
+// Usage: node bench/fleet/overhead.mjs [--model SOURCE] [--jobs N] [--rounds N] [--tokens N] [--workers 1,2,3]
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -13,57 +14,73 @@ import { Bench, sleep } from "../../fleet/test/bench.mjs";
 const { values } = parseArgs({
   options: {
     model: { type: "string", default: "embedded" },
-    jobs: { type: "string", default: "40" },
+    jobs: { type: "string", default: "16" },
     rounds: { type: "string", default: "3" },
-    tokens: { type: "string", default: "150" },
+    tokens: { type: "string", default: "64" },
     workers: { type: "string", default: "1,2,3" },
   },
 });
 const [jobs, rounds, tokens] = [values.jobs, values.rounds, values.tokens].map(Number);
 const CONCURRENCY = 4;
+const topics = "the sea,a bridge,bread,winter,a clock,the moon,a garden,trains,gold,a letter,wind,a school".split(",");
 
 for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(1));
 const bench = await Bench.start("redis");
 const store = await fleet.openStore(bench.settings);
-const counts = values.workers.split(",").map(Number);
 const result = [];
-for (const count of counts) {
-  const processes = await plainProcesses(count);
+for (const count of values.workers.split(",").map(Number)) {
   for (let i = 0; i < count; i++)
     bench.startWorker(`w${i}`, "--model", values.model, "--load-options", '{"threads":1}', "--no-evaluations");
   while ((await fleet.machines(store)).filter(({ state }) => state === "working").length < count) await sleep(50);
   const fingerprint = (await fleet.machines(store))[0].queue.replace("jobs-", "");
+  const workers = { processes: [...bench.workers.values(), bench.server.process], run: queued };
+  const plain = { processes: await Promise.all(Array.from({ length: count }, () => started(1))), run: handed };
+  const sides = { queued: workers, plain };
+  if (count > 1) sides.threads = { processes: [await started(2)], run: handed, concurrency: CONCURRENCY * count };
+
   const samples = [];
-  for (let round = 0; round < rounds; round++) {
-    const lines = Array.from({ length: jobs * count }, (_, index) =>
-      line(`${index}`, "/v1/completions", { prompt: `Day ${round} of ${index} in ${count}: once`, max_tokens: tokens }),
-    );
-    const turns = [plain, queued];
-    if (round % 2) turns.reverse();
+  // The first round warms everything up and is not counted.
+  for (let round = 0; round <= rounds; round++) {
+    const lines = Array.from({ length: jobs * count }, (_, index) => {
+      const topic = topics[index % topics.length];
+      const prompt = `Story ${round} in ${count}, part ${index}: here is what can be told about ${topic}.`;
+      return line(`${index}`, "/v1/completions", { prompt, max_tokens: tokens, temperature: 1, seed: index });
+    });
     const sample = {};
-    for (const turn of turns) {
-      const before = cpuSeconds(turn === plain ? processes : [...bench.workers.values(), bench.server.process]);
-      sample[turn.name] = await turn({ lines, fingerprint, processes });
-      const after = cpuSeconds(turn === plain ? processes : [...bench.workers.values(), bench.server.process]);
-      sample[`${turn.name}Cpu`] = after - before;
+    const names = Object.keys(sides);
+    const order = [...names.slice(round % names.length), ...names.slice(0, round % names.length)];
+    for (const name of order) {
+      const { processes, run, concurrency } = sides[name];
+      const before = cpuSeconds(processes);
+      sample[name] = await run({ lines, fingerprint, processes, concurrency });
+      sample[`${name}Cpu`] = cpuSeconds(processes) - before;
     }
-    samples.push(sample);
+    if (round > 0) samples.push(sample);
     console.error(count, sample);
   }
-  for (const child of [...processes, ...bench.workers.values()]) {
+  for (const child of [...bench.workers.values(), ...plain.processes, ...(sides.threads?.processes ?? [])]) {
     child.kill("SIGKILL");
     await once(child, "exit");
   }
   bench.workers.clear();
   for (const { name } of await fleet.machines(store)) await store.leave(name);
-  const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
-  const speed = middle(samples.map((sample) => sample.queued / sample.plain));
-  const processorTime = middle(samples.map((sample) => sample.queuedCpu / sample.plainCpu));
-  result.push({ workers: count, samples, speed, processorTime });
+  const ratio = (name, other) => median(samples.map((sample) => sample[name] / sample[other]));
+  result.push({
+    workers: count,
+    samples,
+    speed: ratio("queued", "plain"),
+    processorTime: ratio("queuedCpu", "plainCpu"),
+    ...(count > 1 && { againstThreads: ratio("queued", "threads") }),
+  });
 }
 console.log(JSON.stringify({ model: values.model, jobs, tokens, result }, undefined, 1));
 await store.close();
 await bench.stop();
+
+function median(numbers) {
+  const sorted = numbers.sort((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+}
 
 /** Seconds of processor time that processes have taken, from Linux. */
 function cpuSeconds(processes) {
@@ -73,35 +90,41 @@ function cpuSeconds(processes) {
   }, 0);
 }
 
-async function plainProcesses(count) {
-  const processes = Array.from({ length: count }, () =>
-    fork(new URL("./plain-process.mjs", import.meta.url), [values.model]),
-  );
-  await Promise.all(processes.map((child) => once(child, "message")));
-  return processes;
+async function started(threads) {
+  const child = fork(new URL("./plain-process.mjs", import.meta.url), [values.model, String(threads)]);
+  await once(child, "message");
+  return child;
 }
 
-/** Tokens per second without a queue. */
-async function plain({ lines, fingerprint, processes }) {
-  const all = lines.map(({ url, body }) => fleet.jobOf(fingerprint, url, body));
+/** Tokens per second of processes that are handed one request after the other. */
+async function handed({ lines, fingerprint, processes, concurrency = CONCURRENCY }) {
   const began = performance.now();
-  const answers = processes.map(async (child, index) => {
-    const share = all.filter((_, each) => each % processes.length === index);
-    child.send({ jobs: share, concurrency: CONCURRENCY });
-    const [{ tokens: written }] = await once(child, "message");
-    return written;
-  });
-  const written = (await Promise.all(answers)).reduce((sum, each) => sum + each, 0);
-  return (written * 1000) / (performance.now() - began);
+  const waiting = lines.map(({ url, body }) => fleet.jobOf(fingerprint, url, body));
+  const written = processes.map(
+    (child) =>
+      new Promise((resolve) => {
+        const listener = (message) => {
+          if (message === "more") return child.send({ job: waiting.shift() });
+          child.off("message", listener);
+          resolve(message.tokens);
+        };
+        child.on("message", listener).send({ concurrency });
+      }),
+  );
+  const sum = (await Promise.all(written)).reduce((total, each) => total + each, 0);
+  return (sum * 1000) / (performance.now() - began);
 }
 
-/** Tokens per second from putting the first request in to the last result. */
+/** Tokens per second through the queue. */
 async function queued({ lines, fingerprint }) {
   const input = write(bench, lines);
   const began = performance.now();
   const { batch } = await fleet.enqueue(store, { input, model: "unused", fingerprint });
   const ids = (await store.batch(batch)).items.map(([, id]) => id);
-  for (let done = 0; done < ids.length; done = (await store.done(ids)).filter(Boolean).length) await sleep(20);
+  for (let left = ids; left.length > 0; await sleep(10)) {
+    const done = await store.done(left);
+    left = left.filter((_, index) => !done[index]);
+  }
   const ms = performance.now() - began;
   const bodies = (await store.results(ids)).map((bytes) => JSON.parse(bytes).body);
   return (bodies.reduce((sum, { usage }) => sum + usage.completion_tokens, 0) * 1000) / ms;

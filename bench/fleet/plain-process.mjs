@@ -1,14 +1,23 @@
-// One process that computes requests without a queue: what `overhead.mjs` compares workers with.
+// One process that computes requests without a queue: what `overhead.mjs` compares workers with. It asks for a request
+// when it has room for one, as a worker does.
 import { Engine } from "../../fleet/src/engine.mjs";
 
-const engine = new Engine({ source: process.argv[2], options: { threads: 1 } });
+const [source, threads] = process.argv.slice(2);
+const engine = new Engine({ source, options: { threads: Number(threads) } });
 await engine.props();
-process.on("message", async ({ jobs, concurrency }) => {
-  let tokens = 0;
-  const answer = async () => {
-    for (let job = jobs.shift(); job; job = jobs.shift()) tokens += (await engine.compute(job)).tokens;
-  };
-  await Promise.all(Array.from({ length: concurrency }, answer));
-  process.send({ tokens });
+const waiting = [];
+let concurrency = 0;
+let [tokens, running] = [0, 0];
+const next = () => new Promise((resolve) => waiting.push(resolve) && process.send("more"));
+async function work() {
+  running++;
+  for (let job = await next(); job; job = await next()) tokens += (await engine.compute(job)).tokens;
+  if (--running === 0) process.send({ tokens });
+}
+process.on("message", (message) => {
+  if (message.concurrency === undefined) return waiting.shift()(message.job);
+  ({ concurrency } = message);
+  tokens = 0;
+  for (let i = 0; i < concurrency; i++) work();
 });
 process.send("ready");

@@ -1,7 +1,7 @@
 import type { AttentionOptions } from "../attention/options.js";
 import { OptionError } from "../errors.js";
 import type { Calibration } from "../kv/calibration.js";
-import type { LoadOptions, Model } from "../types.js";
+import type { LoadOptions, Model, Progress } from "../types.js";
 import { readText } from "./input.js";
 import type { ModelFlags } from "./options.js";
 import { ProgressBar } from "./progress.js";
@@ -81,9 +81,14 @@ export async function withModel<Result>(
   const bar = new ProgressBar(terminal);
   let model: Model;
   try {
-    model = await terminal.interruptible((signal) =>
-      terminal.host.loadModel(source, { ...rest, hub, signal, onProgress: (progress) => bar.update(progress) }),
-    );
+    model = await terminal.interruptible(async (signal) => {
+      const onProgress = (progress: Progress) => bar.update(progress);
+      const loaded = await terminal.host.loadModel(source, { ...rest, hub, signal, onProgress });
+      // Ctrl-C in the last moment of loading counts, too.
+      if (signal.aborted) await loaded.dispose();
+      signal.throwIfAborted();
+      return loaded;
+    });
   } finally {
     bar.clear();
   }
