@@ -6,6 +6,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import * as fleet from "../../fleet/src/index.mjs";
 import { line, write } from "../../fleet/test/batch-files.mjs";
@@ -21,18 +22,24 @@ const { values } = parseArgs({
   },
 });
 const [jobs, rounds, tokens] = [values.jobs, values.rounds, values.tokens].map(Number);
+const { QueueEvents } = createRequire(new URL("../../fleet/package.json", import.meta.url))("bullmq");
 const CONCURRENCY = 4;
 const topics = "the sea,a bridge,bread,winter,a clock,the moon,a garden,trains,gold,a letter,wind,a school".split(",");
 
 for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(1));
 const bench = await Bench.start("redis");
 const store = await fleet.openStore(bench.settings);
+// As workers are started by users; tests have shorter locks.
+const usual = ["--no-evaluations", "--lock", "30000"];
 const result = [];
 for (const count of values.workers.split(",").map(Number)) {
   for (let i = 0; i < count; i++)
-    bench.startWorker(`w${i}`, "--model", values.model, "--load-options", '{"threads":1}', "--no-evaluations");
+    bench.startWorker(`w${i}`, "--model", values.model, "--load-options", '{"threads":1}', ...usual);
   while ((await fleet.machines(store)).filter(({ state }) => state === "working").length < count) await sleep(50);
   const fingerprint = (await fleet.machines(store))[0].queue.replace("jobs-", "");
+  const connection = { host: "127.0.0.1", port: Number(new URL(bench.settings.redis).port) };
+  const events = new QueueEvents(`jobs-${fingerprint}`, { connection, prefix: "deltallm" });
+  await events.waitUntilReady();
   const workers = { processes: [...bench.workers.values(), bench.server.process], run: queued };
   const plain = { processes: await Promise.all(Array.from({ length: count }, () => started(1))), run: handed };
   const sides = { queued: workers, plain };
@@ -44,7 +51,9 @@ for (const count of values.workers.split(",").map(Number)) {
     const lines = Array.from({ length: jobs * count }, (_, index) => {
       const topic = topics[index % topics.length];
       const prompt = `Story ${round} in ${count}, part ${index}: here is what can be told about ${topic}.`;
-      return line(`${index}`, "/v1/completions", { prompt, max_tokens: tokens, temperature: 1, seed: index });
+      // Lengths differ, as they do in life: from half to one and a half of the mean.
+      const most = Math.round(tokens * (0.5 + ((index * 5) % 8) / 7));
+      return line(`${index}`, "/v1/completions", { prompt, max_tokens: most, temperature: 1, seed: index });
     });
     const sample = {};
     const names = Object.keys(sides);
@@ -52,7 +61,7 @@ for (const count of values.workers.split(",").map(Number)) {
     for (const name of order) {
       const { processes, run, concurrency } = sides[name];
       const before = cpuSeconds(processes);
-      sample[name] = await run({ lines, fingerprint, processes, concurrency });
+      sample[name] = await run({ lines, fingerprint, processes, concurrency, events });
       sample[`${name}Cpu`] = cpuSeconds(processes) - before;
     }
     if (round > 0) samples.push(sample);
@@ -63,6 +72,7 @@ for (const count of values.workers.split(",").map(Number)) {
     await once(child, "exit");
   }
   bench.workers.clear();
+  await events.close();
   for (const { name } of await fleet.machines(store)) await store.leave(name);
   const ratio = (name, other) => median(samples.map((sample) => sample[name] / sample[other]));
   result.push({
@@ -115,17 +125,23 @@ async function handed({ lines, fingerprint, processes, concurrency = CONCURRENCY
   return (sum * 1000) / (performance.now() - began);
 }
 
-/** Tokens per second through the queue. */
-async function queued({ lines, fingerprint }) {
+/** Tokens per second through the queue. Asking whether it is done would slow it down: the queue tells. */
+async function queued({ lines, fingerprint, events }) {
   const input = write(bench, lines);
+  let left = lines.length;
+  const over = new Promise((resolve) => {
+    const listener = () => {
+      if (--left > 0) return;
+      events.off("completed", listener);
+      resolve();
+    };
+    events.on("completed", listener);
+  });
   const began = performance.now();
   const { batch } = await fleet.enqueue(store, { input, model: "unused", fingerprint });
-  const ids = (await store.batch(batch)).items.map(([, id]) => id);
-  for (let left = ids; left.length > 0; await sleep(10)) {
-    const done = await store.done(left);
-    left = left.filter((_, index) => !done[index]);
-  }
+  await over;
   const ms = performance.now() - began;
+  const ids = (await store.batch(batch)).items.map(([, id]) => id);
   const bodies = (await store.results(ids)).map((bytes) => JSON.parse(bytes).body);
   return (bodies.reduce((sum, { usage }) => sum + usage.completion_tokens, 0) * 1000) / ms;
 }

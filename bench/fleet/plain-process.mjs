@@ -11,7 +11,10 @@ let [tokens, running] = [0, 0];
 const next = () => new Promise((resolve) => waiting.push(resolve) && process.send("more"));
 async function work() {
   running++;
-  for (let job = await next(); job; job = await next()) tokens += (await engine.compute(job)).tokens;
+  for (let job = await next(); job; job = await next()) {
+    const answer = await engine.compute(job);
+    tokens += answer.tokens;
+  }
   if (--running === 0) process.send({ tokens });
 }
 process.on("message", (message) => {
@@ -20,4 +23,5 @@ process.on("message", (message) => {
   tokens = 0;
   for (let i = 0; i < concurrency; i++) work();
 });
+process.on("disconnect", () => process.exit());
 process.send("ready");

@@ -146,6 +146,18 @@ export class Bench {
     return { status, stdout, stderr };
   }
 
+  /** Starts a command; what it printed when it has ended. */
+  async follow(...words) {
+    const child = spawn(process.execPath, [main, ...this.#place, ...words], { stdio: ["ignore", "pipe", "inherit"] });
+    process.once("exit", () => child.kill("SIGKILL"));
+    let stdout = "";
+    child.stdout.on("data", (data) => {
+      stdout += data;
+    });
+    const [status] = await once(child, "close");
+    return { status, stdout };
+  }
+
   #kill() {
     for (const child of this.#running) child.kill("SIGKILL");
     if (this.server.process) this.server.kill();

@@ -30,6 +30,7 @@ export function jobCases() {
 
 const tests = {
   "A batch's answers are those of one machine, byte for byte": thinPath,
+  "Status is told again and again until the batch is complete": watching,
   "A cancelled batch leaves the queue, what another batch wants stays": cancelling,
   "Urgent jobs go first": priorities,
   "Dead letters say why and can be tried again": dead,
@@ -63,6 +64,29 @@ async function thinPath(bench, store) {
   const collected = bench.run("collect", batch, "--output", output);
   assert.equal(collected.status, 0, collected.stderr);
   await assertExact(lines, await singleMachine(lines, store, batch), output);
+}
+
+async function watching(bench, store) {
+  const { batch } = await fleet.enqueue(store, { input: write(bench, requests(10)), model: "embedded" });
+  const asText = bench.follow("status", batch, "--watch");
+  const asJson = bench.follow("status", batch, "--watch", "--json");
+  await sleep(2500);
+  bench.startWorker("a");
+  const text = await asText;
+  assert.equal(text.status, 0);
+  const told = text.stdout.match(/\d+\/10 done.*/g);
+  assert.ok(told.length >= 2, text.stdout);
+  assert.match(told[0], /^0\/10 done, 0 failed, 10 left, time left unknown/);
+  assert.match(told.at(-1), /^10\/10 done, 0 failed, complete/);
+  assert.equal(told.filter((each) => each.endsWith("complete")).length, 1);
+  assert.ok(!text.stdout.includes("\x1b"), "not a terminal");
+  const json = await asJson;
+  const states = json.stdout
+    .trim()
+    .split("\n")
+    .map((each) => JSON.parse(each).batches[0]);
+  assert.equal(states.at(-1).complete, true);
+  assert.ok(states.slice(0, -1).every(({ complete: isComplete }) => !isComplete));
 }
 
 async function cancelling(bench, store) {
