@@ -1,6 +1,6 @@
 import { decodeBasis, encodeMatrix, encodeTriangle, SAMPLE, type SelectionData, SLOPES } from "../kv/calibration.js";
 import { exponential } from "./importance.js";
-import { addOuterProducts, mapKeys, mirror } from "./products.js";
+import { addDots, addOuterProducts, mapKeys, mirror } from "./products.js";
 import type { RecordedHead } from "./recorded-head.js";
 
 /** Keys at the beginning whose mean and covariance are not those of the others: attention sinks. */
@@ -52,17 +52,21 @@ export function measureSelection(
   windows.forEach(({ samples, values }, w) => {
     const mapped = keys[w] as Float64Array;
     const tokens = mapped.length / d;
+    const room = [new Float64Array(DECIDE * tokens), new Float64Array(DECIDE * tokens)] as const;
     const group = Math.floor(samples.length / (Math.floor(tokens / SAMPLE) * d)) || 1;
     const size = Math.ceil(group / Math.ceil(group / DECIDE));
     for (let sample = stride - 1; sample < samples.length / d / group; sample += stride) {
       const position = (sample + 1) * SAMPLE - 1;
       if (position < 4 * KEPT) continue;
+      const rows = mapKeys(
+        inverse,
+        Float64Array.from(samples.subarray(sample * group * d, (sample + 1) * group * d)),
+        d,
+      );
       for (let head = 0; head < group; head += size) {
-        const queries: Float64Array[] = [];
-        for (let row = sample * group + head; row < sample * group + Math.min(head + size, group); row++)
-          queries.push(mapKeys(inverse, Float64Array.from(samples.subarray(row * d, (row + 1) * d)), d));
-        measureQueries(curve, { queries, mapped, values, position, lead, mean, covariance });
-        count += queries.length;
+        const queries = rows.subarray(head * d, Math.min(head + size, group) * d);
+        measureQueries(curve, { queries, mapped, values, position, lead, mean, covariance, room });
+        count += queries.length / d;
       }
     }
   });
@@ -91,63 +95,74 @@ export function chooseMargins(curves: readonly SelectionCurve[], kvHeads: number
 }
 
 interface Queries {
-  /** Of heads that decide together, at one position. */
-  queries: readonly Float64Array[];
+  /** [heads][d], at most four: of heads that decide together, at one position. */
+  queries: Float64Array;
   mapped: Float64Array;
   values: Float32Array;
   position: number;
   lead: number;
   mean: Float64Array;
   covariance: Float64Array;
+  /** For the products of four queries with all keys. */
+  room: readonly [Float64Array, Float64Array];
 }
 
 /** Adds what every margin keeps and costs: groups of 4 keys are put in buckets by the least margin that keeps them. */
 function measureQueries(
   curve: SelectionCurve,
-  { queries, mapped, values, position, lead, mean, covariance }: Queries,
+  { queries, mapped, values, position, lead, mean, covariance, room }: Queries,
 ): void {
-  const d = (queries[0] as Float64Array).length;
+  const d = lead + mean.length;
+  const heads = queries.length / d;
+  // A multiple of 4, as positions are one less than multiples of `SAMPLE`.
   const keys = position + 1;
   const newest = (position - KEPT + 1) & ~(KEPT - 1);
-  const always = (j: number) => j < KEPT || j >= newest;
-  const bucketOf = new Uint8Array(Math.ceil(keys / 4)).fill(MARGINS.length);
-  const all = queries.map((query) => {
-    const { logits, partial, deviation } = scoresOf(query, { mapped, keys, lead, mean, covariance });
-    let most = -Infinity;
-    let known = -Infinity;
-    for (let j = 0; j < keys; j++) {
-      most = Math.max(most, logits[j] as number);
-      if (always(j)) known = Math.max(known, logits[j] as number);
-    }
+  const scale = 1 / Math.sqrt(d);
+  const bucketOf = new Uint8Array(keys / 4).fill(MARGINS.length);
+  const [partial, logits] = [room[0].subarray(0, DECIDE * keys).fill(0), room[1].subarray(0, DECIDE * keys)];
+  addDots(partial, queries, 0, mapped, keys, { d, from: 0, to: lead });
+  logits.set(partial);
+  addDots(logits, queries, 0, mapped, keys, { d, from: lead, to: d });
+  const most = new Float64Array(heads);
+  for (let head = 0; head < heads; head++) {
+    const own = logits.subarray(head * keys, (head + 1) * keys);
+    for (let j = 0; j < keys; j++) own[j] = (own[j] as number) * scale;
+    const known = Math.max(largest(own, 0, KEPT), largest(own, newest, keys));
+    most[head] = Math.max(known, largest(own, KEPT, newest));
+    const { constant, deviation } = restOf(queries.subarray(head * d, (head + 1) * d), { lead, mean, covariance });
     const needed = known - DEVIATIONS * deviation;
-    for (let g = 0; g < bucketOf.length; g++) {
-      let best = -Infinity;
-      for (let k = 4 * g; k < Math.min(4 * g + 4, keys); k++) best = Math.max(best, partial[k] as number);
-      const bucket = always(4 * g) ? 0 : Math.max(0, Math.ceil((needed - best + 12) * 2));
-      bucketOf[g] = Math.min(bucketOf[g] as number, bucket);
+    for (let g = 0, at = head * keys; g < bucketOf.length; g++, at += 4) {
+      const always = 4 * g < KEPT || 4 * g >= newest;
+      const best = (largest(partial, at, at + 4) + constant) * scale;
+      const bucket = always ? 0 : Math.max(0, Math.ceil((needed - best + 12) * 2));
+      if (bucket < (bucketOf[g] as number)) bucketOf[g] = bucket;
     }
-    return { logits, most };
-  });
+  }
   const kept = new Float64Array(MARGINS.length + 1);
-  for (let j = 0; j < keys; j++) kept[bucketOf[j >> 2] as number] = (kept[bucketOf[j >> 2] as number] as number) + 1;
-  for (const { logits, most } of all) addErrors(curve, { logits, most, bucketOf, values, d });
+  for (const bucket of bucketOf) kept[bucket] = (kept[bucket] as number) + 4;
+  for (let head = 0; head < heads; head++) {
+    const own = logits.subarray(head * keys, (head + 1) * keys);
+    addErrors(curve, { logits: own, most: most[head] as number, bucketOf, values, d });
+  }
   let sum = 0;
-  MARGINS.forEach((_, b) => {
+  for (let b = 0; b < MARGINS.length; b++) {
     sum += kept[b] as number;
-    curve.shares[b] = (curve.shares[b] as number) + (queries.length * sum) / keys;
-  });
+    curve.shares[b] = (curve.shares[b] as number) + (heads * sum) / keys;
+  }
 }
 
-/** Logits of all keys, what their leading elements and the mean of the others make of them, and the deviation from that. */
-function scoresOf(
+function largest(list: Float64Array, from: number, end: number): number {
+  let most = -Infinity;
+  for (let i = from; i < end; i++) if ((list[i] as number) > most) most = list[i] as number;
+  return most;
+}
+
+/** What the mean of the elements after the leading ones adds to a query's products, and the deviation of logits from that. */
+function restOf(
   query: Float64Array,
-  { mapped, keys, lead, mean, covariance }: Omit<Queries, "queries" | "values" | "position"> & { keys: number },
-): { logits: Float64Array; partial: Float64Array; deviation: number } {
-  const d = query.length;
-  const rest = d - lead;
-  const scale = 1 / Math.sqrt(d);
-  const logits = new Float64Array(keys);
-  const partial = new Float64Array(keys);
+  { lead, mean, covariance }: Pick<Queries, "lead" | "mean" | "covariance">,
+): { constant: number; deviation: number } {
+  const rest = mean.length;
   let [constant, variance] = [0, 0];
   for (let i = 0; i < rest; i++) {
     constant += (query[lead + i] as number) * (mean[i] as number);
@@ -155,15 +170,7 @@ function scoresOf(
     for (let j = 0; j < rest; j++) sum += (covariance[i * rest + j] as number) * (query[lead + j] as number);
     variance += (query[lead + i] as number) * sum;
   }
-  for (let j = 0; j < keys; j++) {
-    let sum = 0;
-    const at = j * d;
-    for (let i = 0; i < lead; i++) sum += (query[i] as number) * (mapped[at + i] as number);
-    partial[j] = (sum + constant) * scale;
-    for (let i = lead; i < d; i++) sum += (query[i] as number) * (mapped[at + i] as number);
-    logits[j] = sum * scale;
-  }
-  return { logits, partial, deviation: Math.sqrt(Math.max(0, variance)) * scale };
+  return { constant, deviation: Math.sqrt(Math.max(0, variance)) / Math.sqrt(lead + rest) };
 }
 
 /** The errors of one query's output when the groups of the buckets up to each margin are kept. */
@@ -175,29 +182,58 @@ function addErrors(
   const buckets = MARGINS.length + 1;
   const weights = new Float64Array(buckets);
   const sums = new Float64Array(buckets * d);
-  for (let k = 0; k < logits.length; k++) {
-    const bucket = bucketOf[k >> 2] as number;
-    const w = exponential((logits[k] as number) - most);
-    weights[bucket] = (weights[bucket] as number) + w;
-    if (w > 1e-9)
-      for (let i = 0; i < d; i++)
-        sums[bucket * d + i] = (sums[bucket * d + i] as number) + w * (values[k * d + i] as number);
+  const four = new Float64Array(4);
+  for (let g = 0; g < bucketOf.length; g++) {
+    const bucket = bucketOf[g] as number;
+    let any = false;
+    for (let k = 0; k < 4; k++) {
+      const w = exponential((logits[4 * g + k] as number) - most);
+      weights[bucket] = (weights[bucket] as number) + w;
+      // Adding 0 changes no sum.
+      four[k] = w > 1e-9 ? w : 0;
+      any ||= w > 1e-9;
+    }
+    if (any) addValues(sums, bucket * d, values, 4 * g * d, four, d);
   }
   const total = weights.reduce((a, b) => a + b, 0);
   const output = new Float64Array(d);
-  for (let at = 0; at < sums.length; at++) output[at % d] = (output[at % d] as number) + (sums[at] as number) / total;
+  for (let at = 0; at < sums.length; at += d)
+    for (let i = 0; i < d; i++) output[i] = (output[i] as number) + (sums[at + i] as number) / total;
   curve.norm += output.reduce((sum, x) => sum + x * x, 0);
   const running = new Float64Array(d);
-  let weight = 0;
-  MARGINS.forEach((_, b) => {
-    weight += weights[b] as number;
-    let error = 0;
-    for (let i = 0; i < d; i++) {
-      running[i] = (running[i] as number) + (sums[b * d + i] as number);
-      error += ((running[i] as number) / weight - (output[i] as number)) ** 2;
+  let [weight, error] = [0, 0];
+  for (let b = 0; b < MARGINS.length; b++) {
+    // An empty bucket changes nothing.
+    if (b === 0 || weights[b] !== 0) {
+      weight += weights[b] as number;
+      error = 0;
+      for (let i = 0; i < d; i++) {
+        running[i] = (running[i] as number) + (sums[b * d + i] as number);
+        const e = (running[i] as number) / weight - (output[i] as number);
+        error += e * e;
+      }
     }
     curve.errors[b] = (curve.errors[b] as number) + error;
-  });
+  }
+}
+
+/** sums[to + i] += Σ weights · values of four rows from `from` on, one after the other. */
+function addValues(
+  sums: Float64Array,
+  to: number,
+  values: Float32Array,
+  from: number,
+  weights: Float64Array,
+  d: number,
+): void {
+  const [a, b, c, e] = weights as unknown as [number, number, number, number];
+  for (let i = 0, at = from; i < d; i++, at++)
+    sums[to + i] =
+      (sums[to + i] as number) +
+      a * (values[at] as number) +
+      b * (values[at + d] as number) +
+      c * (values[at + 2 * d] as number) +
+      e * (values[at + 3 * d] as number);
 }
 
 function momentsOf(
