@@ -32,7 +32,7 @@ export interface AttentionOptions {
   select?: number | "off" | undefined;
   /**
    * Several options at once, measured together; options given beside it win. `exact` (default): as without. `fast`: score basis,
-   * `select` 0.01 and a value cutoff of 0.0005. `small`: element grain at 60 % sparsity, with the same selection.
+   * `select` 0.04 and a value cutoff of 0.0005. `small`: element grain at 60 % sparsity, `select` 0.01, the same cutoff.
    */
   preset?: "exact" | "fast" | "small" | undefined;
   /** Values weighing less than this share of the largest weight of their query are skipped (sink and newest 64 never). Default 0: none. */

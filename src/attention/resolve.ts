@@ -6,7 +6,7 @@ import type { AttentionOptions } from "./options.js";
 
 const presets: Record<"exact" | "fast" | "small", AttentionOptions> = {
   exact: {},
-  fast: { basis: "score", select: 0.01, valueCutoff: 0.0005 },
+  fast: { basis: "score", select: 0.04, valueCutoff: 0.0005 },
   small: { kind: "delta", grain: "element", basis: "score", targetSparsity: 0.6, select: 0.01, valueCutoff: 0.0005 },
 };
 
