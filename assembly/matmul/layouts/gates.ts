@@ -17,7 +17,7 @@ export function sumsAcross(a: v128, b: v128, c: v128, d: v128): v128 {
   return i32x4.add(v128.shuffle<i64>(ab, cd, 0, 2), v128.shuffle<i64>(ab, cd, 1, 3));
 }
 
-/** Gates of four rows ≤ 0 become 0; the others' bits are set. NaN is no zero: its product is NaN. */
+/** Gates of four rows ≤ 0 become 0; the others' bits are set. NaN counts as active and becomes 0, as in `relu2_gate`. */
 // @ts-ignore: decorator
 @inline
 export function rectify(at: usize, zero: v128): i32 {
