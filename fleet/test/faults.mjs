@@ -62,7 +62,7 @@ async function faults(kind) {
       Math.floor(((i + 1) * sizes.moments) / (sizes.restarts + 1)),
     );
     for (let moment = 0; moment < sizes.moments; moment++) {
-      await sleep(500 + Math.random() * (full ? 3500 : 1500));
+      await sleep(500 + Math.random() * 1500);
       if ((await fleet.batchStatus(store, batch)).complete) break;
       const name = names[Math.floor(Math.random() * names.length)];
       const child = bench.workers.get(name);
