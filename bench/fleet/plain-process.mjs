@@ -6,7 +6,6 @@ const [source, threads] = process.argv.slice(2);
 const engine = new Engine({ source, options: { threads: Number(threads) } });
 await engine.props();
 const waiting = [];
-let concurrency = 0;
 let [tokens, running] = [0, 0];
 const next = () => new Promise((resolve) => waiting.push(resolve) && process.send("more"));
 async function work() {
@@ -19,9 +18,8 @@ async function work() {
 }
 process.on("message", (message) => {
   if (message.concurrency === undefined) return waiting.shift()(message.job);
-  ({ concurrency } = message);
   tokens = 0;
-  for (let i = 0; i < concurrency; i++) work();
+  for (let i = 0; i < message.concurrency; i++) work();
 });
 process.on("disconnect", () => process.exit());
 process.send("ready");

@@ -82,7 +82,7 @@ export const bandwidth: Suite = {
                 : setting.options;
               const cache = createCache(memory, config, { kind: "int8", contextLength, attention, kernels });
               const scratch = memory.alloc(attentionScratchBytes(config, contextLength, 1), "scratch");
-              fill(memory, kernels, config, cache, keys, scratch);
+              fill({ memory, kernels, config, cache, scratch }, keys);
               memory.free(scratch);
               cases.push({
                 name: setting.name,

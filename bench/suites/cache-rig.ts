@@ -79,18 +79,6 @@ export function walkPeriod(headDim: number, heads: number): Float32Array {
   return source;
 }
 
-/** Fills a cache with walks in chunks, as a prefill would, on this thread alone. */
-export function fill(
-  memory: Memory,
-  kernels: Kernels,
-  config: ModelConfig,
-  cache: KeyValueCache,
-  tokens: number,
-  scratch: number,
-): void {
-  fillFrom({ memory, kernels, config, cache, scratch }, tokens, walkPeriod(config.headDim, config.kvHeads));
-}
-
 interface Filled {
   memory: Memory;
   kernels: Kernels;
@@ -99,8 +87,12 @@ interface Filled {
   scratch: number;
 }
 
-/** The same with keys of one's own, repeated. */
-function fillFrom({ memory, kernels, config, cache, scratch }: Filled, tokens: number, source: Float32Array): void {
+/** Fills a cache with keys in chunks, as a prefill would, on this thread alone: with these repeated, or with walks. */
+export function fill(
+  { memory, kernels, config, cache, scratch }: Filled,
+  tokens: number,
+  source = walkPeriod(config.headDim, config.kvHeads),
+): void {
   const { kvHeads, headDim, layers } = config;
   const thread = makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
   const period = source.length / kvHeads / headDim;
@@ -151,7 +143,7 @@ export class CacheRig {
     });
     this.#scratch = memory.alloc(attentionScratchBytes(this.config, contextLength, 1), "scratch");
     const { kernels, config, cache } = this;
-    fillFrom({ memory, kernels, config, cache, scratch: this.#scratch }, keys, made?.keys ?? walkPeriod(headDim, 1));
+    fill({ memory, kernels, config, cache, scratch: this.#scratch }, keys, made?.keys);
     const floats = PREFILL * GROUP * headDim;
     this.#queries = memory.alloc(floats * 4, "queries");
     memory.f32(this.#queries, floats).set(made?.queries ?? normals(floats, 3));

@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { AttentionOptions, Session } from "#src/types.js";
 import { shared } from "../helpers/fixtures.js";
+import { argmax } from "../helpers/golden.js";
 
 const path = shared("models", "SmolLM2-135M-Instruct.Q4_1.gguf");
 const textPath = shared("data", "wikitext2", "wiki.test.raw.txt");
@@ -33,7 +34,7 @@ async function rightTokens(session: Session, question: readonly number[], answer
   for (const id of question) logits = await session.step(id);
   let right = 0;
   for (const id of answer) {
-    if (logits.indexOf(Math.max(...logits)) === id) right++;
+    if (argmax(logits) === id) right++;
     logits = await session.step(id);
   }
   await session.truncate(length);
