@@ -4,10 +4,12 @@ import * as assert from "uvu/assert";
 import { DownloadError, SourceError } from "#src/errors.js";
 import type { ModelCache } from "#src/hub/cache.js";
 import { memoryCache } from "#src/hub/cache-memory.js";
+import { ask } from "#src/hub/http.js";
 import { parseName } from "#src/hub/names.js";
 import { planPull } from "#src/hub/plan.js";
 import { type PulledFile, pull } from "#src/hub/pull.js";
 import type { HubSettings } from "#src/hub/settings.js";
+import { pause } from "#src/platform/waiting.js";
 import { type Fault, MockHub } from "../helpers/mock-hub.js";
 
 const KEY = "models--me--big";
@@ -402,6 +404,24 @@ test("the signal stops a pull under way; what came is kept", async () => {
   await check(cache, false);
   hub.fault = undefined;
   assert.ok((await get(cache)).resumedBytes > 1_000_000);
+});
+
+test("an answer whose reading is begun late, after a garbage collection, is whole", async () => {
+  const { gc } = globalThis;
+  assert.ok(gc, "run with --expose-gc");
+  hub.fault = ({ send }) => {
+    send({ drip: { bytes: 500_000, ms: 20 } });
+    return true;
+  };
+  const answer = await ask(settings, `${hub.endpoint}/me/big/resolve/main/m.gguf`);
+  // What registries of finalised objects do comes some turns after the collection.
+  for (let turn = 0; turn < 5; turn++) {
+    await pause(1);
+    gc();
+  }
+  let bytes = 0;
+  for await (const chunk of answer.chunks()) bytes += chunk.length;
+  assert.is(bytes, content.length);
 });
 
 test("several pulls of one file at once download it once", async () => {

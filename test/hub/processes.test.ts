@@ -41,12 +41,19 @@ test("two processes that pull the same file download it once, and both have it",
     return true;
   };
   const runs = [1, 2].map(() => startCommand(["pull", "hf:me/big", "--json"], env).ended);
+  const fetched: number[] = [];
   for (const { code, stdout, stderr } of await Promise.all(runs)) {
     assert.is(code, 0, stderr);
-    assert.is(JSON.parse(stdout).files[0].sha256, sha256);
+    const [file] = JSON.parse(stdout).files;
+    assert.is(file.sha256, sha256);
+    fetched.push(file.fetchedBytes);
   }
   assert.equal(readdirSync(blobs), [sha256]);
-  assert.is(hub.fileRequests.length, 1);
+  // Bytes, not requests: on a busy machine the download may look slow and get a second connection.
+  assert.equal(
+    fetched.sort((a, b) => a - b),
+    [0, content.length],
+  );
 });
 
 test("a process that is killed leaves no wrong file, and the next one goes on", async () => {
