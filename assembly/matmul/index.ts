@@ -1,16 +1,15 @@
 export * from "./activations";
 export { matmul_scratch_bytes, strip_scratch_bytes } from "./scratch";
 export { hidden_zero } from "./opaque";
-export { gemm_codes, gemv_codes, rows_codes } from "./layouts/codes";
+export { gemm_codes, gemm_q4, gemm_q4k, gemm_q4min, gemm_q6, gemm_q8 } from "./layouts/block-gemm";
+export { gemv_codes, rows_codes } from "./layouts/codes";
 export {
   gemm_bf16, gemm_f16, gemm_f32, gemv_bf16, gemv_f16, gemv_f32, rows_bf16, rows_f16, rows_f32,
 } from "./layouts/floats";
-export {
-  gemm_q4, gemm_q4k, gemm_q4min, gemv_q4, gemv_q4k, gemv_q4min, rows_q4, rows_q4k, rows_q4min,
-} from "./layouts/q4";
+export { gemv_q4, gemv_q4k, gemv_q4min, rows_q4, rows_q4k, rows_q4min } from "./layouts/q4";
 export { gemm_few_q4, gemm_few_q4k, gemm_few_q4min } from "./layouts/q4-few";
-export { gemm_few_q6, gemm_q6, gemv_q6, rows_q6 } from "./layouts/q6";
-export { gemm_few_q8, gemm_q8, gemv_q8, rows_q8 } from "./layouts/q8";
+export { gemm_few_q6, gemv_q6, rows_q6 } from "./layouts/q6";
+export { gemm_few_q8, gemv_q8, rows_q8 } from "./layouts/q8";
 export { gemv_ternary, rows_ternary } from "./layouts/ternary";
 export { gemm_few_ternary, gemm_few_ternary32 } from "./layouts/ternary-few";
 export { gemm_ternary } from "./layouts/ternary-gemm";

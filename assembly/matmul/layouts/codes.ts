@@ -1,8 +1,7 @@
 // Codes 0–63, f32 scale and minimum per 16 columns, × int8 activations with one scale per 32 columns: layout `codes`.
 import { Product } from "../../abi/product";
 import { Lookup } from "../../abi/lookup";
-import { blockShare, recordBytes, widened } from "../blocks";
-import { CHUNK, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, storeSums, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
+import { blockShare, widened } from "../blocks";
 import { hiddenShorts } from "../opaque";
 import { storeOutputs, zeroRow } from "../store";
 
@@ -65,52 +64,22 @@ export function gemv_codes(product: Product, rowStart: i32, rowEnd: i32): void {
   }
 }
 
-/** `tokens` tokens × layout `codes`; out f32 [tokens][rows]; scratch: `matmul_scratch_bytes`. */
-export function gemm_codes(product: Product, rowStart: i32, rowEnd: i32): void {
-  const out = product.out;
-  const weights = product.weights;
-  const records = product.activations;
-  const tokens = product.tokens;
-  const rows = product.rows;
-  const columns = product.columns;
-  const accumulate = product.accumulate != 0;
-  const scratch = product.scratch;
-  const padded = (columns + 31) & ~31;
-  const stride = recordBytes(padded);
+/** Unpacks the blocks of `columns` columns for `multiplyChunk`, as blocks of 16. */
+// @ts-ignore: decorator
+@inline
+export function unpackCodes(to: usize, w: usize, columns: i32): void {
   const mask = hiddenShorts(0xff);
-  const groupBytes = <usize>(padded >> 4) * 192;
-  const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
-  for (let first = 0; first < tokens; first += TOKEN_BATCH) {
-    const batch = min(tokens - first, TOKEN_BATCH);
-    const from = records + <usize>first * stride;
-    for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
-      const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
-      memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
-      for (let start = 0; start < padded; start += CHUNK) {
-        const count = min(padded - start, CHUNK);
-        for (let g = 0; g < groups; g++) {
-          let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 4) * 192;
-          let to = unpacked + <usize>g * GROUP_BYTES;
-          for (let c = 0; c < count; c += 16) {
-            memory.copy(to, w, 64);
-            w += 64;
-            to += 64;
-            for (let j = 0; j < 4; j++, w += 32, to += 64) {
-              const v0 = v128.load(w);
-              const v1 = v128.load(w, 16);
-              v128.store(to, v128.and(v0, mask));
-              v128.store(to, v128.and(v1, mask), 16);
-              v128.store(to, i16x8.shr_u(v0, 8), 32);
-              v128.store(to, i16x8.shr_u(v1, 8), 48);
-            }
-          }
-        }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, MINIMUM);
-      }
-      for (let g = 0; g < groups; g++)
-        storeSums(
-          out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
-        );
+  for (let c = 0; c < columns; c += 16) {
+    memory.copy(to, w, 64);
+    w += 64;
+    to += 64;
+    for (let j = 0; j < 4; j++, w += 32, to += 64) {
+      const v0 = v128.load(w);
+      const v1 = v128.load(w, 16);
+      v128.store(to, v128.and(v0, mask));
+      v128.store(to, v128.and(v1, mask), 16);
+      v128.store(to, i16x8.shr_u(v0, 8), 32);
+      v128.store(to, i16x8.shr_u(v1, 8), 48);
     }
   }
 }

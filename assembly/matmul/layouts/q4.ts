@@ -1,8 +1,7 @@
 // 4-bit codes × int8 activations with one scale per 32 columns: layouts `q4`, `q4min`, `q4k`.
 import { Product } from "../../abi/product";
 import { Lookup } from "../../abi/lookup";
-import { blockShare, blockShareOffset, recordBytes, widened } from "../blocks";
-import { CHUNK, EIGHT, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
+import { blockShare, blockShareOffset, widened } from "../blocks";
 import { F16_FACTOR, F16_MASK_UPPER, firstScales, floatFromF16, lastScales } from "../numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
 import { storeOutputs, zeroRow } from "../store";
@@ -155,71 +154,6 @@ function gemv(kind: i32, product: Product, rowStart: i32, rowEnd: i32): void {
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function gemm(kind: i32, product: Product, rowStart: i32, rowEnd: i32): void {
-  const out = product.out;
-  const weights = product.weights;
-  const records = product.activations;
-  const tokens = product.tokens;
-  const rows = product.rows;
-  const columns = product.columns;
-  const accumulate = product.accumulate != 0;
-  const scratch = product.scratch;
-  const padded = (columns + 31) & ~31;
-  const stride = recordBytes(padded);
-  const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
-  const scaleMask = hiddenShorts(F16_MASK_UPPER);
-  const factor = hiddenWords(F16_FACTOR);
-  // The code that becomes 0 in the 16-bit form.
-  const zero = i16x8.splat(kind == Q4 ? 8 : 0);
-  const groupBytes = <usize>(padded >> 5) * (128 + parameterBytes(kind));
-  const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
-  for (let first = 0; first < tokens; first += TOKEN_BATCH) {
-    const batch = min(tokens - first, TOKEN_BATCH);
-    const from = records + <usize>first * stride;
-    for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
-      const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
-      memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
-      for (let start = 0; start < padded; start += CHUNK) {
-        const count = min(padded - start, CHUNK);
-        for (let g = 0; g < groups; g++) {
-          let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * (128 + parameterBytes(kind));
-          let to = unpacked + <usize>g * GROUP_BYTES;
-          for (let c = 0; c < count; c += 32) {
-            for (let part = 0; part < 2; part++) {
-              v128.store(to + (part << 4), scales(kind, w, part, scaleMask, factor));
-              v128.store(to + (part << 4), kind == Q4 ? f32x4.splat(8) : minima(kind, w, part, scaleMask, factor), 32);
-            }
-            w += parameterBytes(kind);
-            to += 64;
-            // Vectors come as (quad 0, rows 0–3), (quad 0, rows 4–7), (quad 1, …; their high nibbles are quads 4 to 7.
-            for (let j = 0; j < 8; j++, w += 16) {
-              const v = v128.load(w);
-              if (ASC_FEATURE_RELAXED_SIMD) {
-                v128.store(to + (j << 4), v128.and(v, mask));
-                v128.store(to + (j << 4), v128.and(i16x8.shr_u(v, 4), mask), 128);
-              } else {
-                const at = to + ((j >> 1) << 6) + ((j & 1) << 4);
-                v128.store(at, i16x8.sub(v128.and(v, mask), zero));
-                v128.store(at, i16x8.sub(v128.and(i16x8.shr_u(v, 8), mask), zero), 32);
-                v128.store(at, i16x8.sub(v128.and(i16x8.shr_u(v, 4), mask), zero), 256);
-                v128.store(at, i16x8.sub(i16x8.shr_u(v, 12), zero), 288);
-              }
-            }
-            to += ASC_FEATURE_RELAXED_SIMD ? 256 : 512;
-          }
-        }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, ASC_FEATURE_RELAXED_SIMD, false, kind != Q4 ? MINIMUM : ASC_FEATURE_RELAXED_SIMD ? EIGHT : SIGNED);
-      }
-      for (let g = 0; g < groups; g++)
-        storeSums(
-          out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
-        );
-    }
-  }
-}
-
 /** One token × layout `q4`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
 export function gemv_q4(product: Product, rowStart: i32, rowEnd: i32): void {
   gemv(Q4, product, rowStart, rowEnd);
@@ -235,19 +169,38 @@ export function gemv_q4k(product: Product, rowStart: i32, rowEnd: i32): void {
   gemv(Q4_K, product, rowStart, rowEnd);
 }
 
-/** `tokens` tokens × layout `q4`; out f32 [tokens][rows]; scratch: `matmul_scratch_bytes`. */
-export function gemm_q4(product: Product, rowStart: i32, rowEnd: i32): void {
-  gemm(Q4, product, rowStart, rowEnd);
-}
-
-/** `tokens` tokens × layout `q4min`. */
-export function gemm_q4min(product: Product, rowStart: i32, rowEnd: i32): void {
-  gemm(Q4_MIN, product, rowStart, rowEnd);
-}
-
-/** `tokens` tokens × layout `q4k`. */
-export function gemm_q4k(product: Product, rowStart: i32, rowEnd: i32): void {
-  gemm(Q4_K, product, rowStart, rowEnd);
+/** Unpacks the blocks of `columns` columns for `multiplyChunk`: bytes in the relaxed build, else 16-bit numbers. */
+// @ts-ignore: decorator
+@inline
+export function unpackQ4(kind: i32, to: usize, w: usize, columns: i32): void {
+  const mask = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
+  const scaleMask = hiddenShorts(F16_MASK_UPPER);
+  const factor = hiddenWords(F16_FACTOR);
+  // The code that becomes 0 in the 16-bit form.
+  const zero = i16x8.splat(kind == Q4 ? 8 : 0);
+  for (let c = 0; c < columns; c += 32) {
+    for (let part = 0; part < 2; part++) {
+      v128.store(to + (part << 4), scales(kind, w, part, scaleMask, factor));
+      v128.store(to + (part << 4), kind == Q4 ? f32x4.splat(8) : minima(kind, w, part, scaleMask, factor), 32);
+    }
+    w += parameterBytes(kind);
+    to += 64;
+    // Vectors come as (quad 0, rows 0–3), (quad 0, rows 4–7), (quad 1, …; their high nibbles are quads 4 to 7.
+    for (let j = 0; j < 8; j++, w += 16) {
+      const v = v128.load(w);
+      if (ASC_FEATURE_RELAXED_SIMD) {
+        v128.store(to + (j << 4), v128.and(v, mask));
+        v128.store(to + (j << 4), v128.and(i16x8.shr_u(v, 4), mask), 128);
+      } else {
+        const at = to + ((j >> 1) << 6) + ((j & 1) << 4);
+        v128.store(at, i16x8.sub(v128.and(v, mask), zero));
+        v128.store(at, i16x8.sub(v128.and(i16x8.shr_u(v, 8), mask), zero), 32);
+        v128.store(at, i16x8.sub(v128.and(i16x8.shr_u(v, 4), mask), zero), 256);
+        v128.store(at, i16x8.sub(i16x8.shr_u(v, 12), zero), 288);
+      }
+    }
+    to += ASC_FEATURE_RELAXED_SIMD ? 256 : 512;
+  }
 }
 
 function look(kind: i32, lookup: Lookup): void {

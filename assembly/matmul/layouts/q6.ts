@@ -2,15 +2,13 @@
 import { Product } from "../../abi/product";
 import { Lookup } from "../../abi/lookup";
 import { blockShareOffset, recordBytes, widened } from "../blocks";
-import {
-  CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH,
-} from "../gemm-blocks";
+import { storeSums } from "../gemm-blocks";
 import { F16_FACTOR, F16_MASK, floatFromF16, scalesFromF16With } from "../numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
 import { storeOutputs, zeroRow } from "../store";
 
 /** Bytes of a block of 32 columns: 8 f16 scales, 2 × 8 i8 factors, 2 × 96 bytes of codes. */
-const BLOCK_BYTES: i32 = 224;
+export const Q6_BLOCK_BYTES: i32 = 224;
 
 /** The fourth quad of half a block: the top two bits of the bytes of the other three. */
 // @ts-ignore: decorator
@@ -76,12 +74,12 @@ export function gemv_q6(product: Product, rowStart: i32, rowEnd: i32): void {
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
   const zero = hiddenWords(0x42000000); // 32
-  let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * BLOCK_BYTES;
+  let w = weights + <usize>(rowStart >> 3) * (padded >> 5) * Q6_BLOCK_BYTES;
   for (let row = rowStart; row < rowEnd; row += 8) {
     let total0 = f32x4.splat(0);
     let total1 = f32x4.splat(0);
     let x = ASC_FEATURE_RELAXED_SIMD ? record : pairs;
-    for (let p = parameters, end = p + (padded >> 1); p < end; p += 16, w += BLOCK_BYTES) {
+    for (let p = parameters, end = p + (padded >> 1); p < end; p += 16, w += Q6_BLOCK_BYTES) {
       const xScale = v128.load32_splat(p);
       const d0 = scalesFromF16With(v128.load16x4_s(w), mask, factor);
       const d1 = scalesFromF16With(v128.load16x4_s(w, 8), mask, factor);
@@ -140,10 +138,10 @@ export function gemm_few_q6(product: Product, rowStart: i32, rowEnd: i32): void 
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
   const zero = hiddenWords(0x42000000); // 32
-  let w = product.weights + <usize>(rowStart >> 3) * (padded >> 5) * BLOCK_BYTES;
+  let w = product.weights + <usize>(rowStart >> 3) * (padded >> 5) * Q6_BLOCK_BYTES;
   for (let row = rowStart; row < rowEnd; row += 8) {
     memory.fill(product.scratch, 0, <usize>tokens << 5);
-    for (let c = 0; c < padded; c += 32, w += BLOCK_BYTES) {
+    for (let c = 0; c < padded; c += 32, w += Q6_BLOCK_BYTES) {
       for (let part: usize = 0; part < 2; part++) {
         const d = scalesFromF16With(v128.load16x4_s(w + (part << 3)), mask, factor);
         for (let half: usize = 0; half < 2; half++) {
@@ -214,49 +212,19 @@ function unpackHalf(
   unpackQuad(to + 192, fourth(v0, v1, v2, top), fourth(u0, u1, u2, top), byte, zero);
 }
 
-/** `tokens` tokens × layout `q6`; out f32 [tokens][rows]; scratch: `matmul_scratch_bytes`. */
-export function gemm_q6(product: Product, rowStart: i32, rowEnd: i32): void {
-  const out = product.out;
-  const weights = product.weights;
-  const records = product.activations;
-  const tokens = product.tokens;
-  const rows = product.rows;
-  const columns = product.columns;
-  const accumulate = product.accumulate != 0;
-  const scratch = product.scratch;
-  const padded = (columns + 31) & ~31;
-  const stride = recordBytes(padded);
+/** Unpacks the blocks of `columns` columns for `multiplyChunk`, as blocks of 16. */
+// @ts-ignore: decorator
+@inline
+export function unpackQ6(to: usize, w: usize, columns: i32): void {
   const six = hiddenBytes(0x3f);
   const top = hiddenBytes(0xc0);
   const byte = hiddenShorts(0xff);
   const mask = hiddenWords(F16_MASK);
   const factor = hiddenWords(F16_FACTOR);
   const zero = hiddenShorts(32);
-  const groupBytes = <usize>(padded >> 5) * BLOCK_BYTES;
-  const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
-  for (let first = 0; first < tokens; first += TOKEN_BATCH) {
-    const batch = min(tokens - first, TOKEN_BATCH);
-    const from = records + <usize>first * stride;
-    for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
-      const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
-      memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
-      for (let start = 0; start < padded; start += CHUNK) {
-        const count = min(padded - start, CHUNK);
-        for (let g = 0; g < groups; g++) {
-          let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * BLOCK_BYTES;
-          let to = unpacked + <usize>g * GROUP_BYTES;
-          for (let c = 0; c < count; c += 32, w += BLOCK_BYTES, to += 640) {
-            unpackHalf(to, w, 0, mask, factor, zero, six, top, byte);
-            unpackHalf(to + 320, w, 1, mask, factor, zero, six, top, byte);
-          }
-        }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, true, SIGNED);
-      }
-      for (let g = 0; g < groups; g++)
-        storeSums(
-          out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
-        );
-    }
+  for (let c = 0; c < columns; c += 32, w += Q6_BLOCK_BYTES, to += 640) {
+    unpackHalf(to, w, 0, mask, factor, zero, six, top, byte);
+    unpackHalf(to + 320, w, 1, mask, factor, zero, six, top, byte);
   }
 }
 
@@ -276,9 +244,9 @@ export function rows_q6(lookup: Lookup): void {
       continue;
     }
     const lane = row & 7;
-    const group = weights + <usize>(row >> 3) * (padded >> 5) * 224;
+    const group = weights + <usize>(row >> 3) * (padded >> 5) * Q6_BLOCK_BYTES;
     for (let c = 0; c < columns; c++) {
-      const block = group + <usize>(c >> 5) * 224;
+      const block = group + <usize>(c >> 5) * Q6_BLOCK_BYTES;
       const half = (c >> 4) & 1;
       const codes = block + 32 + half * 96 + (lane << 2) + (c & 3);
       const quad = (c & 12) >> 2;

@@ -3,7 +3,7 @@
 import { Product } from "../../abi/product";
 import { Lookup } from "../../abi/lookup";
 import { blockShareNoMin, recordBytes } from "../blocks";
-import { CHUNK, GROUP_BYTES, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
+import { storeSums } from "../gemm-blocks";
 import { F16_FACTOR, F16_MASK_UPPER, firstScales, floatFromF16, lastScales, scalesFromF16 } from "../numbers";
 import { hiddenShorts, hiddenWords } from "../opaque";
 import { storeOutputs, zeroRow } from "../store";
@@ -172,46 +172,16 @@ export function gemm_few_q8(product: Product, rowStart: i32, rowEnd: i32): void 
   }
 }
 
-/** `tokens` tokens × layout `q8`; out f32 [tokens][rows]; scratch: `matmul_scratch_bytes`. */
-export function gemm_q8(product: Product, rowStart: i32, rowEnd: i32): void {
-  const out = product.out;
-  const weights = product.weights;
-  const records = product.activations;
-  const tokens = product.tokens;
-  const rows = product.rows;
-  const columns = product.columns;
-  const accumulate = product.accumulate != 0;
-  const scratch = product.scratch;
-  const padded = (columns + 31) & ~31;
-  const stride = recordBytes(padded);
-  const groupBytes = <usize>(padded >> 5) * 272;
-  const unpacked = scratch + PASS_GROUPS * SUM_BYTES;
-  for (let first = 0; first < tokens; first += TOKEN_BATCH) {
-    const batch = min(tokens - first, TOKEN_BATCH);
-    const from = records + <usize>first * stride;
-    for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
-      const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
-      memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
-      for (let start = 0; start < padded; start += CHUNK) {
-        const count = min(padded - start, CHUNK);
-        for (let g = 0; g < groups; g++) {
-          let w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * 272;
-          let to = unpacked + <usize>g * GROUP_BYTES;
-          for (let c = 0; c < count; c += 32) {
-            v128.store(to, scalesFromF16(v128.load16x4_s(w)));
-            v128.store(to, scalesFromF16(v128.load16x4_s(w, 8)), 16);
-            w += 16;
-            to += 64;
-            for (let j = 0; j < 32; j++, w += 8, to += 16) v128.store(to, v128.load8x8_s(w));
-          }
-        }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, false, false, SIGNED);
-      }
-      for (let g = 0; g < groups; g++)
-        storeSums(
-          out + ((<usize>first * rows) << 2), scratch + <usize>g * SUM_BYTES, batch, rows, row + 8 * g, rowEnd, accumulate,
-        );
-    }
+/** Unpacks the blocks of `columns` columns for `multiplyChunk`. */
+// @ts-ignore: decorator
+@inline
+export function unpackQ8(to: usize, w: usize, columns: i32): void {
+  for (let c = 0; c < columns; c += 32) {
+    v128.store(to, scalesFromF16(v128.load16x4_s(w)));
+    v128.store(to, scalesFromF16(v128.load16x4_s(w, 8)), 16);
+    w += 16;
+    to += 64;
+    for (let j = 0; j < 32; j++, w += 8, to += 16) v128.store(to, v128.load8x8_s(w));
   }
 }
 
