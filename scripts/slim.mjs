@@ -1,11 +1,12 @@
 // Makes dist/ what is published. Everything the package computes is in one file, the engine: minified for browsers
 // (browser/deltallm-engine.js), readable for Node, Deno and Bun (node/engine.js); the entry points and the command line
-// are a few readable files that import it. Of the declarations only those are kept that the entry points lead to. The next build (scripts/setup.mjs) writes
-// everything anew.
+// are a few readable files that import it. Of the declarations only those are kept that the entry points lead to. The
+// next build (scripts/setup.mjs) writes everything anew.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { inflateRawSync } from "node:zlib";
 import { buildBrowser, buildNodeEngine, installTools } from "./build-browser.mjs";
 import { buildPage } from "./build-page.mjs";
 
@@ -13,7 +14,9 @@ const root = resolve(fileURLToPath(import.meta.url), "../..");
 const dist = join(root, "dist");
 
 installTools();
-const { build } = createRequire(join(root, "runtime-tests/package.json"))("esbuild");
+const require = createRequire(join(root, "runtime-tests/package.json"));
+const { build } = require("esbuild");
+await repackKernels();
 const before = readdirSync(dist, { recursive: true }).map(String);
 /** Modules outside the command line that something here imports. */
 const shared = new Set();
@@ -75,6 +78,20 @@ const needed = new Set();
 for (const { types } of Object.values(exports)) if (types) follow(join(root, types));
 for (const name of before) if (name.endsWith(".d.ts") && !needed.has(join(dist, name))) rmSync(join(dist, name));
 console.error(`${outputFiles.length + 1} modules for Node, Deno and Bun; ${needed.size} declarations`);
+
+/** The kernels are in the package three times, and zlib's own compression makes them 5 % larger than they need be. */
+async function repackKernels() {
+  const { deflateAsync } = require("@gfx/zopfli");
+  const path = join(dist, "kernels/binaries.js");
+  let text = readFileSync(path, "utf8");
+  const found = [...text.matchAll(/"([A-Za-z0-9+/=]{1000,})"/g)];
+  if (found.length !== 2) throw new Error(`${path} has ${found.length} packed kernels, not 2`);
+  for (const [, base64] of found) {
+    const packed = await deflateAsync(inflateRawSync(Buffer.from(base64, "base64")), { numiterations: 5 });
+    text = text.replace(base64, Buffer.from(packed).toString("base64"));
+  }
+  writeFileSync(path, text);
+}
 
 function follow(path) {
   if (needed.has(path)) return;
