@@ -40,7 +40,7 @@ export type TokenIds = ArrayLike<number>;
  * `/file.gguf` to choose among its files and `@revision`; short names such as `"smollm2-135m"`), which is downloaded once;
  * `"embedded"` (the small story model inside the package), a path, a URL, bytes, or a source of one's own. A path or URL names a GGUF file or a Hugging Face folder (`config.json` + `*.safetensors`).
  * `"random:bitnet-2b"`, `"random:llama-1b"` and `"random:smollm2"` are models of that shape with random weights, for
- * measuring speed. `filesFolder` makes a folder of files at hand, such as those of a directory picker.
+ * measuring speed (`"random:bitnet-2b:0.8"`: with 80 % of its gates zero). `filesFolder` makes a folder of files at hand, such as those of a directory picker.
  */
 export type ModelSource = string | URL | Blob | Uint8Array | ByteSource | ModelFolder;
 

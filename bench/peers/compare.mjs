@@ -1,7 +1,8 @@
 // deltallm against native llama.cpp, in turn, in one run; medians and spread of the ratios:
 //   node bench/peers/compare.mjs --ours MODEL|random:SHAPE --theirs FILE.gguf [--threads 2] [--prompt 128] [--decode 32]
 //        [--depth 0] [--flash] [--rounds 5] [--node PATH] [--json FILE] [-- further options of `deltallm bench`]
-// Needs the packages of this folder: npm install --ignore-scripts in bench/peers.
+// Needs the packages of this folder: npm install --ignore-scripts in bench/peers. The same random weights for both, 80 % of the
+// gates zero: npm run bench:file -- --ffn-zeros 0.8 --out FILE.gguf, then --ours random:bitnet-2b … -- --ffn-zeros 0.8
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -32,10 +33,11 @@ const run = (command, args) => {
   return JSON.parse(stdout.trim().split("\n").at(-1));
 };
 const { threads, prompt, decode, depth } = values;
+const deltallm = (options) =>
+  run(values.node, [path("../../dist/cli/main.js"), "bench", "--threads", threads, "--json", ...options]);
 const ours = () => {
   const source = values.ours.startsWith("random:") ? ["--shape", values.ours.slice(7)] : ["--model", values.ours];
-  const options = ["-p", prompt, "-n", decode, "-d", depth, "--threads", threads, "--json"];
-  return run(values.node, [path("../../dist/cli/main.js"), "bench", ...source, ...options, ...positionals]);
+  return deltallm([...source, "-p", prompt, "-n", decode, "-d", depth, ...positionals]);
 };
 const theirs = () => {
   const options = ["--threads", threads, "--prompt", prompt, "--decode", decode, "--depth", depth];
@@ -71,4 +73,14 @@ const [a, b] = ["ours", "theirs"].map((who) =>
   middle(rounds.map((round) => round[who].residentBytes ?? round[who].memoryBytes)),
 );
 console.log(`| memory | ${(a / 2 ** 20).toFixed(0)} MiB | ${(b / 2 ** 20).toFixed(0)} MiB | ${(a / b).toFixed(2)} |`);
+// llama.cpp does not count zeros: those of its file are counted by deltallm.
+const zeroGates = rounds[0].ours.ffn?.decode.zeroGates;
+if (zeroGates !== undefined) {
+  let file = "cannot be counted";
+  try {
+    const { zeroGates } = deltallm(["--model", values.theirs, "-p", "64", "-n", "1", "--ctx", "256"]).ffn.prefill;
+    file = `${(zeroGates * 100).toFixed(1)} %`;
+  } catch {}
+  console.log(`zero gates: deltallm ${(zeroGates * 100).toFixed(1)} %, the file of llama.cpp ${file}`);
+}
 if (values.json) writeFileSync(values.json, JSON.stringify(rounds, null, 1));

@@ -246,12 +246,16 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .addOption(
       new Option("--shape <shape>", "random weights in this shape instead of a model").choices([
         "bitnet-2b",
+        "bitnet-tiny",
         "llama-1b",
         "smollm2",
       ]),
     )
     .addOption(
-      new Option("--ffn-zeros <share>", "share of zero gates in the random weights of bitnet-2b").argParser(number),
+      new Option(
+        "--ffn-zeros <share>",
+        "share of zero gates in the random weights, 0.5 to 0.95 (bitnet-2b, bitnet-tiny)",
+      ).argParser(number),
     )
     .addOption(new Option("-p, --prompt <n>", "prompt tokens").argParser(whole(0)).default(128))
     .addOption(new Option("-n, --new-tokens <n>", "new tokens").argParser(whole(0)).default(32))

@@ -32,7 +32,7 @@ const shape = (name: string, weights: TensorType, embedding: TensorType, config:
   },
 });
 
-/** Public models by shape: BitNet-b1.58-2B-4T, Llama-3.2-1B, SmolLM2-135M. */
+/** Public models by shape: BitNet-b1.58-2B-4T, Llama-3.2-1B, SmolLM2-135M; and a small BitNet, to try things out. */
 const shapes: Record<string, Shape> = {
   "bitnet-2b": shape("random bitnet-2b", "I2_S", "Q8_0", {
     architecture: "bitnet",
@@ -43,6 +43,17 @@ const shapes: Record<string, Shape> = {
     kvHeads: 5,
     headDim: 128,
     contextLength: 4096,
+    activation: "relu2",
+  }),
+  "bitnet-tiny": shape("random bitnet-tiny", "I2_S", "Q8_0", {
+    architecture: "bitnet",
+    layers: 2,
+    hidden: 512,
+    ffn: 1024,
+    heads: 8,
+    kvHeads: 2,
+    vocab: 2048,
+    contextLength: 512,
     activation: "relu2",
   }),
   "llama-1b": shape("random llama-1b", "Q8_0", "Q8_0", {

@@ -8,6 +8,9 @@ const SHIFTED = 64;
 /** Standard deviations of the codes −128 … 127 and −1, 0, 1. */
 const EMBEDDING_DEVIATION = 73.9;
 const TERNARY_DEVIATION = Math.sqrt(2 / 3);
+/** Scales of ternary matrices, exact in 16 bits, which some formats have; outputs of a layer are small. */
+const SCALE = 41 / 2 ** 11;
+const SMALL_SCALE = 168 / 2 ** 24;
 /** A prime number of bytes: repeated, it gives no two tensors or rows the same codes. */
 const PATTERN = 1_048_583;
 
@@ -63,7 +66,7 @@ export function zeroGateSources(config: ModelConfig, share: number) {
         // The two groups of 32 columns in the high bits of the first block.
         for (let at = 0; at < length && gate; at++)
           if ((offset + at) % rowBytes < 32) bytes[at] = (bytes[at] as number) & 15;
-        if (type === "I2_S") putScale(bytes, size - 32 - offset, small ? 1e-5 : 0.02);
+        if (type === "I2_S") putScale(bytes, size - 32 - offset, small ? SMALL_SCALE : SCALE);
         return bytes;
       },
     };
