@@ -266,9 +266,9 @@ export interface Model {
   createSampler(options?: SamplingOptions): Sampler;
   /** A session saved by the same model with the same options. */
   restore(bytes: Uint8Array, options?: SignalOptions): Promise<Session>;
-  /** How likely each continuation is after the context. */
+  /** How likely each continuation is after the context, or after the one of the contexts with its index. */
   score(
-    context: string | TokenIds,
+    context: string | TokenIds | readonly TokenIds[],
     continuations: readonly (string | TokenIds)[],
     options?: ScoreOptions,
   ): Promise<ContinuationScore[]>;

@@ -52,7 +52,7 @@ interface Score {
 }
 
 /**
- * Log-likelihood of each continuation after its context. What all requests begin with is computed once.
+ * Log-likelihood of each continuation after its context. What contexts begin with alike is computed once.
  * The tokens of a continuation are those of context + continuation after as many as the context has on its own; a
  * trailing blank of the context belongs to the continuation.
  */
@@ -77,33 +77,13 @@ export async function scoreRequests(
       );
     return { ids: all.slice(tooMany), start: start - tooMany };
   });
-  const shared = commonPrefix(sequences);
-  const prefix = (sequences[0] as Sequence).ids.slice(0, shared);
   const results = await model.score(
-    prefix,
-    sequences.map(({ ids }) => ids.slice(shared)),
+    sequences.map(({ ids, start }) => ids.slice(0, start)),
+    sequences.map(({ ids, start }) => ids.slice(start)),
     { signal },
   );
-  const scores = sequences.map(({ ids, start }, i) => {
-    const { logprobs, greedy } = results[i] as (typeof results)[number];
-    const own = logprobs.subarray(logprobs.length - (ids.length - start));
-    return { logprob: sum(own), tokens: own.length, greedy };
-  });
+  const scores = results.map(({ logprob, logprobs, greedy }) => ({ logprob, tokens: logprobs.length, greedy }));
   return { scores, cut };
-}
-
-interface Sequence {
-  ids: number[];
-  /** Where the continuation begins. */
-  start: number;
-}
-
-function commonPrefix(sequences: readonly Sequence[]): number {
-  const [first, ...others] = sequences as [Sequence, ...Sequence[]];
-  const most = Math.min(...sequences.map(({ start }) => start));
-  let length = 0;
-  while (length < most && others.every(({ ids }) => ids[length] === first.ids[length])) length++;
-  return length;
 }
 
 /** The likeliest tokens up to the first newline, without blanks around them. */

@@ -173,7 +173,7 @@ export class EngineModel implements Model, SessionHost {
   }
 
   score(
-    context: string | TokenIds,
+    context: string | TokenIds | readonly TokenIds[],
     continuations: readonly (string | TokenIds)[],
     options: ScoreOptions = {},
   ): Promise<ContinuationScore[]> {

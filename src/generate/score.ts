@@ -1,6 +1,7 @@
 import { checkSignal } from "../check-options.js";
+import { OptionError } from "../errors.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
-import type { ContinuationScore, ScoreOptions, SignalOptions, TokenIds } from "../types.js";
+import type { ContinuationScore, ScoreOptions, TokenIds } from "../types.js";
 import { readTokenLogprobs } from "./sampler.js";
 import { EngineSession, type SessionHost } from "./session.js";
 
@@ -14,54 +15,63 @@ export async function scoreWindow(host: SessionHost, ids: TokenIds, options: Sco
   }
 }
 
+/** Continuations scored side by side: their few tokens share passes. */
+const AT_ONCE = 8;
+
 /**
- * How likely each continuation is after the context. The context is computed once.
- * A text continuation is tokenised together with the context; its tokens are those after the context's own.
+ * How likely each continuation is after the context, or after its own. What contexts begin with alike is computed once.
+ * A text continuation is tokenised together with a context that is a text; its tokens are those after the context's own.
  */
 export async function scoreContinuations(
   host: SessionHost,
   tokenizer: ModelTokenizer,
-  context: string | TokenIds,
+  context: string | TokenIds | readonly TokenIds[],
   continuations: readonly (string | TokenIds)[],
   { signal, onProgress }: ScoreOptions = {},
 ): Promise<ContinuationScore[]> {
   checkSignal(signal);
   const { addBos } = tokenizer;
-  const contextIds = typeof context === "string" ? tokenizer.encode(context, { addBos }) : Array.from(context);
+  const textIds = typeof context === "string" ? tokenizer.encode(context, { addBos }) : undefined;
+  const each = typeof context !== "string" && typeof context[0] === "object";
+  if (each && context.length !== continuations.length)
+    throw new OptionError(`${context.length} contexts for ${continuations.length} continuations`, { key: "context" });
+  /** A context's tokens and those of its continuation. */
+  const joined = (continuation: string | TokenIds, index: number): { ids: number[]; start: number } => {
+    const before = Array.from(textIds ?? ((each ? context[index] : context) as TokenIds));
+    const ids =
+      typeof continuation !== "string"
+        ? [...before, ...Array.from(continuation)]
+        : textIds
+          ? Array.from(tokenizer.encode(context + continuation, { addBos }))
+          : [...before, ...tokenizer.encode(continuation)];
+    return { ids, start: before.length };
+  };
   const base = new EngineSession(host);
+  const results: ContinuationScore[] = [];
   try {
-    const results: ContinuationScore[] = [];
-    for (const continuation of continuations) {
-      let all: ArrayLike<number>;
-      if (typeof continuation !== "string") all = [...contextIds, ...Array.from(continuation)];
-      else if (typeof context === "string") all = tokenizer.encode(context + continuation, { addBos });
-      else all = [...contextIds, ...tokenizer.encode(continuation)];
-      results.push(await scoreAfter(host, base, { all: Array.from(all), from: contextIds.length }, { signal }));
+    while (results.length < continuations.length) {
+      const done = results.length;
+      const forks: { session: EngineSession; own: number[] }[] = [];
+      try {
+        for (const [i, continuation] of continuations.slice(done, done + AT_ONCE).entries()) {
+          const { ids, start } = joined(continuation, done + i);
+          // The token before the first scored one is computed with the continuation: its logits are needed each time.
+          const shared = Math.max(0, start - 1);
+          const missing = base.replace(ids.slice(0, shared + 1)).slice(0, -1);
+          if (missing.length > 0) await base.advance(missing, { signal }, () => undefined);
+          forks.push({ session: await base.fork(), own: ids.slice(shared) });
+        }
+        const scores = forks.map(({ session, own }) => scoreNext(host, session, own, { signal }));
+        for (const { logprobs, greedy } of await Promise.all(scores))
+          results.push({ logprob: logprobs.reduce((sum, value) => sum + value, 0), logprobs, greedy });
+      } finally {
+        await Promise.all(forks.map(({ session }) => session.dispose()));
+      }
       onProgress?.({ phase: "prefill", fraction: results.length / continuations.length, bytes: 0 });
     }
     return results;
   } finally {
     await base.dispose();
-  }
-}
-
-/** Scores `all[from …]`, reusing what `base` already holds of `all[… from − 1]`. */
-async function scoreAfter(
-  host: SessionHost,
-  base: EngineSession,
-  { all, from }: { all: number[]; from: number },
-  options: SignalOptions,
-): Promise<ContinuationScore> {
-  // The token before the first scored one is computed with the continuation: its logits are needed each time.
-  const shared = Math.max(0, from - 1);
-  const missing = base.replace(all.slice(0, shared + 1)).slice(0, -1);
-  if (missing.length > 0) await base.advance(missing, options, () => undefined);
-  const session = await base.fork();
-  try {
-    const { logprobs, greedy } = await scoreNext(host, session, all.slice(shared), options);
-    return { logprob: logprobs.reduce((sum, value) => sum + value, 0), logprobs, greedy };
-  } finally {
-    await session.dispose();
   }
 }
 

@@ -195,7 +195,7 @@ class RemoteModel implements Model {
   }
 
   async score(
-    context: string | TokenIds,
+    context: string | TokenIds | readonly TokenIds[],
     continuations: readonly (string | TokenIds)[],
     options: ScoreOptions = {},
   ): Promise<ContinuationScore[]> {

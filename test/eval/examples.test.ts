@@ -88,7 +88,7 @@ test("every, limit and shards", () => {
   assert.equal(parts.flat().sort(), rows);
 });
 
-test("scores are those of every choice on its own, and what choices share is computed once", async () => {
+test("scores are those of every choice on its own, and what contexts begin with alike is computed once", async () => {
   const model = await loadModel("embedded", { threads: 1 });
   const encode = (text: string) => Array.from(model.tokenizer.encode(text, { addBos: model.tokenizer.addBos }));
   const computed = () => model.stats().prefill.tokens + model.stats().decode.tokens;
@@ -105,10 +105,13 @@ test("scores are those of every choice on its own, and what choices share is com
     assert.is(cut, 0);
     const tokens = computed() - before;
     const sequences = requests.map((request) => encode(request.context + request.continuation));
-    const shared = encode(context).length;
-    const own = sequences.reduce((sum, ids) => sum + ids.length - shared, 0);
-    // The last shared token is computed again for each: its logits are needed.
-    assert.is(tokens, shared - 1 + own + requests.length, "tokens computed");
+    const own = requests.reduce((sum, request, i) => {
+      return sum + (sequences[i] as number[]).length - encode(request.context.trimEnd()).length;
+    }, 0);
+    // The last token of a context is computed again for each: its logits are needed.
+    const contexts = requests.map((request) => encode(request.context.trimEnd()).slice(0, -1));
+    const starts = new Set(contexts.flatMap((ids) => ids.map((_, i) => ids.slice(0, i + 1).join())));
+    assert.is(tokens, starts.size + own + requests.length, "tokens computed");
     for (const [i, request] of requests.entries()) {
       const ids = sequences[i] as number[];
       const from = encode(request.context.trimEnd()).length;

@@ -175,6 +175,20 @@ test("score agrees with scoreWindow, and the context is computed once for all", 
     [model.tokenizer.encode(" girl named Lily.")],
   );
   assert.is(again?.logprob, girl.logprob);
+  const contexts = ["Once upon a time, there was a little", "One day, a little"].map((text) =>
+    model.tokenizer.encode(text, { addBos: true }),
+  );
+  const ends = [" girl named Lily.", " boy named Tim."].map((text) => model.tokenizer.encode(text));
+  const both = await model.score(contexts, ends);
+  assert.is(both[0]?.logprob, girl.logprob);
+  for (const [i, ids] of ends.entries())
+    assert.equal(
+      both[i],
+      (await model.score(contexts[i] as number[], [ids]))[0],
+      "each continuation after its context",
+    );
+  const error = await model.score(contexts, [[1]]).catch((thrown: unknown) => thrown);
+  assert.match(String(error), /2 contexts for 1 continuations/);
 });
 
 test.run();
