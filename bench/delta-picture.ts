@@ -9,6 +9,7 @@ import { readRecording } from "#src/kv/record.js";
 import { Engine } from "#src/model/engine.js";
 import { nextSlice } from "#src/model/slice.js";
 import { createTokenizer } from "#src/tokenizer/tokenizer.js";
+import { png } from "./plots/png.js";
 
 const [out = "docs/delta-cache.svg", layer = "4", kvHead = "0", sparsity = "0.6"] = process.argv.slice(2);
 const TOKENS = 128;
@@ -37,17 +38,18 @@ const theta = head.thresholds["element/score"]?.[Math.round(Number(sparsity) * 2
 
 // The walk of section 1: a difference is stored where it exceeds θ, and only there the reference moves.
 const reference = new Float64Array(d);
-/** One path per colour, of strokes from cell to cell, keeps the file small. */
-const paths = new Map<string, { d: string; x: number; y: number }>();
 const scale = 6;
 const [warm, cold] = [
   ["#f5cdbd", "#eeac92", "#e78a66", "#e0693b", "#cb5322", "#a4431b"],
   ["#bdd7f5", "#92bcee", "#66a1e7", "#3b86e0", "#2270cb", "#1b5ba4"],
 ];
-const color = (e: number) => {
+const colours = ["#ffffff", ...warm, ...cold];
+const colourOf = (e: number) => {
   const strength = Math.min(1, Math.abs(e) / (6 * theta));
-  return (e > 0 ? warm : cold)[Math.min(5, Math.floor(strength * 6))] as string;
+  return 1 + (e > 0 ? 0 : warm.length) + Math.min(5, Math.floor(strength * 6));
 };
+// One pixel per element: a fraction of the bytes of strokes.
+const pixels = new Uint8Array(ids.length * d);
 let zeros = 0;
 for (let t = 0; t < ids.length; t++)
   for (let i = 0; i < d; i++) {
@@ -58,11 +60,7 @@ for (let t = 0; t < ids.length; t++)
     if (t === 0 || Math.abs(e) > theta) reference[i] = value;
     else if (!whole) zeros++;
     if (!whole && t > 0 && Math.abs(e) <= theta) continue;
-    const stroke = color(whole ? value : e);
-    const path = paths.get(stroke) ?? { d: "M0 0", x: 0, y: 0 };
-    const [right, down] = [t - path.x, i - path.y];
-    path.d = right === 0 && down === 0 ? `${path.d}v1` : `${path.d}m${right}${down < 0 ? "" : " "}${down}v1`;
-    paths.set(stroke, Object.assign(path, { x: t, y: i + 1 }));
+    pixels[i * ids.length + t] = colourOf(whole ? value : e);
   }
 const far = ids.length - SINK - WINDOW;
 const share = ((100 * zeros) / (far * d)).toFixed(0);
@@ -70,13 +68,12 @@ const [width, height] = [ids.length * scale, d * scale];
 const band = (from: number, to: number, label: string) =>
   `<rect x="${from * scale}" y="0" width="${(to - from) * scale}" height="${height}" fill="none" stroke="#333" stroke-width="2"/>` +
   `<text x="${((from + to) / 2) * scale}" y="${height + 20}" text-anchor="middle">${label}</text>`;
+const picture = png(pixels, ids.length, colours);
 const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-34 -32 ${width + 50} ${height + 64}" font-family="system-ui, sans-serif" font-size="14">
 <title>Key cache of layer ${layer}, KV head ${kvHead}: stored differences coloured, zeros white (${share} % of the far keys)</title>
 <rect x="-34" y="-32" width="${width + 50}" height="${height + 64}" fill="#fff"/>
 <text x="0" y="-12">Layer ${layer}, KV head ${kvHead} of the embedded model, score basis, θ for ${Math.round(Number(sparsity) * 100)} %: ${share} % of the far differences are not stored</text>
-<g transform="scale(${scale}) translate(.5)" fill="none">
-${[...paths].map(([stroke, { d }]) => `<path stroke="${stroke}" d="${d.replace(/(v1)+/g, (run) => `v${run.length / 2}`)}"/>`).join("\n")}
-</g>
+<image width="${width}" height="${height}" image-rendering="pixelated" href="data:image/png;base64,${picture.toString("base64")}"/>
 ${band(0, SINK, "sink")}
 ${band(SINK, ids.length - WINDOW, `far: differences (white: below θ, not stored)`)}
 ${band(ids.length - WINDOW, ids.length, "window: whole keys")}

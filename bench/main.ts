@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { families, mostThreads, pickedKernel } from "./harness/environment.js";
 import { readFlags, wholeFlag } from "./harness/flags.js";
 import { measureGroup, plan } from "./harness/measure.js";
+import { startAttendWorker } from "./harness/start-attend-worker.js";
 import type { Environment, Result, Run, Size } from "./harness/suite.js";
 import { groupTable, tableHead } from "./harness/table.js";
 import { writePlots } from "./plots/write.js";
@@ -21,7 +22,7 @@ const { values: flags } = readFlags("npm run bench -- [--only WORD] [--full] [--
   smoke: { type: "boolean", default: false, says: "every case once, to see that it runs" },
   json: { type: "string", says: "FILE write all figures to it" },
   model: { type: "string", multiple: true, default: [], says: "FILE a GGUF file to measure too; any number of times" },
-  threads: { type: "string", says: "N threads of the suites bandwidth and model" },
+  threads: { type: "string", says: "N threads of the suites bandwidth, model and selection" },
   results: { type: "string", default: "bench/results", says: "FOLDER where the plots go" },
   list: { type: "boolean", default: false, says: "only print the names of the groups" },
 });
@@ -44,6 +45,7 @@ const environment: Environment = {
     ]),
   ),
   threads: flags.threads === undefined ? await mostThreads() : wholeFlag("threads", flags.threads),
+  startAttend: startAttendWorker,
   models: flags.model,
 };
 const planned = plan(suites, environment, flags.only);

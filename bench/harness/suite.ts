@@ -1,4 +1,5 @@
 import type { KernelFamily } from "#src/kernels/choose.js";
+import type { StartWorker } from "#src/threads/team.js";
 
 /** `smoke`: everything once, tiny, to see that it runs; `quick`: minutes; `full`: more sizes and more rounds. */
 export type Size = "smoke" | "quick" | "full";
@@ -12,6 +13,8 @@ export interface Environment {
   parts: Partial<Record<KernelFamily, WebAssembly.Module>>;
   /** Most threads to use; 1 where no shared memory is to be had. */
   threads: number;
+  /** Starts a thread that computes nothing but attention; undefined where there is none, as in browsers. */
+  startAttend?: StartWorker | undefined;
   /** Extra models to measure whole, in the forms `loadModel` takes. */
   models: readonly string[];
 }

@@ -1,5 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { compact } from "./compact.js";
 
 /** Something measured, with an interval. */
 export interface Point {
@@ -85,7 +86,7 @@ export function drawChart(chart: Chart): string {
     fx: { label: null, domain: columns.length ? columns : undefined, paddingOuter: 0, paddingInner: 0.08 },
     fy: { label: null, domain: rows.length ? rows : undefined, paddingOuter: 0, paddingInner: 14 / (panelHeight + 14) },
     ...options,
-  }) as unknown as { innerHTML: string };
+  }) as unknown as Parameters<typeof compact>[0];
   const head = [
     `<text x="0" y="18" font-size="16" font-weight="600">${escapeText(chart.title)}</text>`,
     ...wrap(chart.subtitle).map(
@@ -96,7 +97,7 @@ export function drawChart(chart: Chart): string {
   const hasLegend = series.length > 1 || chart.reference !== undefined;
   const legend = hasLegend ? legendOf(series, chart.reference?.label, legendAt) : "";
   const top = hasLegend ? legendAt + 14 : legendAt - 8;
-  const body = plot.innerHTML.replace(/<style>[\s\S]*?<\/style>/, "");
+  const body = compact(plot).replace(/<style>[\s\S]*?<\/style>/, "");
   const [width, all] = [WIDTH + 2 * MARGIN, top + height + 2 * MARGIN];
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${all}" viewBox="${-MARGIN} ${-MARGIN} ${width} ${all}" fill="${INK}" font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="${FONT}" role="img">
 <title>${escapeText(chart.title)}</title>

@@ -42,6 +42,7 @@ export function chartsOf(run: Run): Map<string, Chart> {
         }),
       ),
     });
+  add("selection", selection(of("selection")));
   add("bandwidth", {
     ...ratios("Where memory is the limit: decode over keys that fit no cache"),
     subtitle: `SmolLM2's heads; all layers' keys and values are read for every token. Left of the dashed line is faster than full attention. ${IQR}`,
@@ -191,6 +192,32 @@ function zeros(results: readonly Result[]): Chart {
   };
 }
 
+function selection(results: readonly Result[]): Chart {
+  const kernels = unique(results.map(({ labels }) => labels.kernel));
+  const points = results
+    .filter(({ labels }) => labels.kernel === kernels.at(-1) && labels.share !== "full" && labels.threads === 1)
+    .flatMap((result) => {
+      const full = results.find(({ group, name }) => group === result.group && name === "full");
+      if (!full) return [];
+      const { q1, median, q3 } = pairedRatio(result.samples, full.samples);
+      const { stage, headDim } = result.labels;
+      const x = 100 * Number(result.facts.completedShare);
+      const panel = { column: String(stage), row: `d = ${headDim}` };
+      return [{ value: median, low: q1, high: q3, x, series: keyCount(result), ...panel }];
+    });
+  return {
+    kind: "lines",
+    title: "Attention with selection, against full attention",
+    subtitle: `Four query heads per KV head, one thread, ${kernels.at(-1)} kernels, keys from memory. Below the dashed line selection is worth it. ${IQR}`,
+    xLabel: "groups of keys completed, %",
+    xDomain: [0, 100],
+    valueLabel: "time ÷ time of full attention",
+    zero: true,
+    reference: { value: 1, label: "full attention" },
+    points,
+  };
+}
+
 function parts(results: readonly Result[]): DotChart {
   return {
     kind: "dots",
@@ -213,6 +240,8 @@ function parts(results: readonly Result[]): DotChart {
     }),
   };
 }
+
+const unique = <T>(list: readonly T[]): T[] => [...new Set(list)];
 
 const keyCount = ({ labels: { keys } }: Result) => {
   const count = Number(keys);

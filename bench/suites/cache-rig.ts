@@ -108,6 +108,22 @@ export function fill(
   memory.free(keys);
 }
 
+/** Stores keys in every layer, on this thread, for queries from `position` on; they are not committed. */
+export function storeAhead(
+  { memory, kernels, config, cache, scratch }: Filled,
+  position: number,
+  source: Float32Array,
+): void {
+  const thread = makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
+  const tokens = source.length / config.kvHeads / config.headDim;
+  const keys = memory.alloc(source.byteLength, "new keys");
+  memory.f32(keys, source.length).set(source);
+  cache.reserve(tokens);
+  const slice = { cache: cache.descriptor, position, tokens, work: "prefill" } as const;
+  for (let layer = 0; layer < config.layers; layer++) storeKeysValues(thread, slice, layer, keys, keys, scratch);
+  memory.free(keys);
+}
+
 /** One layer of attention on one thread, its cache filled with walks. Several KV heads only so that calls can take turns. */
 export class CacheRig {
   readonly memory = new Memory({ shared: false });
@@ -119,7 +135,7 @@ export class CacheRig {
   readonly #queries: number;
   readonly #out: number;
 
-  /** @param copies KV heads, each with the keys of a whole context; @param made keys and queries instead of a random walk */
+  /** @param copies KV heads, each with the keys of a whole context */
   constructor(
     family: KernelFamily,
     readonly headDim: number,
@@ -127,7 +143,6 @@ export class CacheRig {
     copies: number,
     setting: Setting,
     more: AttentionOptions = {},
-    made?: { keys: Float32Array; queries: Float32Array },
   ) {
     const { memory } = this;
     this.config = { layers: copies, heads: GROUP, kvHeads: 1, headDim } as ModelConfig;
@@ -143,18 +158,14 @@ export class CacheRig {
     });
     this.#scratch = memory.alloc(attentionScratchBytes(this.config, contextLength, 1), "scratch");
     const { kernels, config, cache } = this;
-    fill({ memory, kernels, config, cache, scratch: this.#scratch }, keys, made?.keys);
+    const filled = { memory, kernels, config, cache, scratch: this.#scratch };
+    fill(filled, keys);
     const floats = PREFILL * GROUP * headDim;
     this.#queries = memory.alloc(floats * 4, "queries");
-    memory.f32(this.#queries, floats).set(made?.queries ?? normals(floats, 3));
+    memory.f32(this.#queries, floats).set(normals(floats, 3));
     this.#out = memory.alloc(floats * 4, "out");
     // The new tokens of every call: stored once, and never committed.
-    this.cache.reserve(PREFILL);
-    const source = made?.keys ?? walkPeriod(headDim, 1);
-    const fresh = memory.alloc(PREFILL * headDim * 4, "new keys");
-    memory.f32(fresh, PREFILL * headDim).set(source.subarray(0, PREFILL * headDim));
-    for (let layer = 0; layer < copies; layer++)
-      storeKeysValues(this.#thread, this.#slice(PREFILL), layer, fresh, fresh, this.#scratch);
+    storeAhead(filled, keys, walkPeriod(headDim, 1).subarray(0, PREFILL * headDim));
   }
 
   /** Attention of `tokens` queries that follow the keys, in the cache of one copy. */

@@ -63,6 +63,47 @@ test("the plots of a run have axes with units, names and intervals", () => {
   assert.match(svg("ternary"), "10⁹ MAC/s");
 });
 
+test("selection is drawn over the share that was completed, one line per context length, every dot where it belongs", () => {
+  const labels = { kernel: "relaxed", headDim: 64, stage: "decode", threads: 1 };
+  const of = (keys: number, share: number | "full", ms: number, threads = 1): Result => ({
+    ...{ suite: "selection", group: `${keys}, ${threads}`, unit: "MAC", work: 1, samples: [ms, ms, ms] },
+    name: share === "full" ? "full" : `${share * 100} %`,
+    labels: { ...labels, keys, share, threads },
+    facts: { completedShare: share === "full" ? 1 : share },
+  });
+  const results = [1024, 4096].flatMap((keys) => [of(keys, "full", 2), of(keys, 0.5, 1), of(keys, 1, 2)]);
+  results.push(of(4096, "full", 2, 2), of(4096, 0.5, 1, 2));
+  const machine = { processor: "P", cores: 1, system: "test" };
+  const kernel = { family: "relaxed", dots: { gemv: 0, gemm: 0 } } as const;
+  const about = { format: "deltallm-bench", version: 1, date: "2026", package: "0", size: "quick" } as const;
+  const chart = chartsOf({ ...about, machine, runtime: "R", kernel, threads: 1, results }).get("selection");
+  const points = chart?.points as readonly { x: number; value: number; series: string }[];
+  assert.equal(
+    points.map(({ x, value, series }) => [series, x, value]),
+    [
+      ["1k keys", 50, 0.5],
+      ["1k keys", 100, 1],
+      ["4k keys", 50, 0.5],
+      ["4k keys", 100, 1],
+    ],
+  );
+  const svg = drawChart(chart as Parameters<typeof drawChart>[0]);
+  checkSvg(svg, "1k keys", "4k keys", "full attention", "decode", "d = 64");
+  // Squares of 4k: two places, half the width of the axis apart.
+  const squares = [...svg.matchAll(/M([\d.]+),([\d.]+)l7.1,0l0,7.1l-7.1,0z/g)].map(([, x, y]) => [
+    Number(x),
+    Number(y),
+  ]);
+  const circles = [...svg.matchAll(/<circle r="4" cy="[\d.]+" cx="([\d.]+)"/g)].map(([, x]) => Number(x));
+  assert.is(squares.length, 2);
+  assert.is(circles.length, 2);
+  assert.ok(
+    (squares[1]?.[0] as number) > (squares[0]?.[0] as number) &&
+      (squares[1]?.[1] as number) < (squares[0]?.[1] as number),
+  );
+  assert.not.match(svg, /\d\.\d\d|aria-/);
+});
+
 test("the report of a sweep: tables, the sparsest harmless setting, plots beside it", () => {
   const point = (name: string, grain: string | undefined, sparsity: number, change: number): SweepPoint => ({
     name,
