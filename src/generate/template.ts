@@ -1,6 +1,6 @@
 import type { TokenizerData } from "../formats/model-file.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
-import { fenced, type ToolFormat, toolFormatOf } from "../tools/formats.js";
+import { fenced, mistral, type ToolFormat, toolFormatOf } from "../tools/formats.js";
 import type { Tokenizer } from "../types.js";
 import type { ChatMessage, TemplateOptions, ToolDefinition } from "./messages.js";
 
@@ -15,6 +15,8 @@ export type TemplateTokenizer = ModelTokenizer &
 export function withTemplate(tokenizer: ModelTokenizer, data: TokenizerData): TemplateTokenizer {
   const special = (id: number | undefined) => (id === undefined ? "" : (data.tokens[id] ?? ""));
   const toolFormat = toolFormatOf(data.chatTemplate);
+  const written = writtenCalls(toolFormat, data.chatTemplate);
+  const callId = toolFormat === mistral ? mistralId : (id: string) => id;
   return Object.assign(tokenizer, {
     toolFormat,
     async applyTemplate(messages: readonly ChatMessage[], options: TemplateOptions = {}): Promise<string> {
@@ -27,51 +29,67 @@ export function withTemplate(tokenizer: ModelTokenizer, data: TokenizerData): Te
         shown = withFencedTools(messages, tools ?? []);
         tools = undefined;
       }
-      if (shown.some((message) => needsText(message, toolFormat, data.chatTemplate))) {
+      if (written < Number.POSITIVE_INFINITY) {
         const { withCalls } = await import("../tools/fenced.js");
         shown = shown.map((message) => {
-          if (!needsText(message, toolFormat, data.chatTemplate)) return message;
           const { toolCalls = [], content, ...rest } = message;
-          return { ...rest, content: withCalls(toolFormat, content ?? "", toolCalls) };
+          return toolCalls.length > written
+            ? { ...rest, content: withCalls(toolFormat, content ?? "", toolCalls) }
+            : message;
         });
       }
       const { renderChat } = await import("../tokenizer/chat-template.js");
       const bosToken = special(data.bosId);
-      const text = renderChat(data, shown.map(templateMessage), {
-        addGenerationPrompt,
-        bosToken,
-        eosToken: special(data.eosIds[0]),
-        fallback: true,
-        ownMarks: [toolFormat.open, toolFormat.close],
-        ...(tools?.length ? { tools: tools.map(templateTool) } : {}),
-      });
+      const text = renderChat(
+        data,
+        shown.map((message) => templateMessage(message, callId)),
+        {
+          addGenerationPrompt,
+          bosToken,
+          eosToken: special(data.eosIds[0]),
+          fallback: true,
+          ownMarks: [toolFormat.open, toolFormat.close],
+          ...(tools?.length ? { tools: tools.map(templateTool) } : {}),
+        },
+      );
       // Some templates write the first token themselves, others leave it to the tokenizer.
       return tokenizer.addBos && bosToken && !text.startsWith(bosToken) ? bosToken + text : text;
     },
   });
 }
 
-/** Whether calls have to be put into the text: the template leaves them out, or refuses more than one (Llama 3). */
-function needsText({ toolCalls = [] }: ChatMessage, format: ToolFormat, template = ""): boolean {
-  const dropped = !/\btool_calls\b/.test(template) || (format.name === "llama3" && toolCalls.length > 1);
-  return toolCalls.length > 0 && format.calls === "json" && format !== fenced && dropped;
+/** How many calls of a message the template writes (Llama 3: one); if there are more, they are put into the text. */
+function writtenCalls(format: ToolFormat, template = ""): number {
+  if (format.calls === "json" && !/\btool_calls\b/.test(template)) return 0;
+  return format.name === "llama3" ? 1 : Number.POSITIVE_INFINITY;
+}
+
+/** Mistral's templates want the ids of calls to be nine letters and digits. */
+function mistralId(id: string): string {
+  return id
+    .replace(/[^A-Za-z0-9]/g, "")
+    .slice(-9)
+    .padStart(9, "0");
 }
 
 /** A message with the names templates know: those of the OpenAI API. */
-function templateMessage({ toolCalls, toolCallId, finishReason: _, ...message }: ChatMessage) {
+function templateMessage(
+  { toolCalls, toolCallId, finishReason: _, ...message }: ChatMessage,
+  callId: (id: string) => string,
+) {
   return {
     ...message,
     content: message.content ?? "",
     ...(toolCalls?.length
       ? {
           tool_calls: toolCalls.map(({ id, name, arguments: text }) => ({
-            id,
+            id: callId(id),
             type: "function",
             function: { name, arguments: parsed(text) },
           })),
         }
       : {}),
-    ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),
+    ...(toolCallId === undefined ? {} : { tool_call_id: callId(toolCallId) }),
   };
 }
 

@@ -3,7 +3,7 @@
  * arguments.
  */
 export interface ToolFormat {
-  readonly name: "hermes" | "llama3" | "granite" | "lfm2" | "fenced";
+  readonly name: "hermes" | "llama3" | "granite" | "mistral" | "lfm2" | "fenced";
   readonly calls: "json" | "python";
   /** What calls begin with; empty where they are the whole answer. */
   readonly open: string;
@@ -51,6 +51,16 @@ export const granite: ToolFormat = {
   reserved: ["<|tool_call|>", "<tool_call>"],
 };
 
+/** `[TOOL_CALLS][{"name": …, "arguments": …}, …]`: Mistral and Ministral, up to the templates with `[ARGS]`. */
+export const mistral: ToolFormat = {
+  ...json,
+  name: "mistral",
+  open: "[TOOL_CALLS]",
+  close: "",
+  list: true,
+  reserved: ["[TOOL_CALLS]"],
+};
+
 /** `<|tool_call_start|>[name(key="value", …), …]<|tool_call_end|>`: LFM2. */
 export const lfm2: ToolFormat = {
   name: "lfm2",
@@ -78,6 +88,7 @@ export function toolFormatOf(template: string | undefined): ToolFormat {
   if (/<\|tool_(call|list)_start\|>/.test(template)) return lfm2;
   if (template.includes("<tool_call>")) return hermes;
   if (/<\|tool_call\|>|start_of_role/.test(template)) return granite;
+  if (template.includes("[TOOL_CALLS]") && !template.includes("[ARGS]")) return mistral;
   if (/python_tag|ipython|"parameters":/.test(template)) return llama3;
   return fenced;
 }

@@ -108,6 +108,20 @@ for (const [template, text] of golden.lines)
     assert.is(await tokenizerOf(template).applyTemplate([{ role: "user", content: " A\u00a0b\u0085" }]), text);
   });
 
+test("Mistral: ids of calls become nine letters and digits, the same for a call and its result", async () => {
+  const tokenizer = tokenizerOf(read("mistral-nemo.jinja"));
+  const toolCalls = ["call_0123abcd0", "call_0123abcd1", "x"].map((id) => ({ id, name: "f", arguments: "{}" }));
+  const text = await tokenizer.applyTemplate([
+    { role: "user", content: "Hi" },
+    { role: "assistant", content: null, toolCalls },
+    ...toolCalls.map(({ id }) => ({ role: "tool", content: "1", toolCallId: id })),
+  ]);
+  assert.equal(
+    [...text.matchAll(/"(id|call_id)": "(\w+)"/g)].map(([, key, id]) => [key, id]),
+    ["id", "call_id"].flatMap((key) => ["0123abcd0", "0123abcd1", "00000000x"].map((id) => [key, id])),
+  );
+});
+
 test("SmolLM3's name for tools is known, and an assistant's calls keep the marks that are special tokens", async () => {
   const template = "{% for tool in xml_tools[:] %}<tool_call>{{ tool | string }}{% endfor %}";
   const tokenizer = tokenizerOf(template);

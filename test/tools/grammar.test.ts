@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { OptionError } from "#src/errors.js";
 import type { ToolCall, ToolDefinition } from "#src/generate/messages.js";
 import { collectCall } from "#src/generate/tool-calls.js";
-import { fenced, granite, hermes, lfm2, llama3, type ToolFormat, toolFormatOf } from "#src/tools/formats.js";
+import { fenced, granite, hermes, lfm2, llama3, mistral, type ToolFormat, toolFormatOf } from "#src/tools/formats.js";
 import { compileTools } from "#src/tools/grammar.js";
 import { ToolParser } from "#src/tools/parser.js";
 import { accepts, byteVocabulary, randomNumbers, tokensOf } from "../helpers/constraints.js";
@@ -29,13 +29,13 @@ const tools: ToolDefinition[] = [
   { name: "stop" },
 ];
 const plain = byteVocabulary(['"name": ', "<tool", "```tool_call", '"arguments"']);
-const formats = [hermes, llama3, granite, lfm2, fenced];
+const formats = [hermes, llama3, granite, mistral, lfm2, fenced];
 
 for (const format of formats) {
   test(`${format.name}: what is forced is read back as calls that fit`, () => {
     const vocabulary = byteVocabulary(
       ['"name": ', "get_"],
-      [format.open, format.close].filter((text) => text.startsWith("<|")),
+      [format.open, format.close].filter((text) => /^<\||^\[TOOL/.test(text)),
     );
     const constraint = compileTools(vocabulary, format, tools, "some", undefined);
     for (let seed = 1; seed <= 40; seed++) {
@@ -121,6 +121,8 @@ test("the format is that of the template's family", () => {
     ["{% for m in messages %}{{ m.content }}{% endfor %}", fenced],
     ["{% if tools %}<tool_call>{% endif %}", hermes],
     ["{% if tools %}<|start_of_role|>available_tools <|tool_call|>{% endif %}", granite],
+    ["{% if tools %}[AVAILABLE_TOOLS]{% endif %}[TOOL_CALLS][", mistral],
+    ["{% if tools %}[AVAILABLE_TOOLS]{% endif %}[TOOL_CALLS]f[ARGS]", fenced],
     ["{% if tools %}<|start_of_role|> <tool_call>{% endif %}", hermes],
     ['{% if tools is not none %}{"name": function name, "parameters": dict}{% endif %}', llama3],
     ["{% if tools %}List of tools: <|tool_list_start|>[{% endif %}", lfm2],

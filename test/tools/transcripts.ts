@@ -1,5 +1,5 @@
 import type { ToolFormat } from "#src/tools/formats.js";
-import { fenced, granite, hermes, lfm2, llama3 } from "#src/tools/formats.js";
+import { fenced, granite, hermes, lfm2, llama3, mistral } from "#src/tools/formats.js";
 
 /** What a model of a family wrote, and what that means. */
 export interface Transcript {
@@ -74,6 +74,22 @@ export const transcripts: Transcript[] = [
     calls: [weather, time],
   },
   { title: "Granite 3: text", format: granite, written: "It is | sunny <|", text: "It is | sunny <|", calls: [] },
+  {
+    title: "Mistral: a list after a blank, and text before it",
+    format: mistral,
+    written:
+      'I look. [1]\n[TOOL_CALLS] [{"name": "get_weather", "arguments": {"city": "Paris", "days": 3}}, {"name": "get_time", "arguments": {"zone": "Europe/Paris"}}]',
+    text: "I look. [1]",
+    calls: [weather, time],
+  },
+  {
+    title: "Mistral: an id, which is not the caller's, as a text",
+    format: mistral,
+    written: '[TOOL_CALLS][{"name": "f", "arguments": {"a": [1]}, "id": "VvvODy9mT"}]',
+    text: "",
+    calls: [{ name: "f", arguments: { a: [1] } }],
+  },
+  { title: "Mistral: text", format: mistral, written: "[TOOL] calls [", text: "[TOOL] calls [", calls: [] },
   {
     title: "LFM2: two calls of Python, and text",
     format: lfm2,
