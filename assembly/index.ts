@@ -3,3 +3,4 @@ export * from "./matmul/index";
 export * from "./attention/index";
 export * from "./ops/index";
 export * from "./sampling/index";
+export * from "./calibration/index";

@@ -110,18 +110,21 @@ export function fourRows(states: usize, rows: QueryRows, row: i32, start: i32): 
   v128.store32_lane(states + size + bytes, total, 1, 4);
   v128.store32_lane(states + 2 * size + bytes, total, 2, 4);
   v128.store32_lane(states + 3 * size + bytes, total, 3, 4);
-  for (let r = 0; r < TILE; r += 2) {
-    const one = states + <usize>r * size;
-    const from = fromOf(rows, row + r, start);
-    const count = countOf(rows, row + r, start);
-    const laterFrom = fromOf(rows, row + r + 1, start);
-    const laterCount = countOf(rows, row + r + 1, start);
-    memory.fill(one, 0, bytes);
-    memory.fill(one + size, 0, bytes);
-    const weights = work + (<usize>r << 2);
-    addValues(1, one, 0, weights, 16, cache.values, offset, start, from, laterFrom, bytes);
-    addValues(2, one, size, weights, 16, cache.values, offset, start, laterFrom, count, bytes);
-    addValues(1, one + size, 0, weights + 4, 16, cache.values, offset, start, count, laterCount, bytes);
+  for (let r: usize = 0; r < 4; r++) memory.fill(states + r * size, 0, bytes);
+  // Page by page, which the nearest cache holds for all four rows and all elements; keys still come in their order.
+  for (let page = least & ~63; page < most; page += 64) {
+    const end = page + 64;
+    for (let r = 0; r < TILE; r += 2) {
+      const one = states + <usize>r * size;
+      const from = max(page, fromOf(rows, row + r, start));
+      const count = min(end, countOf(rows, row + r, start));
+      const laterFrom = max(page, min(end, fromOf(rows, row + r + 1, start)));
+      const laterCount = min(end, countOf(rows, row + r + 1, start));
+      const weights = work + (<usize>r << 2);
+      addValues(1, one, 0, weights, 16, cache.values, offset, start, from, min(laterFrom, count), bytes);
+      addValues(2, one, size, weights, 16, cache.values, offset, start, laterFrom, count, bytes);
+      addValues(1, one + size, 0, weights + 4, 16, cache.values, offset, start, max(laterFrom, count), laterCount, bytes);
+    }
   }
 }
 

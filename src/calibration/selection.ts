@@ -1,7 +1,8 @@
 import { decodeBasis, encodeMatrix, encodeTriangle, SAMPLE, type SelectionData, SLOPES } from "../kv/calibration.js";
-import { exponential } from "./importance.js";
-import { addDots, addOuterProducts, mapKeys, mirror } from "./products.js";
+import { addOuterProducts, fourRows, mapKeys, mirror } from "./products.js";
 import type { RecordedHead } from "./recorded-head.js";
+import { six } from "./six.js";
+import type { Workspace } from "./workspace.js";
 
 /** Keys at the beginning whose mean and covariance are not those of the others: attention sinks. */
 const FIRST = 16;
@@ -13,6 +14,8 @@ const MEASURED = 64;
 const DECIDE = 4;
 /** Margins that are tried: −12, −11.5 … 12. */
 const MARGINS: readonly number[] = Array.from({ length: 49 }, (_, i) => i / 2 - 12);
+/** One for each margin, and one for what none keeps. */
+const BUCKETS = MARGINS.length + 1;
 const DEVIATIONS = 3;
 /** Error of an output, as a share of the layer's mean output, that weighs as much as a slope of 1. */
 const ERROR_WEIGHT = 4;
@@ -37,38 +40,42 @@ export function leadingElements(headDim: number): number {
  * @param keys of each window in the score basis, [tokens][d]
  */
 export function measureSelection(
+  space: Workspace,
   windows: readonly RecordedHead[],
   basis: Float64Array,
   keys: readonly Float64Array[],
 ): { data: SelectionData; curve: SelectionCurve } {
   const d = Math.sqrt(basis.length);
   const lead = leadingElements(d);
-  const { mean, covariance } = momentsOf(keys, d, lead);
+  const { mean, covariance } = space.within(() => momentsOf(space, keys, d, lead));
   const { inverse } = decodeBasis(encodeMatrix(basis), d);
   const curve = { shares: new Float64Array(MARGINS.length), errors: new Float64Array(MARGINS.length), norm: 0 };
   const recorded = windows.reduce((sum, { keys }) => sum + Math.floor(keys.length / d / SAMPLE), 0);
   const stride = Math.max(1, Math.floor(recorded / MEASURED));
   let count = 0;
-  windows.forEach(({ samples, values }, w) => {
+  windows.forEach((window, w) => {
+    const { samples } = window;
     const mapped = keys[w] as Float64Array;
     const tokens = mapped.length / d;
-    const room = [new Float64Array(DECIDE * tokens), new Float64Array(DECIDE * tokens)] as const;
     const group = Math.floor(samples.length / (Math.floor(tokens / SAMPLE) * d)) || 1;
     const size = Math.ceil(group / Math.ceil(group / DECIDE));
-    for (let sample = stride - 1; sample < samples.length / d / group; sample += stride) {
-      const position = (sample + 1) * SAMPLE - 1;
-      if (position < 4 * KEPT) continue;
-      const rows = mapKeys(
-        inverse,
-        Float64Array.from(samples.subarray(sample * group * d, (sample + 1) * group * d)),
-        d,
-      );
-      for (let head = 0; head < group; head += size) {
-        const queries = rows.subarray(head * d, Math.min(head + size, group) * d);
-        measureQueries(curve, { queries, mapped, values, position, lead, mean, covariance, room });
-        count += queries.length / d;
+    space.within(() => {
+      const room = roomFor(space, tokens, d);
+      const values = space.singles(window.values);
+      for (let sample = stride - 1; sample < samples.length / d / group; sample += stride) {
+        const position = (sample + 1) * SAMPLE - 1;
+        if (position < 4 * KEPT) continue;
+        space.within(() => {
+          const own = space.copy(samples.subarray(sample * group * d, (sample + 1) * group * d));
+          const rows = mapKeys(space, inverse, own, d);
+          for (let head = 0; head < group; head += size) {
+            const queries = rows.subarray(head * d, Math.min(head + size, group) * d);
+            measureQueries(space, curve, { queries, mapped, values, position, lead, mean, covariance, room });
+            count += queries.length / d;
+          }
+        });
       }
-    }
+    });
   });
   for (const list of [curve.shares, curve.errors])
     for (let i = 0; i < list.length; i++) list[i] = (list[i] as number) / Math.max(1, count);
@@ -103,12 +110,35 @@ interface Queries {
   lead: number;
   mean: Float64Array;
   covariance: Float64Array;
-  /** For the products of four queries with all keys. */
-  room: readonly [Float64Array, Float64Array];
+  room: Room;
+}
+
+/** Work for one group of queries after another, in the workspace. */
+interface Room {
+  /** Products with the leading elements, and with all, of four queries: [keys][4]. */
+  partial: Float64Array;
+  logits: Float64Array;
+  /** Sums of the weights of four queries. */
+  totals: Float64Array;
+  /** The least margin that keeps a group of 4 keys. */
+  bucketOf: Int8Array;
+  /** By bucket: the sum of weights, nothing, the sum of weighted values. */
+  outputs: Float64Array;
+}
+
+function roomFor(space: Workspace, tokens: number, d: number): Room {
+  return {
+    partial: space.numbers(DECIDE * tokens),
+    logits: space.numbers(DECIDE * tokens),
+    totals: space.numbers(DECIDE),
+    bucketOf: space.bytes(Math.ceil(tokens / 4)),
+    outputs: space.numbers(BUCKETS * (d + 2)),
+  };
 }
 
 /** Adds what every margin keeps and costs: groups of 4 keys are put in buckets by the least margin that keeps them. */
 function measureQueries(
+  space: Workspace,
   curve: SelectionCurve,
   { queries, mapped, values, position, lead, mean, covariance, room }: Queries,
 ): void {
@@ -118,31 +148,35 @@ function measureQueries(
   const keys = position + 1;
   const newest = (position - KEPT + 1) & ~(KEPT - 1);
   const scale = 1 / Math.sqrt(d);
-  const bucketOf = new Uint8Array(keys / 4).fill(MARGINS.length);
-  const [partial, logits] = [room[0].subarray(0, DECIDE * keys).fill(0), room[1].subarray(0, DECIDE * keys)];
-  addDots(partial, queries, 0, mapped, keys, { d, from: 0, to: lead });
-  logits.set(partial);
-  addDots(logits, queries, 0, mapped, keys, { d, from: lead, to: d });
-  const most = new Float64Array(heads);
+  const [partial, logits] = [room.partial.subarray(0, DECIDE * keys), room.logits.subarray(0, DECIDE * keys)];
+  const bucketOf = room.bucketOf.subarray(0, keys / 4).fill(BUCKETS - 1);
+  space.within(() => {
+    const rows = fourRows(space, queries, 0, d).byteOffset;
+    const dots = space.kernels.calibration_dots;
+    dots(partial.byteOffset, 32, rows, mapped.byteOffset, keys, 0, lead, d);
+    logits.set(partial);
+    dots(logits.byteOffset, 32, rows, mapped.byteOffset, keys, lead, d, d);
+  });
   for (let head = 0; head < heads; head++) {
-    const own = logits.subarray(head * keys, (head + 1) * keys);
-    for (let j = 0; j < keys; j++) own[j] = (own[j] as number) * scale;
-    const known = Math.max(largest(own, 0, KEPT), largest(own, newest, keys));
-    most[head] = Math.max(known, largest(own, KEPT, newest));
+    const known = Math.max(largest(logits, head, 0, KEPT), largest(logits, head, newest, keys)) * scale;
     const { constant, deviation } = restOf(queries.subarray(head * d, (head + 1) * d), { lead, mean, covariance });
     const needed = known - DEVIATIONS * deviation;
-    for (let g = 0, at = head * keys; g < bucketOf.length; g++, at += 4) {
+    for (let g = 0; g < bucketOf.length; g++) {
       const always = 4 * g < KEPT || 4 * g >= newest;
-      const best = (largest(partial, at, at + 4) + constant) * scale;
+      const best = (largest(partial, head, 4 * g, 4 * g + 4) + constant) * scale;
       const bucket = always ? 0 : Math.max(0, Math.ceil((needed - best + 12) * 2));
       if (bucket < (bucketOf[g] as number)) bucketOf[g] = bucket;
     }
   }
-  const kept = new Float64Array(MARGINS.length + 1);
+  const kept = new Float64Array(BUCKETS);
   for (const bucket of bucketOf) kept[bucket] = (kept[bucket] as number) + 4;
+  space.kernels.calibration_weights(logits.byteOffset, keys, scale, room.totals.byteOffset);
+  const outputs = room.outputs;
   for (let head = 0; head < heads; head++) {
-    const own = logits.subarray(head * keys, (head + 1) * keys);
-    addErrors(curve, { logits: own, most: most[head] as number, bucketOf, values, d });
+    const weights = logits.byteOffset + 8 * head;
+    const [out, buckets, rows] = [outputs.fill(0).byteOffset, bucketOf.byteOffset, values.byteOffset];
+    space.kernels.calibration_outputs(out, weights, buckets, rows, keys / 4, d);
+    addErrors(curve, outputs, d);
   }
   let sum = 0;
   for (let b = 0; b < MARGINS.length; b++) {
@@ -151,9 +185,10 @@ function measureQueries(
   }
 }
 
-function largest(list: Float64Array, from: number, end: number): number {
+/** Of the keys `from` … `end` − 1 in `list` [keys][4]. */
+function largest(list: Float64Array, head: number, from: number, end: number): number {
   let most = -Infinity;
-  for (let i = from; i < end; i++) if ((list[i] as number) > most) most = list[i] as number;
+  for (let at = 4 * from + head; at < 4 * end; at += 4) if ((list[at] as number) > most) most = list[at] as number;
   return most;
 }
 
@@ -173,42 +208,27 @@ function restOf(
   return { constant, deviation: Math.sqrt(Math.max(0, variance)) / Math.sqrt(lead + rest) };
 }
 
-/** The errors of one query's output when the groups of the buckets up to each margin are kept. */
-function addErrors(
-  curve: SelectionCurve,
-  query: { logits: Float64Array; most: number; bucketOf: Uint8Array; values: Float32Array; d: number },
-): void {
-  const { logits, most, bucketOf, values, d } = query;
-  const buckets = MARGINS.length + 1;
-  const weights = new Float64Array(buckets);
-  const sums = new Float64Array(buckets * d);
-  const four = new Float64Array(4);
-  for (let g = 0; g < bucketOf.length; g++) {
-    const bucket = bucketOf[g] as number;
-    let any = false;
-    for (let k = 0; k < 4; k++) {
-      const w = exponential((logits[4 * g + k] as number) - most);
-      weights[bucket] = (weights[bucket] as number) + w;
-      // Adding 0 changes no sum.
-      four[k] = w > 1e-9 ? w : 0;
-      any ||= w > 1e-9;
-    }
-    if (any) addValues(sums, bucket * d, values, 4 * g * d, four, d);
-  }
-  const total = weights.reduce((a, b) => a + b, 0);
+/** The errors of one query's output, given by bucket, when the buckets up to each margin are kept. */
+function addErrors(curve: SelectionCurve, outputs: Float64Array, d: number): void {
+  const weightOf = (bucket: number) => outputs[bucket * (d + 2)] as number;
+  let total = 0;
+  for (let b = 0; b < BUCKETS; b++) total += weightOf(b);
   const output = new Float64Array(d);
-  for (let at = 0; at < sums.length; at += d)
-    for (let i = 0; i < d; i++) output[i] = (output[i] as number) + (sums[at + i] as number) / total;
+  for (let b = 0; b < BUCKETS; b++) {
+    // An empty bucket changes nothing, here and below.
+    if (weightOf(b) === 0) continue;
+    for (let i = 0, at = b * (d + 2) + 2; i < d; i++)
+      output[i] = (output[i] as number) + (outputs[at + i] as number) / total;
+  }
   curve.norm += output.reduce((sum, x) => sum + x * x, 0);
   const running = new Float64Array(d);
   let [weight, error] = [0, 0];
   for (let b = 0; b < MARGINS.length; b++) {
-    // An empty bucket changes nothing.
-    if (b === 0 || weights[b] !== 0) {
-      weight += weights[b] as number;
+    if (b === 0 || weightOf(b) !== 0) {
+      weight += weightOf(b);
       error = 0;
-      for (let i = 0; i < d; i++) {
-        running[i] = (running[i] as number) + (sums[b * d + i] as number);
+      for (let i = 0, at = b * (d + 2) + 2; i < d; i++) {
+        running[i] = (running[i] as number) + (outputs[at + i] as number);
         const e = (running[i] as number) / weight - (output[i] as number);
         error += e * e;
       }
@@ -217,33 +237,15 @@ function addErrors(
   }
 }
 
-/** sums[to + i] += Σ weights · values of four rows from `from` on, one after the other. */
-function addValues(
-  sums: Float64Array,
-  to: number,
-  values: Float32Array,
-  from: number,
-  weights: Float64Array,
-  d: number,
-): void {
-  const [a, b, c, e] = weights as unknown as [number, number, number, number];
-  for (let i = 0, at = from; i < d; i++, at++)
-    sums[to + i] =
-      (sums[to + i] as number) +
-      a * (values[at] as number) +
-      b * (values[at + d] as number) +
-      c * (values[at + 2 * d] as number) +
-      e * (values[at + 3 * d] as number);
-}
-
 function momentsOf(
+  space: Workspace,
   keys: readonly Float64Array[],
   d: number,
   lead: number,
 ): { mean: Float64Array; covariance: Float64Array } {
   const rest = d - lead;
   const mean = new Float64Array(rest);
-  const covariance = new Float64Array(rest * rest);
+  const covariance = space.numbers(rest * rest).fill(0);
   let count = 0;
   for (const list of keys)
     for (let at = FIRST * d; at < list.length; at += d) {
@@ -251,20 +253,18 @@ function momentsOf(
       for (let i = 0; i < rest; i++) mean[i] = (mean[i] as number) + (list[at + lead + i] as number);
     }
   for (let i = 0; i < rest; i++) mean[i] = (mean[i] as number) / Math.max(1, count);
-  for (const list of keys) {
-    const centred = new Float64Array(Math.max(0, list.length / d - FIRST) * rest);
-    for (let at = FIRST * d, to = 0; at < list.length; at += d)
-      for (let i = 0; i < rest; i++) centred[to++] = (list[at + lead + i] as number) - (mean[i] as number);
-    addOuterProducts(
-      covariance,
-      centred,
-      centred.map((x) => x / count),
-      rest,
-    );
-  }
+  for (const list of keys)
+    space.within(() => {
+      const size = Math.max(0, list.length / d - FIRST) * rest;
+      const [centred, scaled] = [space.numbers(size), space.numbers(size)];
+      for (let at = FIRST * d, to = 0; at < list.length; at += d)
+        for (let i = 0; i < rest; i++, to++) {
+          const x = (list[at + lead + i] as number) - (mean[i] as number);
+          centred[to] = x;
+          scaled[to] = x / count;
+        }
+      addOuterProducts(space, covariance, centred, scaled, rest);
+    });
   mirror(covariance, rest);
-  return { mean, covariance };
+  return { mean, covariance: covariance.slice() };
 }
-
-/** Six digits are enough, and keep the file small. */
-const six = (x: number) => Number(x.toPrecision(6));

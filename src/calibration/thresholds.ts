@@ -1,12 +1,14 @@
 import { SPARSITIES } from "../kv/calibration.js";
-import { droppedShares, WALKS } from "./walk.js";
+import { type Codes, droppedShares, WALKS } from "./walk.js";
+import type { Workspace } from "./workspace.js";
 
 /** What thresholds drop of the differences of one layer and KV head; both rise, from threshold 0 on. */
 export type SparsityCurve = readonly { theta: number; sparsity: number }[];
 
-/** Measures a curve on grid codes, `windows` of [tokens][d]. */
+/** Measures a curve on the grid codes of windows. */
 export function sparsityCurve(
-  windows: readonly Int16Array[],
+  space: Workspace,
+  windows: readonly Codes[],
   steps: readonly number[],
   grain: "element" | "chunk" | "row",
 ): SparsityCurve {
@@ -15,7 +17,7 @@ export function sparsityCurve(
   const norm = Math.sqrt(steps.reduce((sum, x) => sum + x * x, 0) / d) * Math.sqrt(size);
   const thetas = [0];
   for (let theta = norm / 2; theta < norm * 250; theta *= 1.3) thetas.push(theta);
-  const shares = droppedShares(windows, steps, size);
+  const shares = droppedShares(space, windows, steps, size);
   const known: { theta: number; sparsity: number }[] = [];
   for (let first = 0; first < thetas.length; first += WALKS) {
     const some = thetas.slice(first, first + WALKS);

@@ -62,6 +62,7 @@ export async function calibrateModel(
     model: await fingerprint(file),
     rope: (layer) => engine.ropeRows(layer),
     score: options.basis !== "raw",
+    engine: { memory, kernels: engine.kernels },
     onProgress: (fraction) => {
       options.signal?.throwIfAborted();
       options.onProgress?.(0.3 + fraction * 0.7);

@@ -1,5 +1,5 @@
 import { attentionScratchBytes } from "../attention/scratch.js";
-import type { RopeRows } from "../calibration/calibrate.js";
+import type { RopeRows } from "../calibration/turns.js";
 import { type ModelConfig, ropeDimOf, turns, windowOf } from "../config.js";
 import type { ModelFile } from "../formats/model-file.js";
 import { chooseKernelBuild, type KernelFamily } from "../kernels/choose.js";

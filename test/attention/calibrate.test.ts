@@ -5,7 +5,9 @@ import { createCache } from "#src/attention/create-cache.js";
 import { attentionScratchBytes } from "#src/attention/scratch.js";
 import { calibrate } from "#src/calibration/calibrate.js";
 import { farImportance } from "#src/calibration/importance.js";
+import type { RecordedHead } from "#src/calibration/recorded-head.js";
 import { balancedThresholds } from "#src/calibration/thresholds.js";
+import { Workspace } from "#src/calibration/workspace.js";
 import { OptionError } from "#src/errors.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { decodeBasis } from "#src/kv/calibration.js";
@@ -95,9 +97,17 @@ test("the importance of a KV head is the mean sum of squared weights of its far 
       sum += weights.slice(4, position - 64).reduce((a, x) => a + (x / total) ** 2, 0);
       count++;
     }
-  const importance = farImportance([head], d);
+  const space = new Workspace(1 << 20);
+  const importanceOf = (heads: readonly RecordedHead[]) =>
+    farImportance(
+      space,
+      heads,
+      heads.map(({ keys }) => space.copy(keys)),
+      d,
+    );
+  const importance = importanceOf([head]);
   assert.ok(Math.abs(importance / (sum / count) - 1) < 0.02, `${importance} ${sum / count}`);
-  assert.is(farImportance(recordings(50).recorded.slice(0, 1), d), 1);
+  assert.is(importanceOf(recordings(50).recorded.slice(0, 1)), 1);
 });
 
 test("balanced thresholds reach the target over all heads, and spare the important ones", () => {
