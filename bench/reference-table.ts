@@ -2,7 +2,6 @@
 // WikiText-2 test, calibrated on WikiText-2 valid, through the public interface.
 //   npm run reference-table -- --help
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
 import {
   type AttentionOptions,
   type AttentionStats,
@@ -11,14 +10,13 @@ import {
   loadModel,
 } from "#src/index.js";
 import { readFlags, wholeFlag } from "./harness/flags.js";
+import { fileFlags, filesOf, note } from "./measure/smollm2.js";
 
 const { values: flags } = readFlags("npm run reference-table -- [--all] [--rows NAMES] [--json]", {
   all: { type: "boolean", default: false, says: "all rows, not only the four at 60 %" },
   rows: { type: "string", says: "NAMES rows whose names begin so: element/score,chunk/raw" },
   json: { type: "boolean", default: false, says: "print one JSON object" },
-  model: { type: "string", says: "FILE the model; default: SmolLM2-135M-Instruct.Q4_1.gguf in DELTALLM_SHARED" },
-  text: { type: "string", says: "FILE what is scored; default: the test split of WikiText-2 there" },
-  "calibration-text": { type: "string", says: "FILE default: the validation split of WikiText-2 there" },
+  ...fileFlags,
   calibration: { type: "string", says: "FILE read the calibration, or write it where there is none yet" },
   windows: { type: "string", default: "3", says: "N windows of 2,048 tokens; default 3" },
   window: { type: "string", default: "102", says: "N keys around a query that are exact; default 102" },
@@ -26,18 +24,7 @@ const { values: flags } = readFlags("npm run reference-table -- [--all] [--rows 
 });
 const [windows, threads] = [wholeFlag("windows", flags.windows), wholeFlag("threads", flags.threads)];
 
-const shared = process.env.DELTALLM_SHARED ?? resolve(import.meta.dirname, "../../../shared");
-const files = {
-  model: flags.model ?? resolve(shared, "models/SmolLM2-135M-Instruct.Q4_1.gguf"),
-  text: flags.text ?? resolve(shared, "data/wikitext2/wiki.test.raw.txt"),
-  calibrationText: flags["calibration-text"] ?? resolve(shared, "data/wikitext2/wiki.valid.raw.txt"),
-};
-const missing = Object.entries(files).filter(([, path]) => !existsSync(path));
-if (missing.length) {
-  for (const [what, path] of missing) console.error(`MISSING: ${what}: ${path} is not there`);
-  console.error("Give the files with --model, --text and --calibration-text, or their folder with DELTALLM_SHARED.");
-  process.exit(2);
-}
+const files = filesOf(flags);
 
 const WINDOW = 2048;
 const CALIBRATION_TOKENS = 4096;
@@ -85,8 +72,6 @@ const wanted = flags.rows?.split(",");
 const rows = table.filter(({ name, extra }) =>
   wanted ? wanted.some((part) => name.startsWith(part)) : flags.all || !extra,
 );
-const note = (line: string) => process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
-
 const load = (options: LoadOptions) => loadModel(files.model, { contextLength: WINDOW, threads, ...options });
 
 async function calibration(): Promise<Calibration> {

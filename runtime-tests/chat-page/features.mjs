@@ -57,16 +57,31 @@ export async function features(user) {
   await say("Once upon a time");
   await idle();
   await page.click("#choose-model");
-  await until(() =>
-    /^\d+ % of the changes/.test(document.querySelector(".drop-picture figcaption")?.textContent ?? ""),
-  );
-  await page.$eval(".drop-picture", (element) => element.scrollIntoView());
+  await until(() => /\d+ % changes kept/.test(document.querySelector(".attention-picture")?.textContent ?? ""));
+  await page.$eval(".attention-picture", (element) => element.scrollIntoView());
   await shot("delta");
-  const painted = await page.$eval(".drop-picture canvas", (canvas) => {
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    return data.some((value) => value > 0);
-  });
-  expect(painted, "the picture is empty");
+  expect((await colours(page)) === 1, "delta attention alone is not drawn in one colour");
+  // Selection beside it needs no other measuring, and both are drawn.
+  await page.click("#select");
+  await until(() => document.querySelector("#select")?.checked && document.querySelector(".loading") === null);
+  await page.keyboard.press("Escape");
+  await until(() => document.querySelector("#model-panel") === null);
+  // The first 64 tokens and the newest are always read: it takes a long chat.
+  await say("The dog ran to the park and saw a big red ball. ".repeat(30));
+  await idle();
+  await page.click("#choose-model");
+  await until(() => document.querySelectorAll(".attention-picture li").length === 2);
+  const legend = await page.$$eval(".attention-picture li", (all) => all.map(({ textContent }) => textContent.trim()));
+  const [read, skimmed] = /^(\d+) % read in full +(\d+) % skimmed$/.exec(legend[0])?.slice(1).map(Number) ?? [];
+  expect(Math.abs(read + skimmed - 100) <= 1 && skimmed > 0, `what was read: ${legend[0]}`);
+  expect(/^\d+ % changes kept +\d+ % left out$/.test(legend[1]), `what was kept: ${legend[1]}`);
+  expect((await colours(page)) === 2, "reading and keeping are not drawn in two colours");
+  expect(
+    (await page.$eval(".attention-picture canvas", (canvas) => canvas.ariaLabel)).includes(`${read} % of the earlier`),
+    "the picture does not say what it shows",
+  );
+  await page.$eval(".attention-picture", (element) => element.scrollIntoView());
+  await shot("selection");
   await page.keyboard.press("Escape");
   await until(() => document.querySelector("#model-panel") === null);
 
@@ -144,4 +159,15 @@ export async function features(user) {
   await until(() => document.querySelectorAll(".sidebar li").length === 0);
   expect(user.errors.length === 0, user.errors.join("\n"));
   await page.close();
+}
+
+/** How many colours the bars of the picture of attention have. */
+function colours(page) {
+  return page.$eval(".attention-picture canvas", (canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const found = new Set();
+    // Only the full bars, not the faint ones behind them; the hue, as alpha rounds colours.
+    for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 200) found.add(data[i] > data[i + 2]);
+    return found.size;
+  });
 }

@@ -11,7 +11,7 @@ class Sums {
   bytesRead = 0;
   skippedMacs = 0;
   selected = { completedGroups: 0, groups: 0, exponentials: 0 };
-  heads: { deltaSparsity: number; skippedValues: number }[] = [];
+  heads: { deltaSparsity: number; skippedValues: number; completedGroups: number; groups: number }[] = [];
   largest: { length: number; stats: AttentionStats } | undefined;
 
   add(length: number, stats: AttentionStats): void {
@@ -26,10 +26,12 @@ class Sums {
     for (const name of ["completedGroups", "groups", "exponentials"] as const)
       this.selected[name] += stats.selected?.[name] ?? 0;
     stats.heads.forEach((head, i) => {
-      this.heads[i] ??= { deltaSparsity: 0, skippedValues: 0 };
+      this.heads[i] ??= { deltaSparsity: 0, skippedValues: 0, completedGroups: 0, groups: 0 };
       const sum = this.heads[i];
       sum.deltaSparsity += once * head.deltaSparsity;
       sum.skippedValues += squared * head.skippedValues;
+      sum.completedGroups += head.selected?.completedGroups ?? 0;
+      sum.groups += head.selected?.groups ?? 0;
     });
     if (length > (this.largest?.length ?? 0)) this.largest = { length, stats };
   }
@@ -61,13 +63,15 @@ export class AttentionMeter {
     for (const { length, stats } of snapshots) sums.add(length, stats);
     const { keys, products, largest } = sums;
     if (!largest) return none;
-    const heads = largest.stats.heads.map(
-      (head, i): HeadStats => ({
+    const heads = largest.stats.heads.map((head, i): HeadStats => {
+      const { deltaSparsity = 0, skippedValues = 0, completedGroups = 0, groups = 0 } = sums.heads[i] ?? {};
+      return {
         ...head,
-        deltaSparsity: (sums.heads[i]?.deltaSparsity ?? 0) / keys,
-        skippedValues: (sums.heads[i]?.skippedValues ?? 0) / products,
-      }),
-    );
+        deltaSparsity: deltaSparsity / keys,
+        skippedValues: skippedValues / products,
+        ...(head.selected && { selected: { completedGroups, groups } }),
+      };
+    });
     return {
       ...largest.stats,
       deltaSparsity: sums.deltaSparsity / keys,

@@ -54,6 +54,8 @@ export interface HeadStats {
   stage: "prefill" | "decode";
   deltaSparsity: number;
   skippedValues: number;
+  /** With selective scoring: groups of 4 keys there were, and those of them that were completed. */
+  selected?: { completedGroups: number; groups: number } | undefined;
 }
 
 /** Counts are of groups of 4 keys and the query heads, up to four, that decide together. */

@@ -34,7 +34,7 @@ export function attentionStats(cache: CacheContent): AttentionStats {
     for (const stage of [0, 1] as const) {
       const own = keyCounters(count, stage, index);
       const [dropped, seen] = [read(own, 0), read(own, 1)];
-      let [values, allValues] = [0, 0];
+      let [values, allValues, completedGroups, groups] = [0, 0, 0, 0];
       for (let thread = 0; thread < threads; thread++) {
         const products = productCounters(count, stage, index, thread);
         values += read(products, 0);
@@ -42,11 +42,13 @@ export function attentionStats(cache: CacheContent): AttentionStats {
         total.keys += read(products, 2) / (headDim / 4);
         total.allKeys += read(products, 3) / (headDim / 4);
         total.exponentials += read(products, 4);
-        total.wanted += read(products, 5);
-        total.offered += read(products, 6);
+        completedGroups += read(products, 5);
+        groups += read(products, 6);
       }
       total.dropped += dropped;
       total.seen += seen;
+      total.wanted += completedGroups;
+      total.offered += groups;
       total.values += values;
       total.allValues += allValues;
       if (stage) {
@@ -59,6 +61,7 @@ export function attentionStats(cache: CacheContent): AttentionStats {
         stage: stage ? "decode" : "prefill",
         deltaSparsity: seen ? dropped / seen : 0,
         skippedValues: allValues ? 1 - values / allValues : 0,
+        ...(policy.select && { selected: { completedGroups, groups } }),
       });
     }
   const { length } = cache;

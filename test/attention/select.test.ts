@@ -189,6 +189,12 @@ for (const build of runnableBuilds) {
           // The rig attends twice.
           assert.is(selected?.completedGroups, 2 * completed);
           assert.is(selected?.groups, 2 * offered);
+          for (const name of ["completedGroups", "groups"] as const)
+            assert.is(
+              rig.cache.stats().heads.reduce((sum, head) => sum + (head.selected?.[name] ?? 0), 0),
+              selected?.[name],
+              "heads add up to all of it",
+            );
         },
       ),
       { numRuns: 8 },

@@ -23,7 +23,7 @@ import {
   useServerModel,
 } from "../state/models.js";
 import { panel } from "../state/view.js";
-import { DropPicture } from "./drop-picture.js";
+import { AttentionPicture } from "./attention-picture.js";
 import { IconButton } from "./icons.js";
 import { Panel } from "./panel.js";
 
@@ -220,7 +220,7 @@ export function LoadingView({
 
 /** How the model in the page is run, and what that costs. */
 function PageModel({ engine: loaded }: { engine: PageEngine }) {
-  const { sparsity, threads, contextLength } = pageOptions.value;
+  const { sparsity, select, threads, contextLength } = pageOptions.value;
   const again = (change: object) => {
     const from = origin.value;
     if (from) void loadInPage(from, { ...pageOptions.value, ...change });
@@ -238,11 +238,24 @@ function PageModel({ engine: loaded }: { engine: PageEngine }) {
       </dl>
       <label class="switch">
         <input
+          id="select"
+          type="checkbox"
+          checked={select === true}
+          disabled={loading.value !== undefined}
+          onChange={(event) => void setAttention({ sparsity, select: event.currentTarget.checked || undefined })}
+        />
+        <span>
+          Selection
+          <small>Reads in full only what matters of a long chat, and skims the rest: answers come sooner.</small>
+        </span>
+      </label>
+      <label class="switch">
+        <input
           id="delta"
           type="checkbox"
           checked={sparsity !== undefined}
           disabled={loading.value !== undefined}
-          onChange={(event) => void setAttention(event.currentTarget.checked ? 0.6 : undefined)}
+          onChange={(event) => void setAttention({ select, sparsity: event.currentTarget.checked ? 0.6 : undefined })}
         />
         <span>
           Delta attention
@@ -250,21 +263,19 @@ function PageModel({ engine: loaded }: { engine: PageEngine }) {
         </span>
       </label>
       {sparsity !== undefined && (
-        <>
-          <label class="slider">
-            Changes left out: {Math.round(sparsity * 100)} %
-            <input
-              type="range"
-              min={0}
-              max={90}
-              step={5}
-              value={sparsity * 100}
-              onChange={(event) => void setAttention(Number(event.currentTarget.value) / 100)}
-            />
-          </label>
-          <DropPicture engine={loaded} />
-        </>
+        <label class="slider">
+          Changes left out: {Math.round(sparsity * 100)} %
+          <input
+            type="range"
+            min={0}
+            max={90}
+            step={5}
+            value={sparsity * 100}
+            onChange={(event) => void setAttention({ select, sparsity: Number(event.currentTarget.value) / 100 })}
+          />
+        </label>
       )}
+      {(sparsity !== undefined || select) && <AttentionPicture engine={loaded} />}
       <details>
         <summary>More</summary>
         {loaded.notes.map((note) => (

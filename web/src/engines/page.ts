@@ -1,4 +1,11 @@
-import type { AttentionStats, Calibration, LoadOptions, Model, ModelSource } from "../../../dist/types.js";
+import type {
+  AttentionOptions,
+  AttentionStats,
+  Calibration,
+  LoadOptions,
+  Model,
+  ModelSource,
+} from "../../../dist/types.js";
 import { bytes, whole } from "../lib/format.js";
 import type { AnswerEvent, Asked, Engine, Turn } from "./engine.js";
 
@@ -18,7 +25,16 @@ export interface PageOptions {
   contextLength?: number | undefined;
   /** Delta attention: share of the key changes to drop. */
   sparsity?: number | undefined;
+  /** Selection: far keys are completed only where they can matter. */
+  select?: boolean | undefined;
   calibration?: Calibration | undefined;
+}
+
+function attentionOf({ sparsity, select, calibration }: PageOptions): AttentionOptions {
+  if (sparsity === undefined && !select) return {};
+  const measured = calibration ? { calibration } : {};
+  if (sparsity === undefined) return { preset: "fast", ...measured };
+  return { ...(select ? { preset: "small" } : {}), kind: "delta", targetSparsity: sparsity, ...measured };
 }
 
 /** Any JSON object. */
@@ -44,15 +60,13 @@ export class PageEngine implements Engine {
     { signal, onProgress }: Pick<LoadOptions, "signal" | "onProgress">,
   ): Promise<PageEngine> {
     const { loadModel } = await engineLibrary();
-    const { sparsity, calibration, threads, contextLength } = options;
+    const { threads, contextLength } = options;
     const model = await loadModel(source, {
       threads,
       contextLength,
       signal,
       onProgress,
-      ...(sparsity === undefined
-        ? {}
-        : { attention: { kind: "delta" as const, targetSparsity: sparsity, ...(calibration ? { calibration } : {}) } }),
+      attention: attentionOf(options),
     });
     return new PageEngine(name, model);
   }
@@ -95,7 +109,7 @@ export class PageEngine implements Engine {
     return turns.map(({ content }) => content).join("\n");
   }
 
-  /** Prepares delta attention for this model, on a text. */
+  /** Prepares delta attention and selection for this model, on a text. */
   calibrate(text: string, onProgress: (fraction: number) => void, signal: AbortSignal): Promise<Calibration> {
     return this.#model.calibrate(text, { windows: 1, onProgress, signal });
   }

@@ -11,6 +11,8 @@ export interface SharedAnswer {
   fingerprint: string | undefined;
   /** Delta attention's share of dropped changes; undefined: full attention. */
   sparsity: number | undefined;
+  /** Whether selection was on. */
+  select?: boolean | undefined;
   settings: Settings;
   seed: number;
   messages: { role: "user" | "assistant"; content: string }[];
@@ -35,7 +37,7 @@ export function fromFragment(fragment: string): SharedAnswer | undefined {
     const given = JSON.parse(
       new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))),
     );
-    const { version, model, source, sparsity, fingerprint, seed, messages, answer } = given as SharedAnswer;
+    const { version, model, source, sparsity, select, fingerprint, seed, messages, answer } = given as SharedAnswer;
     if (version !== 1 || !Number.isSafeInteger(seed) || !/^[0-9a-f]{64}$/.test(answer) || !Array.isArray(messages))
       return undefined;
     for (const { role, content } of messages)
@@ -45,6 +47,7 @@ export function fromFragment(fragment: string): SharedAnswer | undefined {
       model: String(model),
       source: typeof source === "string" && source.length < 500 ? source : undefined,
       sparsity: typeof sparsity === "number" && sparsity >= 0 && sparsity <= 0.9 ? sparsity : undefined,
+      select: select === true || undefined,
       fingerprint: typeof fingerprint === "string" ? fingerprint : undefined,
       settings: readSettings(given.settings),
       seed,

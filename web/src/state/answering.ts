@@ -52,6 +52,7 @@ export async function linkTo(message: Message): Promise<string> {
     model: message.info?.model ?? "",
     source: publicName(origin.value),
     sparsity: engine.value?.kind === "page" ? pageOptions.value.sparsity : undefined,
+    select: engine.value?.kind === "page" ? pageOptions.value.select : undefined,
     fingerprint: message.info?.fingerprint,
     settings,
     seed: message.info?.seed ?? 0,
@@ -69,8 +70,9 @@ function publicName(from: Origin | undefined): string | undefined {
 /** Writes the conversation of a link down, computes its answer, and compares. */
 export async function openLink(shared: SharedAnswer): Promise<boolean> {
   if (!engine.value) return false;
-  if (engine.value.kind === "page" && pageOptions.value.sparsity !== shared.sparsity)
-    await setAttention(shared.sparsity);
+  const { sparsity, select } = pageOptions.value;
+  if (engine.value.kind === "page" && (sparsity !== shared.sparsity || select !== shared.select))
+    await setAttention({ sparsity: shared.sparsity, select: shared.select });
   const { id } = current.value;
   change(id, () => ({ settings: { ...shared.settings, seed: shared.seed } }));
   let parent: string | undefined;

@@ -165,28 +165,28 @@ export async function loadInPage(from: Origin, options: PageOptions = pageOption
 const CALIBRATION_TEXT = new URL("./calibration.txt", document.baseURI);
 
 /**
- * Turns delta attention on or off. A model that was never calibrated is calibrated first, in its worker; a failure leaves
+ * Turns delta attention and selection on or off. A model that was never calibrated is calibrated first, in its worker; a failure leaves
  * everything as it was.
- * @param sparsity share of key changes to drop; undefined: full attention
+ * @param sparsity share of key changes to drop; undefined: no delta attention
  */
-export async function setAttention(sparsity: number | undefined): Promise<void> {
+export async function setAttention({ sparsity, select }: Pick<PageOptions, "sparsity" | "select">): Promise<void> {
   const from = origin.value;
   const loaded = engine.value;
   if (!from || !(loaded instanceof PageEngine)) return;
   let calibration: Calibration | undefined;
-  // The story model brings its own.
-  if (sparsity !== undefined && from.name !== STORY.name) {
+  if (sparsity !== undefined || select) {
     calibration = await calibrationOf(loaded);
     if (!calibration) return;
   }
-  await loadInPage(from, { ...pageOptions.value, sparsity, calibration });
+  await loadInPage(from, { ...pageOptions.value, sparsity, select, calibration });
 }
 
 /** The calibration of a model: kept from earlier, or made now. Undefined when that failed or was cancelled. */
 async function calibrationOf(loaded: PageEngine): Promise<Calibration | undefined> {
   const fingerprint = await loaded.fingerprint();
   const earlier = await loadCalibration(fingerprint).catch(() => undefined);
-  if (earlier) return earlier;
+  // One from before there was selection is made anew.
+  if (earlier?.heads.every((head) => head.select)) return earlier;
   const controller = new AbortController();
   const mine: Loading = {
     name: loaded.model,
