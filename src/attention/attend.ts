@@ -27,12 +27,12 @@ export function attend(
   const own = attentionWork(scratch, thread, headDim);
   if (cache.recording) record(thread, slice, cache.recording, layer, queries);
   const seen = windowOf(cache, layer);
-  const firstRange = seen ? Math.floor(Math.max(0, position + 1 - seen) / RANGE) : 0;
-  const ranges = Math.ceil((position + tokens) / RANGE) - firstRange;
   const headBytes = group * headDim * 4;
   // One for all: an object for each would be garbage that the speed of a token feels.
   const unit: Unit = { slice, layer, head: -1, own, queries, position, tokens, last: undefined, window: seen };
-  if (tokens === 1 && ranges > 1 && thread.count > 1) {
+  if (sharesRanges(thread, slice, layer)) {
+    const firstRange = firstRangeOf(position, seen);
+    const ranges = Math.ceil((position + 1) / RANGE) - firstRange;
     const parts = scratch + thread.count * threadBytes(headDim);
     const partStride = group * stateBytes(headDim);
     const [start, end] = share(thread, kvHeads * ranges);
@@ -74,6 +74,17 @@ export function attend(
     for (let key = begin; key <= last; key += RANGE) range(thread, unit, own, key, key === begin);
     thread.kernels.attention_finish(out + at, heads * headDim * 4, own, unit.tokens * group, group, headDim);
   }
+}
+
+/** Whether threads share out the ranges of keys of a slice and not just its KV heads: then its keys must have been stored by all. */
+export function sharesRanges(thread: Thread, { cache, position, tokens }: CacheSlice, layer: number): boolean {
+  if (tokens !== 1 || thread.count === 1) return false;
+  return position + 1 > (firstRangeOf(position, windowOf(cache, layer)) + 1) * RANGE;
+}
+
+/** The first range a query sees. */
+function firstRangeOf(position: number, seen: number): number {
+  return seen ? Math.floor(Math.max(0, position + 1 - seen) / RANGE) : 0;
 }
 
 /** A unit of a slice up to `end` whose tokens see each other: all, or `seen` / 2 keys on either side of the first. */

@@ -249,6 +249,8 @@ export class EngineSession implements Session, Sequence {
   #prefixOf(ids: TokenIds, want: "last" | "all"): Prefix | undefined {
     const pages = this.#pages;
     if (!pages || this.#host.prefixes.budget === 0 || this.length + ids.length <= PAGE) return undefined;
+    // A single token more is nothing to wait for, and a key of all tokens for each would take longer with every token.
+    if (ids.length === 1) return undefined;
     return {
       keys: pageKeys(this.#ids, ids),
       take: () => {

@@ -91,6 +91,11 @@ export function matmulRanges(
   }
 }
 
+/** Whether each thread computes the same rows of both matrices. */
+export function sharedAlike(a: Weight, b: Weight): boolean {
+  return a.rows === b.rows && layouts[a.layout].rowUnit === layouts[b.layout].rowUnit;
+}
+
 /** Writes the record of a product. Returns the kernel that multiplies rows by it. */
 function prepare(
   thread: Thread,

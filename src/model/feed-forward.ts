@@ -9,6 +9,7 @@ import type { Weight } from "../matmul/weight.js";
 import { share, type Thread } from "../threads/thread.js";
 import { bookColumns, bookGates, bookInputs, bookTokens } from "./ffn-counters.js";
 import type { FfnLayersStats, FfnStats } from "./ffn-stats.js";
+import type { PassRows } from "./pass-rows.js";
 import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
 
 // Feed-forward networks with relu²: rows of `up` whose gate is not positive and columns of `down` whose input is zero are
@@ -108,18 +109,18 @@ export function activeOptions(
   return sparse ? { ...options, active: columnLists(buffers) } : options;
 }
 
-/** Counts the gates of rows `start … end − 1` that were computed with all of `up`, if they are counted. */
+/** Counts the gates that were computed with all of `up`, if they are counted: of this thread's rows, or as `applyOwnGate`. */
 export function countGates(
   thread: Thread,
-  plan: ModelPlan,
+  { buffers, config: { ffn } }: ModelPlan,
+  { gate }: LayerWeights,
   counters: number,
-  [start, end]: readonly [start: number, end: number],
+  { start, end, lone }: PassRows,
 ): void {
-  const { buffers, config } = plan;
   if (!buffers.ffnCounters || start === end) return;
-  const count = (end - start) * config.ffn;
-  bookTokens(thread, counters, end - start);
-  bookGates(thread, counters, count, thread.kernels.count_gates(buffers.gate + start * config.ffn * 4, count));
+  if (!lone || thread.index === 0) bookTokens(thread, counters, end - start);
+  const [from, to] = lone ? share(thread, ffn, layouts[gate.layout].rowUnit) : [start * ffn, end * ffn];
+  bookGates(thread, counters, to - from, thread.kernels.count_gates(buffers.gate + from * 4, to - from));
 }
 
 /** Lists the active columns of the quantised rows `start … end − 1` of the input of `down`, or counts them. */
@@ -158,6 +159,15 @@ export function applyGate(
     const at = token * config.ffn * 4;
     kernel(buffers.gate + at, buffers.gate + at, buffers.up + at, config.ffn);
   }
+}
+
+/**
+ * The same for a lone row, on the columns this thread has just computed of both, see `sharedAlike`.
+ */
+export function applyOwnGate(thread: Thread, { config, buffers }: ModelPlan, { gate }: LayerWeights): void {
+  const [start, end] = share(thread, config.ffn, layouts[gate.layout].rowUnit);
+  const kernel = gateKernel(thread.kernels, config.activation);
+  if (start < end) kernel(buffers.gate + start * 4, buffers.gate + start * 4, buffers.up + start * 4, end - start);
 }
 
 function gateKernel(kernels: Kernels, activation: ModelConfig["activation"]): Kernels["silu_gate"] {

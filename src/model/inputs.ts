@@ -2,7 +2,7 @@ import { quantiseActivations } from "../matmul/activations.js";
 import { layouts } from "../matmul/layouts/index.js";
 import type { ActivationKind } from "../matmul/layouts/layout.js";
 import type { Weight } from "../matmul/weight.js";
-import type { Thread } from "../threads/thread.js";
+import { share, type Thread } from "../threads/thread.js";
 import type { Buffers } from "./plan.js";
 
 /** Where a product goes, its matrix, and the address of the bias added to it. */
@@ -30,4 +30,22 @@ export function quantiseInputs(
 export function inputOf({ layout }: Weight, x: number, { activations }: Buffers): number {
   const kind = layouts[layout].activations;
   return kind === "f32" ? x : activations[kind];
+}
+
+/** Adds the bias of a product, to the rows `span` of its result; of a lone row, to the columns this thread has computed. */
+export function addBias(
+  thread: Thread,
+  output: Output,
+  span: readonly [start: number, end: number],
+  lone: boolean,
+): void {
+  const { 0: out, 1: weight, 2: bias } = output;
+  if (!bias) return;
+  const { rows } = weight;
+  if (!lone) {
+    thread.kernels.add_bias(out + span[0] * rows * 4, bias, span[1] - span[0], rows);
+    return;
+  }
+  const [start, end] = share(thread, rows, layouts[weight.layout].rowUnit);
+  thread.kernels.add_bias(out + start * 4, bias + start * 4, 1, end - start);
 }

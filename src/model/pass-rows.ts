@@ -17,19 +17,33 @@ export interface PassRows {
   span: readonly [start: number, end: number];
   /** This thread where it attends on its own. */
   own: Thread;
+  /**
+   * One row and several threads: every thread norms and quantises it for itself, which takes less time than to wait for one
+   * that does, turns the heads it attends with and gates the columns it has computed. `span` is the row on every thread.
+   */
+  lone: boolean;
 }
 
-/** @param count of rows, where no slices tell */
-export function placeRows(thread: Thread, slices: readonly Slice<CacheDescriptor>[], count = rowsOf(slices)): PassRows {
+/**
+ * @param count of rows, where no slices tell
+ * @param batch most rows of a pass where a lone row may be one: threads keep their own copies in the room of the others
+ */
+export function placeRows(
+  thread: Thread,
+  slices: readonly Slice<CacheDescriptor>[],
+  count = rowsOf(slices),
+  batch = 0,
+): PassRows {
   let row = 0;
   const placed = slices.map((slice) => {
     row += slice.tokens;
     return { ...slice, row: row - slice.tokens };
   });
   const shares = shareSlices(thread.index, thread.count, placed);
-  const [start, end] = share(thread, count);
+  const lone = count === 1 && thread.count > 1 && thread.count * 2 <= batch;
+  const [start, end] = lone ? [0, 1] : share(thread, count);
   const own = shares.alone.length > 0 ? solo(thread) : thread;
-  return { slices: placed, shares, count, start, end, span: [start, end], own };
+  return { slices: placed, shares, count, start, end, span: [start, end], own, lone };
 }
 
 /**

@@ -1,26 +1,27 @@
-import { attend } from "../attention/attend.js";
-import { attentionWork, threadBytes } from "../attention/scratch.js";
 import type { CacheDescriptor } from "../kv/descriptor.js";
-import { storeKeysValues } from "../kv/store.js";
-import { embedRows, matmul } from "../matmul/matmul.js";
+import { embedRows, matmul, sharedAlike } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
 import type { Thread } from "../threads/thread.js";
-import { activeOptions, applyGate, countGates, gateActiveRows, readyColumns } from "./feed-forward.js";
+import { attendRows, attendsWithOwn, storeRows } from "./attend-rows.js";
+import { activeOptions, applyGate, applyOwnGate, countGates, gateActiveRows, readyColumns } from "./feed-forward.js";
 import { ffnCountersOf } from "./ffn-counters.js";
 import { multiplyHead, wantedRanges } from "./head.js";
-import { inputOf, type Output, quantiseInputs } from "./inputs.js";
-import { moveRows, type PassRows, type PlacedSlice, placeRows, wantedAlone } from "./pass-rows.js";
-import type { LayerWeights, ModelPlan } from "./plan.js";
+import { addBias, inputOf, type Output, quantiseInputs } from "./inputs.js";
+import { ownBuffers } from "./own-buffers.js";
+import { PassBarrier } from "./pass-barrier.js";
+import { moveRows, type PassRows, placeRows, wantedAlone } from "./pass-rows.js";
+import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { type Slice, wantedRows } from "./slice.js";
-import { turnRows } from "./turn-rows.js";
+import { ownHeads, turnRows } from "./turn-rows.js";
 
 /**
  * The operations of one forward pass over n tokens, as one thread sees them: n rows, made of slices of one or more
  * sequences. Every thread calls the same methods in the same order. Norms, RoPE and quantisation are shared out by row,
  * matrix products by output row over all rows together, attention slice by slice. What a row becomes never depends on
  * the other sequences' rows. A method whose result other threads need ends with a barrier; the others do not, so that
- * steps on the same rows follow each other freely.
+ * steps on the same rows follow each other freely. Of a lone row (see `PassRows.lone`) that barrier is put off until a
+ * method reads what others have written: what follows on a thread's own heads or columns goes on at once.
  */
 export class ForwardPass {
   readonly #thread: Thread;
@@ -33,6 +34,8 @@ export class ForwardPass {
   readonly #setting: { accumulate: boolean; scratch: number };
   readonly #adding: { accumulate: boolean; scratch: number };
   readonly #profile: Profile | undefined;
+  readonly #buffers: Buffers;
+  readonly #barrier: PassBarrier;
   #counters = 0;
   #last = false;
 
@@ -47,15 +50,17 @@ export class ForwardPass {
     this.#profile = profile;
     this.#thread = thread;
     this.#plan = plan;
-    this.#stored = placeRows(thread, slices, rows);
+    this.#stored = placeRows(thread, slices, rows, plan.batch);
     this.#rows = this.#stored;
     const scratch = plan.buffers.scratch + thread.index * plan.buffers.scratchBytes;
     this.#setting = { accumulate: false, scratch };
     this.#adding = { accumulate: true, scratch };
+    this.#barrier = new PassBarrier(thread, this.#rows.lone, profile);
+    this.#buffers = this.#rows.lone ? ownBuffers(plan, thread.index) : plan.buffers;
   }
 
-  get buffers() {
-    return this.#plan.buffers;
+  get buffers(): Buffers {
+    return this.#buffers;
   }
 
   /** What follows is of this layer. */
@@ -68,6 +73,7 @@ export class ForwardPass {
   embed(): void {
     const { buffers, config, embedding } = this.#plan;
     const { start, end } = this.#rows;
+    if (!this.#barrier.mine("embedding")) return;
     embedRows(this.#thread, buffers.hidden, embedding, buffers.ids, start, end);
     if (config.embeddingScale !== undefined) this.#scale(buffers.hidden, config.hidden, config.embeddingScale);
     this.#profile?.mark("embedding");
@@ -78,6 +84,8 @@ export class ForwardPass {
     const { kernels } = this.#thread;
     const eps = this.#plan.config.rmsNormEps;
     const { start, end } = this.#rows;
+    this.#barrier.wait();
+    if (out === x && !this.#barrier.mine("norms")) return;
     for (let token = start; token < end; token++)
       kernels.rms_norm(out + token * size * 4, x + token * size * 4, weight, size, eps);
     this.#profile?.mark("norms");
@@ -87,34 +95,34 @@ export class ForwardPass {
   headNorm(x: number, weight: number, heads: number): void {
     if (!weight) return;
     const { headDim, rmsNormEps } = this.#plan.config;
-    const { start, end } = x === this.buffers.keys ? this.#stored : this.#rows;
-    const rows = (end - start) * heads;
-    this.#thread.kernels.rms_norm_rows(x + start * heads * headDim * 4, weight, rows, headDim, rmsNormEps);
+    this.#barrier.wait();
+    const kind = x === this.buffers.keys ? "keys" : "queries";
+    const { start, end, lone } = kind === "keys" ? this.#stored : this.#rows;
+    const [first, count] = lone ? ownHeads(this.#thread, this.#plan, kind) : [0, heads];
+    const at = x + (start * heads + first) * headDim * 4;
+    this.#thread.kernels.rms_norm_rows(at, weight, (end - start) * count, headDim, rmsNormEps);
     this.#profile?.mark("norms");
   }
 
   /**
    * out = x · weightᵀ + bias for each output, or out += …; x has been written by row (by `norm` or `embed`).
    * The input is quantised once for all the weights that want it alike. The products end with a barrier, biases are added
-   * by row.
+   * by row; of a lone row, every thread adds them to what it has computed.
    * @param name of the product, for the profile
    * @param outputs `bias` is an address, 0 or absent for none
    */
   linear(name: string, x: number, outputs: readonly Output[], accumulate = false): void {
     const thread = this.#thread;
-    const { start, end, count } = this.#rows;
-    this.#quantise(x, outputs);
+    const { span, count, lone } = this.#rows;
+    const inputs = this.#quantise(x, outputs);
     const options = accumulate ? this.#adding : this.#setting;
     for (let i = 0; i < outputs.length; i++) {
       const { 0: out, 1: weight } = outputs[i] as Output;
       const own = activeOptions(thread, this.#plan, weight, count, this.#counters, options);
-      matmul(thread, out, weight, inputOf(weight, x, this.buffers), count, own);
+      matmul(thread, out, weight, inputOf(weight, x, inputs), count, own);
     }
-    thread.barrier();
-    for (let i = 0; i < outputs.length; i++) {
-      const [out, { rows }, bias] = outputs[i] as Output;
-      if (bias) thread.kernels.add_bias(out + start * rows * 4, bias, end - start, rows);
-    }
+    this.#barrier.end(name);
+    for (let i = 0; i < outputs.length; i++) addBias(thread, outputs[i] as Output, span, lone);
     this.#profile?.mark(name);
   }
 
@@ -138,20 +146,32 @@ export class ForwardPass {
     }
     this.linear(name, x, others);
     const from = wantedRows(this.#stored.slices);
+    this.#barrier.wait();
     this.#rows = placeRows(this.#thread, wanted);
+    this.#barrier.lone = false;
     moveRows(this.#thread, this.buffers.hidden, from, hidden);
     moveRows(this.#thread, x, from, hidden);
     this.#thread.barrier();
     this.linear(name, x, [query]);
   }
 
-  /** Quantises x as the weights want it. Ends with a barrier. */
-  #quantise(x: number, outputs: readonly Output[]): void {
-    quantiseInputs(this.#thread, this.buffers, x, outputs, this.#rows.span);
-    if (x === this.buffers.gate && this.buffers.ffnCounters)
-      readyColumns(this.#thread, this.#plan, (outputs[0] as Output)[1], this.#counters, this.#rows.span);
-    this.#thread.barrier();
-    this.#profile?.mark("quantise activations");
+  /** Quantises x as the weights want it. Returns the buffers in which this thread finds it. Ends with a barrier. */
+  #quantise(x: number, outputs: readonly Output[]): Buffers {
+    const { span, lone } = this.#rows;
+    const name = "quantise activations";
+    const shared = this.#plan.buffers;
+    const counts = x === shared.gate && shared.ffnCounters !== 0;
+    // The room of the gates becomes that of the lists of columns, which are for all threads.
+    const buffers = counts ? shared : this.buffers;
+    if (!counts) this.#barrier.wait();
+    if (!counts || this.#barrier.mine(name)) {
+      quantiseInputs(this.#thread, buffers, x, outputs, span);
+      if (counts) readyColumns(this.#thread, this.#plan, (outputs[0] as Output)[1], this.#counters, span);
+    }
+    if (!lone) this.#thread.barrier();
+    else if (counts) this.#barrier.wait();
+    this.#profile?.mark(name);
+    return buffers;
   }
 
   /**
@@ -168,6 +188,7 @@ export class ForwardPass {
     }
     this.linear(name, x, [[buffers.normed, weight, bias]]);
     if (norm) this.norm(buffers.normed, buffers.normed, norm, config.hidden);
+    if (!this.#barrier.mine(name)) return;
     const { start, end } = this.#rows;
     const at = start * config.hidden * 4;
     const count = (end - start) * config.hidden;
@@ -179,12 +200,16 @@ export class ForwardPass {
   rope(layer: number): void {
     const { config, buffers } = this.#plan;
     const { heads, headDim } = config;
+    this.#barrier.wait();
     // Attention divides by √headDim.
     const scale = config.attentionScale === undefined ? 1 : config.attentionScale * Math.sqrt(headDim);
-    if (Math.fround(scale) !== 1) this.#scale(buffers.queries, heads * headDim, scale);
+    if (Math.fround(scale) !== 1) {
+      const [first, count] = this.#rows.lone ? ownHeads(this.#thread, this.#plan, "queries") : [0, heads];
+      this.#scale(buffers.queries + first * headDim * 4, count * headDim, scale);
+    }
     turnRows(this.#thread, this.#plan, layer, "queries", this.#rows);
     turnRows(this.#thread, this.#plan, layer, "keys", this.#stored);
-    this.#thread.barrier();
+    if (!this.#stored.lone) this.#thread.barrier();
     this.#profile?.mark("RoPE");
   }
 
@@ -197,43 +222,11 @@ export class ForwardPass {
   /** attended = softmax(q·kᵀ / √headDim + causal mask) · v over the cache of `layer`, the new keys and values included. */
   attention(layer: number): void {
     const thread = this.#thread;
-    const stored = this.#stored;
-    for (const slice of stored.shares.together) this.#store(thread, layer, slice);
-    for (const slice of stored.shares.alone) this.#store(stored.own, layer, slice);
-    thread.barrier();
+    storeRows(thread, this.#plan, layer, this.#stored);
+    if (!attendsWithOwn(thread, layer, this.#rows)) thread.barrier();
     this.#profile?.mark("store keys and values");
-    const { shares, own } = this.#rows;
-    let first = true;
-    for (const slice of shares.together) {
-      // They use the same scratch.
-      if (!first) thread.barrier();
-      first = false;
-      this.#attend(thread, layer, slice);
-    }
-    for (const slice of shares.alone) this.#attend(own, layer, slice);
-    thread.barrier();
-    this.#profile?.mark("attention");
-  }
-
-  #store(thread: Thread, layer: number, slice: PlacedSlice): void {
-    const { buffers, config } = this.#plan;
-    const at = slice.row * config.kvHeads * config.headDim * 4;
-    const [keys, values] = [buffers.keys + at, buffers.values + at];
-    const work = attentionWork(this.#attentionScratch(thread), thread, config.headDim);
-    storeKeysValues(thread, slice, layer, keys, values, work);
-  }
-
-  #attend(thread: Thread, layer: number, slice: PlacedSlice): void {
-    const { buffers, config } = this.#plan;
-    const at = slice.row * config.heads * config.headDim * 4;
-    const [out, queries] = [buffers.attended + at, buffers.queries + at];
-    attend(thread, slice, layer, out, queries, this.#attentionScratch(thread));
-  }
-
-  /** Scratch of all threads together, or that of this one when it works alone. */
-  #attentionScratch(thread: Thread): number {
-    const { buffers, config } = this.#plan;
-    return buffers.attentionScratch + (this.#thread.index - thread.index) * threadBytes(config.headDim);
+    attendRows(thread, this.#plan, layer, this.#rows);
+    this.#barrier.end("attention");
   }
 
   /** gate = activation(x · gateᵀ) · (x · upᵀ), what zero gates make zero left out where that is most. Ends by row. */
@@ -241,53 +234,55 @@ export class ForwardPass {
     const gate: Output = [this.buffers.gate, w.gate];
     if (w.up.layout !== "ternary-rows") {
       this.linear("gate, up", x, [gate, [this.buffers.up, w.up]]);
-      countGates(this.#thread, this.#plan, this.#counters, this.#rows.span);
-      this.gate();
+      countGates(this.#thread, this.#plan, w, this.#counters, this.#rows);
+      this.gate(w);
       return;
     }
-    this.#quantise(x, [gate]);
-    const input = inputOf(w.gate, x, this.buffers);
+    const input = inputOf(w.gate, x, this.#quantise(x, [gate]));
     matmul(this.#thread, gate[0], w.gate, input, this.#rows.count, this.#setting);
     const { scratch } = this.#setting;
     gateActiveRows(this.#thread, this.#plan, w, input, this.#rows.count, { scratch, counters: this.#counters });
-    this.#thread.barrier();
-    this.#profile?.mark("gate, up");
+    this.#barrier.end("gate, up");
   }
 
-  /** gate = activation(gate) · up, on the rows this thread has just computed of both. */
-  gate(): void {
-    applyGate(this.#thread, this.#plan, this.#rows.span);
+  /** gate = activation(gate) · up. By row; of a lone row, on the columns this thread has just computed of both. */
+  gate(w: LayerWeights): void {
+    if (this.#rows.lone && sharedAlike(w.gate, w.up)) applyOwnGate(this.#thread, this.#plan, w);
+    else if (this.#barrier.mine("gate")) applyGate(this.#thread, this.#plan, this.#rows.span);
     this.#profile?.mark("gate");
   }
 
   /** logits = rms(hidden) · headᵀ of the rows the slices want them of. `out` is `[wanted rows, vocab]`. */
   logits(out: number): void {
-    const { buffers, head } = this.#plan;
+    const { head } = this.#plan;
     const ranges = wantedRanges(this.#rows.slices);
     if (ranges.every((some) => some?.length === 0)) return;
-    const wanted = this.lastHidden(buffers.normed) as ForwardPass;
-    wanted.#quantise(buffers.normed, [[out, head]]);
-    const input = inputOf(head, buffers.normed, buffers);
+    const wanted = this.lastHidden() as ForwardPass;
+    const { normed } = wanted.buffers;
+    const input = inputOf(head, normed, wanted.#quantise(normed, [[out, head]]));
     multiplyHead(this.#thread, this.#plan, out, input, ranges, this.#setting.scratch);
-    this.#thread.barrier();
     this.#profile?.mark("head");
   }
 
   /**
    * out = rms(hidden) of the rows the slices want, `[wanted rows, hidden]`. By wanted row.
+   * @param out default: where the returned pass has normed rows
    * @returns a pass over these rows; undefined when there are none
    */
-  lastHidden(out: number): ForwardPass | undefined {
+  lastHidden(out?: number): ForwardPass | undefined {
     const { config, buffers, outputNorm } = this.#plan;
     const rows = wantedRows(this.#rows.slices);
     if (rows.length === 0) return undefined;
     // The last layer may have ended by row, and the rows are now shared out anew.
-    this.#thread.barrier();
+    if (this.#rows.lone) this.#barrier.wait();
+    else this.#thread.barrier();
     const wanted = new ForwardPass(this.#thread, this.#plan, [], this.#profile, rows.length);
     const bytes = config.hidden * 4;
+    const to = out ?? wanted.buffers.normed;
+    if (out !== undefined && !wanted.#barrier.mine("norms")) return wanted;
     for (let i = wanted.#rows.start; i < wanted.#rows.end; i++) {
       const from = buffers.hidden + (rows[i] as number) * bytes;
-      this.#thread.kernels.rms_norm(out + i * bytes, from, outputNorm, config.hidden, config.rmsNormEps);
+      this.#thread.kernels.rms_norm(to + i * bytes, from, outputNorm, config.hidden, config.rmsNormEps);
     }
     this.#profile?.mark("norms");
     return wanted;

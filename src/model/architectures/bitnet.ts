@@ -55,8 +55,8 @@ export function bitnetLayer(pass: ForwardPass, { config }: ModelPlan, w: LayerWe
   //                                                                    v = Wv·a                         [n, kvHeads · d]
   pass.rope(layer); //                                                  q, k turned by their positions
   pass.attention(layer); //                                             o = softmax(q·kᵀ / √d + causal)·v [n, heads · d]
-  pass.norm(attended, attended, w.attentionSubNorm, attendedSize); //   o = rms(o)
-  pass.residual("attention output", attended, w.output); //             h += Wo·o                        [n, hidden]
+  pass.norm(normed, attended, w.attentionSubNorm, attendedSize); //     o = rms(o)
+  pass.residual("attention output", normed, w.output); //               h += Wo·o                        [n, hidden]
 
   pass.norm(normed, hidden, w.ffnNorm, config.hidden); //               f = rms(h)                       [n, hidden]
   pass.gated(normed, w); //                                             g = relu(Wgate·f)² · (Wup·f)     [n, ffn]

@@ -114,7 +114,7 @@ export function gemma3Layer(pass: ForwardPass, { config }: ModelPlan, w: LayerWe
     [gate, w.gate], //                                            g = Wgate·f                           [n, ffn]
     [up, w.up], //                                                u = Wup·f                             [n, ffn]
   ]);
-  pass.gate(); //                                                 g = gelu(g) · u
+  pass.gate(w); //                                                 g = gelu(g) · u
   pass.residual("down", gate, w.down, 0, w.ffnPostNorm); //       h += rms(Wdown·g)                     [n, hidden]
 }
 

@@ -44,6 +44,6 @@ export function llamaLayer(pass: ForwardPass, { config }: ModelPlan, w: LayerWei
     [gate, w.gate, w.gateBias], //                                         g = Wgate·f + b                   [n, ffn]
     [up, w.up, w.upBias], //                                               u = Wup·f + b                     [n, ffn]
   ]);
-  pass.gate(); //                                                          g = silu(g) · u
+  pass.gate(w); //                                                          g = silu(g) · u
   pass.residual("down", gate, w.down, w.downBias); //                      h += s · (Wdown·g + b)            [n, hidden]
 }
