@@ -78,20 +78,42 @@ function eight(x: usize, i: i32, columns: i32, factor: v128, rounder: v128): v12
  */
 export function quantise_per_token(out: usize, x: usize, tokens: i32, columns: i32): void {
   const padded = (columns + 31) & ~31;
+  const whole = columns & ~15;
   const magnitude = hiddenWords(0x7fffffff);
   const rounder = hiddenWords(ROUNDER);
   const ones = hiddenShorts(1);
   for (let t = 0; t < tokens; t++) {
     let largest = i32x4.splat(0);
-    for (let i = 0; i < columns; i += 4)
-      largest = i32x4.max_s(largest, v128.and(loadUpTo(x, i, columns), magnitude));
-    const top = maxAcross(largest);
+    let other = largest;
+    let i = 0;
+    for (let at = x; i < whole; i += 16, at += 64) {
+      largest = i32x4.max_s(largest, v128.and(v128.load(at), magnitude));
+      other = i32x4.max_s(other, v128.and(v128.load(at, 16), magnitude));
+      largest = i32x4.max_s(largest, v128.and(v128.load(at, 32), magnitude));
+      other = i32x4.max_s(other, v128.and(v128.load(at, 48), magnitude));
+    }
+    for (; i < columns; i += 4) largest = i32x4.max_s(largest, v128.and(loadUpTo(x, i, columns), magnitude));
+    const top = maxAcross(i32x4.max_s(largest, other));
     const scale: f32 = top < Infinity ? <f32>127.0 / max<f32>(top, 1e-5) : NaN;
     const factor = f32x4.splat(scale);
     const bytes = out + 16;
     const pairs = bytes + padded;
     let sum = i32x4.splat(0);
-    for (let i = 0; i < padded; i += 8) {
+    let to = pairs;
+    for (i = 0; i < whole; i += 16, to += 32) {
+      const at = x + ((<usize>i) << 2);
+      const a = i16x8.narrow_i32x4_s(
+        quantise(v128.load(at), factor, rounder), quantise(v128.load(at, 16), factor, rounder),
+      );
+      const b = i16x8.narrow_i32x4_s(
+        quantise(v128.load(at, 32), factor, rounder), quantise(v128.load(at, 48), factor, rounder),
+      );
+      sum = i32x4.add(sum, i32x4.add(i32x4.dot_i16x8_s(a, ones), i32x4.dot_i16x8_s(b, ones)));
+      v128.store(bytes + i, i8x16.narrow_i16x8_s(a, b));
+      v128.store(to, v128.shuffle<i16>(a, a, 0, 2, 1, 3, 4, 6, 5, 7));
+      v128.store(to, v128.shuffle<i16>(b, b, 0, 2, 1, 3, 4, 6, 5, 7), 16);
+    }
+    for (; i < padded; i += 8) {
       const codes = eight(x, i, columns, factor, rounder);
       sum = i32x4.add(sum, i32x4.dot_i16x8_s(codes, ones));
       storeCodes(bytes + i, pairs + ((<usize>i) << 1), codes);

@@ -10,12 +10,12 @@ import { layouts } from "../matmul/layouts/index.js";
 import { Memory } from "../memory/memory.js";
 import { Team } from "../threads/team.js";
 import { type Command, makeExecute, type Output } from "./execute.js";
-import { FIRST_LOOK, leavesOut, sparseLayers } from "./feed-forward.js";
+import { arrangingBytes, FIRST_LOOK, leavesOut, type Room, sparseLayers } from "./feed-forward.js";
 import { clearFfnCounters, ffnCounterBytes, readFfnCounters } from "./ffn-counters.js";
 import type { FfnLayersStats } from "./ffn-stats.js";
 import { headRanges } from "./head.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
-import type { Buffers, ModelPlan } from "./plan.js";
+import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { Projection } from "./projection.js";
 import { makeRopeTables } from "./rope-tables.js";
@@ -179,7 +179,19 @@ export class Engine {
     const stats = this.ffnStats();
     if (!stats) return;
     const layers = sparseLayers(this.#plan.layers, stats);
-    if (layers.length > 0) this.#run({ do: "arrange", layers });
+    if (layers.length > 0) this.#arrange(layers);
+  }
+
+  #arrange(layers: number[]): void {
+    const bytes = arrangingBytes(layers.map((layer) => this.#plan.layers[layer] as LayerWeights));
+    let room: Room | undefined;
+    try {
+      room = { address: this.memory.alloc(bytes, "room to arrange a matrix"), bytes };
+    } catch {
+      // The room of the gates will do.
+    }
+    this.#run({ do: "arrange", layers, room });
+    if (room) this.memory.free(room.address);
   }
 
   /** What zeros saved in feed-forward networks; undefined for models whose activation makes none. */

@@ -1,7 +1,7 @@
 import type { CacheDescriptor } from "../kv/descriptor.js";
 import type { Execute } from "../threads/team.js";
 import { architectureOf } from "./architectures/index.js";
-import { arrangeLayers } from "./feed-forward.js";
+import { arrangeLayers, type Room } from "./feed-forward.js";
 import { ForwardPass } from "./pass.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
@@ -13,7 +13,7 @@ export type Command =
   | { do: "open cache"; cache: number; descriptor: CacheDescriptor }
   | { do: "close cache"; cache: number }
   /** Brings feed-forward layers to the layouts for sparse inputs. */
-  | { do: "arrange"; layers: number[] }
+  | { do: "arrange"; layers: number[]; room?: Room | undefined }
   /**
    * Runs the ids in the id buffer; caches go by number; `out`: address of the wanted rows, of logits or of what the last
    * norm makes of the residual stream.
@@ -43,7 +43,7 @@ export function makeExecute(profile?: Profile): Execute {
         caches.delete(command.cache);
         break;
       case "arrange":
-        if (plan) arrangeLayers(thread, plan, command.layers);
+        if (plan) arrangeLayers(thread, plan, command.layers, command.room);
         break;
       case "forward": {
         if (!plan) throw new Error("forward pass without a model");

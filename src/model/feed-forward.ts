@@ -35,20 +35,39 @@ export function sparseLayers(layers: readonly LayerWeights[], stats: FfnLayersSt
   );
 }
 
+/** Temporary room to arrange a matrix in. */
+export interface Room {
+  address: number;
+  bytes: number;
+}
+
+/** Room in which `down` of any of these layers can be arranged without blocks, whose columns would be short. */
+export function arrangingBytes(layers: readonly LayerWeights[]): number {
+  return Math.max(...layers.map(({ down }) => down.bytes)) + 4096;
+}
+
 /**
- * Brings matrices of these layers to the layouts for sparse inputs, with the buffers of gates as temporary room: one thread
- * takes `up`, the other `down`. Every thread must call it.
+ * Brings matrices of these layers to the layouts for sparse inputs: one thread takes `up`, the other `down`. Every thread
+ * must call it.
+ * @param room of `arrangingBytes`; without it, that of the gates
  */
-export function arrangeLayers(thread: Thread, plan: ModelPlan, layers: readonly number[]): void {
+export function arrangeLayers(thread: Thread, plan: ModelPlan, layers: readonly number[], room?: Room): void {
   const { gate, up } = plan.buffers;
-  const room = plan.batch * plan.config.ffn * 4;
+  const bytes = plan.batch * plan.config.ffn * 4;
+  const columns = room ?? { address: up, bytes };
   const last = Math.min(thread.count - 1, 1);
   for (const layer of layers) {
     const weights = plan.layers[layer] as LayerWeights;
     // Both or neither, on every thread alike: each changes its own description, one of them the matrix.
-    if (!canBeLines(weights.up, "rows", room) || !canBeLines(weights.down, "columns", room)) continue;
-    toLines(thread.index === 0 ? thread.kernels : undefined, weights.up, "rows", gate, room);
-    toLines(thread.index === last ? thread.kernels : undefined, weights.down, "columns", up, room);
+    if (!canBeLines(weights.up, "rows", bytes) || !canBeLines(weights.down, "columns", columns.bytes)) continue;
+    toLines(thread.index === 0 ? thread.kernels : undefined, weights.up, "rows", gate, bytes);
+    toLines(
+      thread.index === last ? thread.kernels : undefined,
+      weights.down,
+      "columns",
+      columns.address,
+      columns.bytes,
+    );
   }
 }
 
@@ -84,9 +103,9 @@ export function gateActiveRows(
 
 /**
  * Share of active columns up to which columns are taken one by one for each token; beyond, all columns of a few rows are
- * unpacked for all tokens together.
+ * unpacked for all tokens together. Of the simd kernels, the latter are nearer to the former.
  */
-const DENSE = 0.4;
+const DENSE = { relaxed: 0.45, simd: 0.3 };
 
 /**
  * Options of a product; for a matrix by columns with lists of the active ones, unless all are as quick: by the density of this
@@ -104,7 +123,8 @@ export function activeOptions(
   // One token's columns are always taken one by one.
   if (tokens === 1 && thread.index > 0) return { ...options, active: columnLists(buffers) };
   const active = activeColumns(thread, weight, buffers.activations["int8-token"], tokens);
-  const sparse = tokens === 1 || active <= DENSE * weight.columns * tokens;
+  const dense = thread.kernels.relaxed_dots() ? DENSE.relaxed : DENSE.simd;
+  const sparse = tokens === 1 || active <= dense * weight.columns * tokens;
   if (thread.index === 0) bookColumns(thread, counters, weight, tokens, active, sparse);
   return sparse ? { ...options, active: columnLists(buffers) } : options;
 }

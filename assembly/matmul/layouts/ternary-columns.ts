@@ -189,15 +189,12 @@ export function gemm_active_columns(product: Product, rowStart: i32, rowEnd: i32
         const stop = min<usize>(values + BATCH, last);
         let minus = 0;
         for (let at = values; at < stop; at++) minus -= load<i8>(at);
-        // All lines are asked for at once, and wait for memory together.
+        // Line by line of sixteen columns at a time: more of them wait for memory together.
         if (tokens == 1)
-          for (let at = offsets, stopAt = offsets + (<usize>(stop - values) << 2); at + 12 < stopAt; at += 16) {
-            const t0 = w + load<u32>(at);
-            const t1 = w + load<u32>(at, 4);
-            const t2 = w + load<u32>(at, 8);
-            const t3 = w + load<u32>(at, 12);
-            for (let i: usize = 0; i < <usize>strips << 4; i += 64)
-              touched += load<i32>(t0 + i) + load<i32>(t1 + i) + load<i32>(t2 + i) + load<i32>(t3 + i);
+          for (let at = offsets, all = offsets + (<usize>(stop - values) << 2); at < all; at += 64) {
+            const some = min<usize>(at + 64, all);
+            for (let from = w, lines = w + (<usize>strips << 4); from < lines; from += 64)
+              for (let column = at; column < some; column += 4) touched += load<i32>(from + load<u32>(column));
           }
         for (let s: usize = 0; s < <usize>strips; s++)
           addColumns(sums + (s << 8), w + (s << 4), offsets, values, stop, minus);

@@ -68,10 +68,10 @@ function step(a: v128, w: v128, x0: v128, x1: v128, mask: v128): v128 {
   return plusDot(plusDot(a, x0, w, mask), x1, i16x8.shr_u(w, 4), mask);
 }
 
-/**
- * One token: four active rows at a time, one of each quarter of the list: four streams that hardware prefetches, which it
- * does not where they are neighbours.
- */
+/** Parts of the list of active rows, one row of each of which is asked for at a time: more lines wait for memory together. */
+const PARTS: usize = 16;
+
+/** One token: the list of active rows in 16 parts; one row of each is asked for, then four at a time are computed. */
 // @ts-ignore: decorator
 @inline
 function oneToken(job: Gated, rowStart: i32, rowEnd: i32): void {
@@ -88,84 +88,78 @@ function oneToken(job: Gated, rowStart: i32, rowEnd: i32): void {
   const weights = job.weights;
   const count = listRows(list, gate, rowStart, rowEnd);
   const end = list + (<usize>count << 2);
-  // The last quarter is filled up with the last.
+  // The last part is filled up with the last row.
   const last = count > 0 ? load<i32>(end - 4) : 0;
-  for (let i: usize = 0; i < 12; i += 4) store<i32>(end + i, last);
-  const quarter = <usize>((count + 3) >> 2) << 2;
+  for (let i: usize = 0; i < 4 * (PARTS - 1); i += 4) store<i32>(end + i, last);
+  const part = ((<usize>count + PARTS - 1) / PARTS) << 2;
   let touched = 0;
-  for (let at = list, stopAt = list + quarter; at < stopAt; at += 4) {
-    // All lines of sixteen rows are asked for at once, and wait for memory together.
-    if (((at - list) & 12) == 0) {
-      for (let next = at; next < min<usize>(at + 16, stopAt); next += 4) {
-        const t0 = weights + <usize>load<i32>(next) * line;
-        const t1 = weights + <usize>load<i32>(next + quarter) * line;
-        const t2 = weights + <usize>load<i32>(next + 2 * quarter) * line;
-        const t3 = weights + <usize>load<i32>(next + 3 * quarter) * line;
-        for (let i: usize = 0; i < line; i += 64)
-          touched += load<i32>(t0 + i) + load<i32>(t1 + i) + load<i32>(t2 + i) + load<i32>(t3 + i);
-      }
-    }
-    const row0 = <usize>load<i32>(at);
-    const row1 = <usize>load<i32>(at + quarter);
-    const row2 = <usize>load<i32>(at + 2 * quarter);
-    const row3 = <usize>load<i32>(at + 3 * quarter);
-    let w0 = weights + row0 * line;
-    let w1 = weights + row1 * line;
-    let w2 = weights + row2 * line;
-    let w3 = weights + row3 * line;
-    let s0 = i32x4.splat(0);
-    let s1 = s0;
-    let s2 = s0;
-    let s3 = s0;
-    const stop = w0 + line;
-    for (let x = input; w0 < stop; ) {
-      // 16-bit sums last 512 columns: `b` 16 · (2 · 127 · 8) = 32512, `a` and b / 4 half as much.
-      const pause = ASC_FEATURE_RELAXED_SIMD ? min<usize>(w0 + 128, stop) : stop;
-      let a0 = i16x8.splat(0);
-      let a1 = a0;
-      let a2 = a0;
-      let a3 = a0;
-      let b0 = a0;
-      let b1 = a0;
-      let b2 = a0;
-      let b3 = a0;
-      for (; w0 < pause; w0 += 16, w1 += 16, w2 += 16, w3 += 16) {
-        let v0 = v128.load(w0);
-        let v1 = v128.load(w1);
-        let v2 = v128.load(w2);
-        let v3 = v128.load(w3);
-        for (let half = 0; half < HALVES; half++, x += 64) {
-          const p = v128.load(x);
-          const q = v128.load(x, 32);
-          a0 = step(a0, v0, p, q, low);
-          a1 = step(a1, v1, p, q, low);
-          a2 = step(a2, v2, p, q, low);
-          a3 = step(a3, v3, p, q, low);
-          const r = v128.load(x, 16);
-          const s = v128.load(x, 48);
-          b0 = step(b0, v0, r, s, next);
-          b1 = step(b1, v1, r, s, next);
-          b2 = step(b2, v2, r, s, next);
-          b3 = step(b3, v3, r, s, next);
-          if (!ASC_FEATURE_RELAXED_SIMD) {
-            v0 = i16x8.shr_u(v0, 8);
-            v1 = i16x8.shr_u(v1, 8);
-            v2 = i16x8.shr_u(v2, 8);
-            v3 = i16x8.shr_u(v3, 8);
+  for (let first = list, stopAt = list + part; first < stopAt; first += 4) {
+    for (let from = weights, lines = weights + line; from < lines; from += 64)
+      for (let at = first, all = first + PARTS * part; at < all; at += part)
+        touched += load<i32>(from + <usize>load<i32>(at) * line);
+    for (let at = first; at < first + PARTS * part && at < end; at += 4 * part) {
+      const row0 = <usize>load<i32>(at);
+      const row1 = <usize>load<i32>(at + part);
+      const row2 = <usize>load<i32>(at + 2 * part);
+      const row3 = <usize>load<i32>(at + 3 * part);
+      let w0 = weights + row0 * line;
+      let w1 = weights + row1 * line;
+      let w2 = weights + row2 * line;
+      let w3 = weights + row3 * line;
+      let s0 = i32x4.splat(0);
+      let s1 = s0;
+      let s2 = s0;
+      let s3 = s0;
+      const stop = w0 + line;
+      for (let x = input; w0 < stop; ) {
+        // 16-bit sums last 512 columns: `b` 16 · (2 · 127 · 8) = 32512, `a` and b / 4 half as much.
+        const pause = ASC_FEATURE_RELAXED_SIMD ? min<usize>(w0 + 128, stop) : stop;
+        let a0 = i16x8.splat(0);
+        let a1 = a0;
+        let a2 = a0;
+        let a3 = a0;
+        let b0 = a0;
+        let b1 = a0;
+        let b2 = a0;
+        let b3 = a0;
+        for (; w0 < pause; w0 += 16, w1 += 16, w2 += 16, w3 += 16) {
+          let v0 = v128.load(w0);
+          let v1 = v128.load(w1);
+          let v2 = v128.load(w2);
+          let v3 = v128.load(w3);
+          for (let half = 0; half < HALVES; half++, x += 64) {
+            const p = v128.load(x);
+            const q = v128.load(x, 32);
+            a0 = step(a0, v0, p, q, low);
+            a1 = step(a1, v1, p, q, low);
+            a2 = step(a2, v2, p, q, low);
+            a3 = step(a3, v3, p, q, low);
+            const r = v128.load(x, 16);
+            const s = v128.load(x, 48);
+            b0 = step(b0, v0, r, s, next);
+            b1 = step(b1, v1, r, s, next);
+            b2 = step(b2, v2, r, s, next);
+            b3 = step(b3, v3, r, s, next);
+            if (!ASC_FEATURE_RELAXED_SIMD) {
+              v0 = i16x8.shr_u(v0, 8);
+              v1 = i16x8.shr_u(v1, 8);
+              v2 = i16x8.shr_u(v2, 8);
+              v3 = i16x8.shr_u(v3, 8);
+            }
           }
         }
+        s0 = i32x4.add(s0, joined(a0, b0));
+        s1 = i32x4.add(s1, joined(a1, b1));
+        s2 = i32x4.add(s2, joined(a2, b2));
+        s3 = i32x4.add(s3, joined(a3, b3));
       }
-      s0 = i32x4.add(s0, joined(a0, b0));
-      s1 = i32x4.add(s1, joined(a1, b1));
-      s2 = i32x4.add(s2, joined(a2, b2));
-      s3 = i32x4.add(s3, joined(a3, b3));
+      const sums = sumsAcross(s0, s1, s2, s3);
+      const scale = job.scale;
+      putGated(gate + (row0 << 2), i32x4.extract_lane(sums, 0), record, scale);
+      if (at + part < end) putGated(gate + (row1 << 2), i32x4.extract_lane(sums, 1), record, scale);
+      if (at + 2 * part < end) putGated(gate + (row2 << 2), i32x4.extract_lane(sums, 2), record, scale);
+      if (at + 3 * part < end) putGated(gate + (row3 << 2), i32x4.extract_lane(sums, 3), record, scale);
     }
-    const sums = sumsAcross(s0, s1, s2, s3);
-    const scale = job.scale;
-    putGated(gate + (row0 << 2), i32x4.extract_lane(sums, 0), record, scale);
-    if (at + quarter < end) putGated(gate + (row1 << 2), i32x4.extract_lane(sums, 1), record, scale);
-    if (at + 2 * quarter < end) putGated(gate + (row2 << 2), i32x4.extract_lane(sums, 2), record, scale);
-    if (at + 3 * quarter < end) putGated(gate + (row3 << 2), i32x4.extract_lane(sums, 3), record, scale);
   }
   // What was touched counts as used.
   store<i32>(list, touched);
