@@ -35,7 +35,7 @@ export function checkSource(source: unknown): void {
   const { read, open } = (typeof source === "object" && source !== null ? source : {}) as Record<string, unknown>;
   if (typeof read === "function" || typeof open === "function") return;
   throw new OptionError(
-    `${shown(source)} is no model`,
+    `${shown(source)} is not a model`,
     { key: "source" },
     'Give a name, "embedded", a path, a URL, a Blob, a Uint8Array, a ByteSource, or filesFolder(…)',
   );

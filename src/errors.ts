@@ -34,7 +34,7 @@ export class FormatError extends DeltaLLMError {
   override readonly name = "FormatError";
 }
 
-/** The file is valid, but uses a feature, type or architecture this package does not run. */
+/** The file is valid, but uses a feature, type or architecture this package does not support. */
 export class UnsupportedError extends DeltaLLMError {
   override readonly name = "UnsupportedError";
 }

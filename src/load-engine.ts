@@ -115,7 +115,7 @@ export async function openModelSource(
   if (typeof source === "string" && source.startsWith("random:"))
     return (await import("./formats/random-model.js")).openRandomModel(source.slice(7));
   const text = typeof source === "string" ? source : source instanceof URL ? source.href : "";
-  // What is no address is none by name either: `openModel` says so.
+  // What is no name either is refused by `openModel`.
   if (MAY_BE_NAME.test(text) && !(/^https?:/i.test(text) && !URL.canParse(text))) {
     const { openNamed } = await import("./hub/source.js");
     const named = await openNamed(text, {

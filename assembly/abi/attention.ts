@@ -1,3 +1,10 @@
+/** Tokens per page of a cache; the unit in which softmax weights are rounded. */
+export const PAGE: i32 = 64;
+/** Keys per range: softmax is computed range by range, and the results are merged in the order of the ranges. */
+export const RANGE: i32 = 512;
+/** Keys per span, half a range: what row grain merges at once. */
+export const SPAN: i32 = 256;
+
 /** A cache of keys and values, as kernels see it. Tables hold one u32 address per page of 64 tokens. */
 @unmanaged
 export class Cache {
@@ -47,7 +54,7 @@ export class QueryRows {
   stride: usize;
   /** f32 [rows] from `attention_peaks_int8`; not read when the value cutoff is 0. */
   peaks: usize;
-  /** `attention_work_bytes` of work. */
+  /** A thread's work area. */
   work: usize;
   /** Four u64, added to: groups of 4 values multiplied, those of full attention, the same of keys. */
   counters: usize;

@@ -1,7 +1,7 @@
 import { hoisted, opaqueZero, storeTransposed, PAGE } from "./layout";
 import { addLow } from "./product";
 
-// Chunk grain. A folded part: u64 [headDim / 16] bits of the keys whose chunk of 16 codes changed (bit 0 set, as the first
+// Chunk grain. A packed part: u64 [headDim / 16] bits of the keys whose chunk of 16 codes changed (bit 0 set, as the first
 // key is whole), in a multiple of 16 bytes; then those chunks, u8 [16] each, all of the first 16 elements, then all of the
 // next, and so on.
 //
@@ -16,8 +16,8 @@ function maskBytes(headDim: i32): usize {
   return <usize>(((headDim >> 1) + 15) & ~15);
 }
 
-/** Folds a tile, or with `out` 0 only counts: returns the bytes. */
-export function foldChunks(out: usize, tile: usize, headDim: i32, work: usize): i32 {
+/** Packs a tile, or with `out` 0 only counts: returns the bytes. */
+export function packChunks(out: usize, tile: usize, headDim: i32, work: usize): i32 {
   const row = <usize>headDim << 2;
   let at = maskBytes(headDim);
   if (out) memory.fill(out, 0, at);
@@ -40,8 +40,8 @@ export function foldChunks(out: usize, tile: usize, headDim: i32, work: usize): 
   return <i32>at;
 }
 
-/** Undoes `foldChunks`. Whether a chunk changed is close to random: choosing its address costs less than a branch. */
-export function unfoldChunks(tile: usize, part: usize, headDim: i32): void {
+/** Undoes `packChunks`. Whether a chunk changed is close to random: choosing its address costs less than a branch. */
+export function unpackChunks(tile: usize, part: usize, headDim: i32): void {
   const row = <usize>headDim << 2;
   let d = part + maskBytes(headDim) - 16;
   for (let i: usize = 0; i < row; i += 64, tile += 64, part += 8) {
@@ -77,7 +77,7 @@ export function chunkQueries(work: usize, query: usize, queryStride: usize, rows
 }
 
 /**
- * QKᵀ of 1–4 query rows with a folded part: out[row][key], i32 [64], rows `outStride` bytes apart. Returns how many groups of
+ * QKᵀ of 1–4 query rows with a packed part: out[row][key], i32 [64], rows `outStride` bytes apart. Returns how many groups of
  * 4 keys would take as many products.
  * @param work from `chunkQueries`
  * @param low room for i32 [4][64]

@@ -22,12 +22,12 @@ export function newestPeak(largest: v128, tile: i32, query: usize, at: i32, rows
   const work = rows.work;
   const headDim = cache.headDim;
   const keyOffset = keyPart(cache, rows.slot);
-  const unfolded = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
+  const unpacked = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
   const newest = max(0, at - PAGE + 1) & ~(PAGE - 1);
   for (; tile <= at; tile = tile < newest ? newest : tile + PAGE) {
     const count = min(PAGE, at + 1 - tile);
     if (cache.far)
-      farTiles(work + TILES, unfolded, cache, rows.slot, tile, tile + count, windowStart(cache, at));
+      farTiles(work + TILES, unpacked, cache, rows.slot, tile, tile + count, windowStart(cache, at));
     integerScores(work, cache, keyOffset, query, at, 0, 1, tile, count, work + TILES, work + NEAR);
     const scales = cache.far ? 0 : pageOf(cache.keys, tile) + keyOffset + (<usize>headDim << 6);
     largest = scaleScores(work, load<i32>(query + (<usize>headDim << 1), 4), scales, count, largest);
@@ -49,7 +49,7 @@ export function peaksInt8(rows: QueryRows, from: i32, to: i32): void {
   const work = rows.work;
   const headDim = cache.headDim;
   const keyOffset = keyPart(cache, rows.slot);
-  const unfolded = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
+  const unpacked = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
   const querySize = queryBytes(headDim);
   for (let row = from; row < to; ) {
     const at = positionOf(rows, row);
@@ -61,7 +61,7 @@ export function peaksInt8(rows: QueryRows, from: i32, to: i32): void {
     for (let tile = 0; tile <= at; tile = tile < newest ? newest : tile + PAGE) {
       const count = min(PAGE, at + 1 - tile);
       if (cache.far)
-        farTiles(work + TILES, unfolded, cache, rows.slot, tile, tile + count, windowStart(cache, at));
+        farTiles(work + TILES, unpacked, cache, rows.slot, tile, tile + count, windowStart(cache, at));
       // `group` rows share a position, and these do.
       integerScores(work, cache, keyOffset, query, at, 0, some, tile, count, work + TILES, work + NEAR);
       const scales = cache.far ? 0 : pageOf(cache.keys, tile) + keyOffset + (<usize>headDim << 6);
@@ -82,7 +82,7 @@ export function peaksInt8(rows: QueryRows, from: i32, to: i32): void {
 
 /**
  * Attention of query rows over the keys `start` … `start` + 511 up to each row's own position, int8 cache. A row's result
- * does not depend on the other rows. With `fresh` the states are set, otherwise the range is folded into them.
+ * does not depend on the other rows. With `fresh` the states are set, otherwise the range is merged into them.
  * @param states f32 [rows][headDim + 4]
  */
 export function attention_range_int8(states: usize, rows: QueryRows, start: i32, fresh: i32): void {
@@ -132,7 +132,7 @@ export function rangeInt8(states: usize, rows: QueryRows, begin: i32, end: i32, 
     const query = rows.queries + <usize>first * querySize;
     const state4 = fresh ? states + <usize>first * stateSize : part;
     if (first == begin) {
-      // Of what is read whole: folded keys and values that may be skipped are not.
+      // Of what is read whole: packed keys and values that may be skipped are not.
       const pages = (most - skipped + PAGE - 1) >> 6;
       const size = scalesAt + 256;
       const seen = <usize>(skipped >> 6) << 2;

@@ -1,15 +1,10 @@
-/** Keys per block of a cache; the unit in which softmax weights are rounded. */
-export const PAGE: i32 = 64;
-/** Keys per range: softmax is computed range by range, and the results are merged in the order of the ranges. */
-export const RANGE: i32 = 512;
-/** Keys per span, half a range: what row grain merges at once. */
-export const SPAN: i32 = 256;
+export { PAGE, RANGE, SPAN } from "../abi/attention";
 
-/** Address of the block that holds `position`. */
+/** Address of the page that holds `position`. */
 // @ts-ignore: decorator
 @inline
-export function pageOf(blocks: usize, position: i32): usize {
-  return <usize>load<u32>(blocks + (<usize>(position >> 6) << 2));
+export function pageOf(pages: usize, position: i32): usize {
+  return <usize>load<u32>(pages + (<usize>(position >> 6) << 2));
 }
 
 /** The low bytes of four 32-bit lanes in −128 … 255, as one number. */
@@ -71,7 +66,7 @@ export function opaqueZero(): v128 {
 
 /**
  * Reads a byte of every cache line of four streams, so that they are on their way together: WebAssembly has no prefetch,
- * what one KV head has in a block is too short for the prefetcher of a CPU to notice it, and four streams at once
+ * what one KV head has in a page is too short for the prefetcher of a CPU to notice it, and four streams at once
  * are read nearly twice as fast as one after the other (16 against 9 GB/s on an AMD EPYC). No engine may leave a read out,
  * as it could trap.
  */
@@ -85,9 +80,9 @@ export function touch(a: usize, b: usize, c: usize, d: usize, bytes: usize): voi
 }
 
 /**
- * Touches one part of some blocks.
- * @param some, others places in block tables; `count` blocks from each on are read
- * @param part where a block has the part, `bytes` long
+ * Touches one part of some pages.
+ * @param some, others places in page tables; `count` pages from each on are read
+ * @param part where a page has the part, `bytes` long
  */
 export function touchParts(some: usize, others: usize, count: i32, part: usize, bytes: usize): void {
   for (let k = 0; k < count; k += 2, some += 8, others += 8) {

@@ -14,7 +14,7 @@ import { absMax } from "./store";
 //   f32 n·scale [M]          scale of the run's mean value
 //   u8  keys [M / 4][headDim / 4][4 runs][4 elements]
 //   i8  values [M / 4][headDim / 4][4 elements][4 runs]
-// A merged block: u32 offsets of the parts [layers · kvHeads], then the parts.
+// A merged span: u32 offsets of the parts [layers · kvHeads], then the parts.
 
 /** Address of a merged part; `start` is the first key of its span, `slot` layer · kvHeads + KV head. */
 // @ts-ignore: decorator
@@ -47,7 +47,7 @@ function runStarts(starts: usize, cache: Cache, slot: i32, start: i32, merge: bo
     const far = farPart(cache, start + k, slot);
     let bits: u64 = 0;
     if (far & 1) {
-      // Folded keys differ from the one before, but the block's first is kept in any case.
+      // Packed keys differ from the one before, but the page's first is kept in any case.
       bits = load<u64>(far - 1);
       gatherKey(now, far + 15, 0, headDim);
       if (k > 0 && memory.compare(now, before, size) == 0) bits &= ~1;
@@ -97,7 +97,7 @@ function storeValues(to: usize, code: v128): void {
 }
 
 /**
- * Merges a span, whose keys and values are stored, into its part; the block must have room for 256 runs. A run of one key
+ * Merges a span, whose keys and values are stored, into its part; there must be room for 256 runs. A run of one key
  * keeps the codes of its value. The value of a longer one is the mean, f32 sums in the order of the keys, rounded to 8
  * bits (half to even) with a scale of its own: wrong by half a step at most.
  * @param merge 0: every key is a run

@@ -2,7 +2,7 @@ import { Cache } from "../abi";
 import { windowStart } from "./cache";
 import { CHUNK_WORK, chunkQueries, chunkScores } from "./chunks";
 import { CHUNK, ELEMENT } from "./delta-store";
-import { delta_unfold } from "./fold";
+import { delta_unpack } from "./pack";
 import { pageOf, RANGE, PAGE, touch } from "./layout";
 import { keyProduct, longKeyProduct } from "./product";
 import { queryBytes } from "./queries";
@@ -12,23 +12,23 @@ const NEAR_SCORES: usize = 1024;
 /** Bytes of work of `integerScores`: near scores, those with the low parts of queries, and what chunk grain needs. */
 export const NEAR_BYTES: usize = 2 * NEAR_SCORES + CHUNK_WORK;
 
-/** Address of the far part of `slot` (layer · kvHeads + KV head) in the block of `position`; the lowest bit says folded. */
+/** Address of the far part of `slot` (layer · kvHeads + KV head) in the page of `position`; the lowest bit says packed. */
 // @ts-ignore: decorator
 @inline
 export function farPart(cache: Cache, position: i32, slot: i32): usize {
-  const block = pageOf(cache.far, position);
-  if (!(block & 1)) return block + ((<usize>slot * <usize>cache.headDim) << 6);
-  const base = block - 1;
+  const page = pageOf(cache.far, position);
+  if (!(page & 1)) return page + ((<usize>slot * <usize>cache.headDim) << 6);
+  const base = page - 1;
   return base + <usize>load<u32>(base + (<usize>slot << 2)) + 1;
 }
 
-/** Bytes of the same part: folded ones follow one another, and after the address of the last is its end. */
+/** Bytes of the same part: packed ones follow one another, and after the address of the last is its end. */
 // @ts-ignore: decorator
 @inline
 function farPartBytes(cache: Cache, position: i32, slot: i32): usize {
-  const block = pageOf(cache.far, position);
-  if (!(block & 1)) return <usize>cache.headDim << 6;
-  const at = block - 1 + (<usize>slot << 2);
+  const page = pageOf(cache.far, position);
+  if (!(page & 1)) return <usize>cache.headDim << 6;
+  const at = page - 1 + (<usize>slot << 2);
   return <usize>load<u32>(at, 4) - <usize>load<u32>(at);
 }
 
@@ -55,13 +55,13 @@ function touchFar(cache: Cache, slot: i32, start: i32, end: i32): void {
 }
 
 /**
- * Makes the far tiles of the keys `start` … `end` − 1 ready for products: writes one u32 address per tile, odd for folded
+ * Makes the far tiles of the keys `start` … `end` − 1 ready for products: writes one u32 address per tile, odd for packed
  * tiles of chunk and row grain, which are multiplied as they are. Tiles no query needs (the window of `position` begins before them) are left out.
- * @param unfolded room for 8 tiles, then 256 bytes
+ * @param unpacked room for 8 tiles, then 256 bytes
  */
 export function farTiles(
   tiles: usize,
-  unfolded: usize,
+  unpacked: usize,
   cache: Cache,
   slot: i32,
   start: i32,
@@ -72,11 +72,11 @@ export function farTiles(
   const grain = cache.grain;
   const size = <usize>headDim << 6;
   touchFar(cache, slot, start, min(end, lastWindow));
-  for (let k = start; k < min(end, lastWindow); k += PAGE, tiles += 4, unfolded += size) {
+  for (let k = start; k < min(end, lastWindow); k += PAGE, tiles += 4, unpacked += size) {
     let part = farPart(cache, k, slot);
     if (part & 1 && (grain == ELEMENT || (cache.select && grain == CHUNK))) {
-      delta_unfold(unfolded, part - 1, headDim, grain, cache.expandTable, unfolded + size);
-      part = unfolded;
+      delta_unpack(unpacked, part - 1, headDim, grain, cache.expandTable, unpacked + size);
+      part = unpacked;
     }
     store<u32>(tiles, <u32>part);
   }
@@ -115,7 +115,7 @@ export function tileScores(
  * Integer scores of 1–4 query rows with the keys `start` … `start` + `most` − 1, most ≤ 512: i32 [rows][512]. A key before
  * the window of its query is taken from the far store. Returns the groups of 4 keys that were multiplied.
  * @param first slot of the first row; the first row of all is at `position`
- * @param slot layer · kvHeads + KV head; its keys are at `keyOffset` of a block
+ * @param slot layer · kvHeads + KV head; its keys are at `keyOffset` of a page
  * @param tiles from `farTiles`; @param near NEAR_BYTES of work
  */
 export function integerScores(
@@ -136,7 +136,7 @@ export function integerScores(
   const stride = RANGE << 2;
   const long = (cache.longQueries != 0);
   const low = near + NEAR_SCORES;
-  const blocks = cache.keys;
+  const pages = cache.keys;
   const delta = cache.far != 0;
   const firstWindow = delta ? windowStart(cache, position + first / group) : 0;
   const lastWindow = delta ? windowStart(cache, position + (first + some - 1) / group) : 0;
@@ -149,7 +149,7 @@ export function integerScores(
     const needed = min(16, (most - k + 3) >> 2);
     const tile = start + k;
     if (lastWindow <= tile) {
-      tileScores(out, stride, query, some, pageOf(blocks, tile) + keyOffset, headDim, groups, long, low);
+      tileScores(out, stride, query, some, pageOf(pages, tile) + keyOffset, headDim, groups, long, low);
       multiplied += needed;
       continue;
     }
@@ -167,7 +167,7 @@ export function integerScores(
       multiplied += needed;
     }
     if (firstWindow >= tile + min(PAGE, most - k)) continue;
-    tileScores(near, PAGE << 2, query, some, pageOf(blocks, tile) + keyOffset, headDim, groups, long, low);
+    tileScores(near, PAGE << 2, query, some, pageOf(pages, tile) + keyOffset, headDim, groups, long, low);
     multiplied += needed;
     for (let row = 0; row < some; row++) {
       const window = windowStart(cache, position + (first + row) / group);

@@ -115,7 +115,7 @@ export function tileCodes(codes: usize, tileScale: usize, from: usize, end: usiz
  * Where p < `cut` it becomes 0, but not in the tile `sinkTile` and not in tiles that reach beyond key `newest`.
  * Keys before `from` weigh nothing.
  * @param tileScales f32, one per tile
- * @param valueBlocks, valueScales table of block addresses from the first tile on, and where a block has its scales
+ * @param valuePages, valueScales table of page addresses from the first tile on, and where a page has its scales
  */
 export function rowWeights(
   sum: v128,
@@ -124,7 +124,7 @@ export function rowWeights(
   scores: usize,
   most: f32,
   scale: f32,
-  valueBlocks: usize,
+  valuePages: usize,
   valueScales: usize,
   keys: i32,
   cut: f32,
@@ -135,9 +135,9 @@ export function rowWeights(
   const magic = hoisted(f32x4.splat(12582912.0), opaqueZero());
   exponentials(scores, keys, most, scale, false);
   if (from > 0) memory.fill(scores, 0, <usize>from << 2);
-  for (let tile = 0; tile < keys; tile += 64, scores += 256, tileScales += 4, valueBlocks += 4) {
+  for (let tile = 0; tile < keys; tile += 64, scores += 256, tileScales += 4, valuePages += 4) {
     const count = min(64, keys - tile);
-    const values = <usize>load<u32>(valueBlocks) + valueScales - scores;
+    const values = <usize>load<u32>(valuePages) + valueScales - scores;
     let largest = f32x4.splat(0);
     const end = scores + <usize>((count + 3) << 2 & ~15);
     for (let at = end; at < scores + 256; at += 16) v128.store(at, f32x4.splat(0));
@@ -190,7 +190,7 @@ export function rangeCutoff(cutoff: f32, peak: f32, top: f32): f32 {
   return cutoff * (peak > top ? expF32(peak - top) : 1);
 }
 
-/** Folds the state of a later range into `state`: both are rescaled to the larger m. */
+/** Merges the state of a later range into `state`: both are rescaled to the larger m. */
 export function mergeState(state: usize, part: usize, headDim: i32): void {
   const row = <usize>headDim << 2;
   const m = load<f32>(state + row);
@@ -213,7 +213,7 @@ export function mergeState(state: usize, part: usize, headDim: i32): void {
 }
 
 /**
- * Folds `parts` states per row, `partStride` bytes apart and in the order of their ranges, into the first.
+ * Merges `parts` states per row, `partStride` bytes apart and in the order of their ranges, into the first.
  * @param states f32 [rows][headDim + 4]
  */
 export function attention_merge(states: usize, rows: i32, partStride: usize, parts: i32, headDim: i32): void {

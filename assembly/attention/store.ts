@@ -14,12 +14,12 @@ export function absMax(x: usize, bytes: usize): f32 {
 
 /**
  * Stores keys of one layer and KV head in 7 bits: code = 64 + round(63·k / max|k|), half to even, one f32 scale per key.
- * Block part: u8 codes [16 groups of 4 keys][headDim / 4][4 keys][4 elements], then f32 scales [64].
- * @param blocks table of u32 block addresses, one per 64 positions; `offset` is that of the part in its block
+ * Part of a page: u8 codes [16 groups of 4 keys][headDim / 4][4 keys][4 elements], then f32 scales [64].
+ * @param pages table of u32 page addresses, one per 64 positions; `offset` is that of the part in its page
  * @param keys f32 [tokens][headDim], tokens `stride` bytes apart
  */
 export function cache_store_keys_int8(
-  blocks: usize,
+  pages: usize,
   offset: usize,
   keys: usize,
   stride: usize,
@@ -29,7 +29,7 @@ export function cache_store_keys_int8(
 ): void {
   const row = <usize>headDim << 2;
   for (let token = 0; token < tokens; token++, position++, keys += stride) {
-    const part = pageOf(blocks, position) + offset;
+    const part = pageOf(pages, position) + offset;
     const place = <usize>(position & (PAGE - 1));
     const most = absMax(keys, row);
     const inverse: f32 = most > 0 ? 63.0 / most : 0;
@@ -44,10 +44,10 @@ export function cache_store_keys_int8(
 
 /**
  * Stores values of one layer and KV head in 8 bits: code = round(127·v / max|v|), half to even, one f32 scale per key.
- * Block part: i8 codes [16 groups of 4 keys][headDim / 4][4 elements][4 keys], then f32 scales [64]. Arguments as for keys.
+ * Part of a page: i8 codes [16 groups of 4 keys][headDim / 4][4 elements][4 keys], then f32 scales [64]. Arguments as for keys.
  */
 export function cache_store_values_int8(
-  blocks: usize,
+  pages: usize,
   offset: usize,
   values: usize,
   stride: usize,
@@ -57,7 +57,7 @@ export function cache_store_values_int8(
 ): void {
   const row = <usize>headDim << 2;
   for (let token = 0; token < tokens; token++, position++, values += stride) {
-    const part = pageOf(blocks, position) + offset;
+    const part = pageOf(pages, position) + offset;
     const place = <usize>(position & (PAGE - 1));
     const most = absMax(values, row);
     const inverse: f32 = most > 0 ? 127.0 / most : 0;
@@ -73,9 +73,9 @@ export function cache_store_values_int8(
   }
 }
 
-/** Copies keys or values of one layer and KV head; block part f32 [64][headDim]. Arguments as for `cache_store_keys_int8`. */
+/** Copies keys or values of one layer and KV head; part of a page f32 [64][headDim]. Arguments as for `cache_store_keys_int8`. */
 export function cache_store_f32(
-  blocks: usize,
+  pages: usize,
   offset: usize,
   x: usize,
   stride: usize,
@@ -85,5 +85,5 @@ export function cache_store_f32(
 ): void {
   const row = <usize>headDim << 2;
   for (let token = 0; token < tokens; token++, position++, x += stride)
-    memory.copy(pageOf(blocks, position) + offset + <usize>(position & (PAGE - 1)) * row, x, row);
+    memory.copy(pageOf(pages, position) + offset + <usize>(position & (PAGE - 1)) * row, x, row);
 }

@@ -1,9 +1,8 @@
 import { NEAR_BYTES } from "./scores";
-import { stateBytes } from "./softmax";
 
 // The work area of a thread: scores [4][512] (f32 or i32), codes of weights [4][512] (u16 at most), tile scales [4][8],
 // near scores, tile addresses, list of value groups; of selective scoring u8 [128] listed groups, f32 [4][4] largest scores, i32 [9]
-// where pages begin in the list, i32 [1] whether ranges are touched whole, i32 [4] what is taken from scores, f32 [8][4] inverse tile scales (and tile scales [8][4] instead of [4][8]), u32 [128] addresses of values; sums i32 [4][headDim], states [4], unfolded tiles [8], 256 bytes.
+// where pages begin in the list, i32 [1] whether ranges are touched whole, i32 [4] what is taken from scores, f32 [8][4] inverse tile scales (and tile scales [8][4] instead of [4][8]), u32 [128] addresses of values; sums i32 [4][headDim], states [4], unpacked tiles [8], 256 bytes.
 export const CODES: usize = 4 * 512 * 4;
 export const TILE_SCALES: usize = CODES + 4 * 512 * 2;
 export const NEAR: usize = TILE_SCALES + 128;
@@ -18,7 +17,6 @@ export const INVERSES: usize = STARTS + 64;
 export const ADDRESSES: usize = INVERSES + 128;
 export const SUMS: usize = ADDRESSES + 512;
 
-/** Bytes of the work area the kernels of attention need: `ATTENTION_WORK` must be no less. */
-export function attention_work_bytes(headDim: i32): i32 {
-  return <i32>(SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim) + (<usize>headDim << 9) + 256);
-}
+/** Bytes of the work area, and how many more it has for each element of a head. */
+export const WORK_BYTES: i32 = <i32>SUMS + 4 * 16 + 256;
+export const WORK_BYTES_PER_ELEMENT: i32 = 4 * 4 + 4 * 4 + 8 * 64;

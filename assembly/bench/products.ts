@@ -9,18 +9,18 @@ import { farTiles, integerScores, NEAR_BYTES } from "../attention/scores";
 import { rowWeights, scaleScores } from "../attention/softmax";
 
 // Work area: integer scores [4][512], codes of weights [4][512], tile scales [4][8], sums [4][headDim] and results
-// [4][headDim], near scores, addresses of far tiles, unfolded tiles [8] and 256 bytes.
+// [4][headDim], near scores, addresses of far tiles, unpacked tiles [8] and 256 bytes.
 const CODES: usize = 4 * 512 * 4;
 const TILE_SCALES: usize = CODES + 4 * 512 * 2;
 const SUMS: usize = TILE_SCALES + 128;
 const RESULTS: usize = SUMS + 4 * 4 * 256;
 const NEAR: usize = RESULTS + 4 * 4 * 256;
 const TILES: usize = NEAR + NEAR_BYTES;
-const UNFOLDED: usize = TILES + 64;
+const UNPACKED: usize = TILES + 64;
 
 /** Bytes of the work area of the functions below, for heads of up to 256 elements. */
 export function work_bytes(headDim: i32): i32 {
-  return <i32>UNFOLDED + (headDim << 9) + 256;
+  return <i32>UNPACKED + (headDim << 9) + 256;
 }
 
 /** Fills the codes of weights with 0 … 127, so that `values` has something to multiply. */
@@ -51,7 +51,7 @@ export function scores(queries: usize, rows: i32, position: i32, work: usize, ca
   for (let start = 0; start <= position; start += RANGE) {
     const count = min(RANGE, position + 1 - start);
     if (delta)
-      farTiles(work + TILES, work + UNFOLDED, cache, slot, start, start + count, windowStart(cache, position));
+      farTiles(work + TILES, work + UNPACKED, cache, slot, start, start + count, windowStart(cache, position));
     else touchRange(cache.keys, start, count, offset, headDim);
     integerScores(
       work, cache, offset, queries, position, 0, rows, start, count, work + TILES, work + NEAR);

@@ -49,8 +49,8 @@ export const PASS_GROUPS: i32 = 4;
 /** Bytes of the sums of a batch for one group; those of a pass are at the start of the scratch. */
 export const SUM_BYTES: usize = 4096;
 /** Columns unpacked at once: with 16-bit codes 18 kB per group, so that they stay in the nearest caches. */
-export const CHUNK: i32 = 1024;
-/** Distance of the unpacked chunks of two groups. */
+export const SEGMENT: i32 = 1024;
+/** Distance of the unpacked segments of two groups. */
 export const GROUP_BYTES: usize = 20480;
 
 /** Pair sums: 16-bit lanes of `bytes`, 8 · (2 · 127 · 15) = 30480 of which fit; else 32-bit lanes. */
@@ -72,7 +72,7 @@ function plus(bytes: bool, sum: v128, value: v128): v128 {
  */
 // @ts-ignore: decorator
 @inline
-export function multiplyChunk(
+export function multiplySegment(
   sums: usize,
   unpacked: usize,
   groups: i32,

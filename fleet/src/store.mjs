@@ -51,7 +51,7 @@ export async function openStore({ redis, postgres, prefix = "deltallm" } = {}) {
   const address = postgres ?? redis ?? "redis://127.0.0.1:6379";
   const allowed = postgres ? ["postgres:", "postgresql:"] : ["redis:", "rediss:"];
   if (!URL.canParse(address) || !allowed.includes(new URL(address).protocol))
-    throw new FleetError(`${JSON.stringify(address)} is no address that begins with ${allowed[0]}//`);
+    throw new FleetError(`${JSON.stringify(address)} is not an address that begins with ${allowed[0]}//`);
   if (!/^[a-z_]\w{0,40}$/i.test(prefix))
     throw new FleetError(`The prefix ${JSON.stringify(prefix)} has other characters than letters, digits and _`);
   if (postgres) return (await import("./postgres-store.mjs")).openPostgres(postgres, prefix);

@@ -62,7 +62,7 @@ function sharedConstants(
 
 /**
  * Makes an empty cache.
- * @throws OptionError for options that cannot be used, UnsupportedError for shapes the kernels do not run, MemoryError
+ * @throws OptionError for options that cannot be used, UnsupportedError for shapes the kernels do not support, MemoryError
  */
 export function createCache(memory: Memory, config: ModelConfig, options: CacheOptions): KeyValueCache {
   const { headDim, heads, kvHeads } = config;

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../config.js";
+import { WORK_BYTES, WORK_BYTES_PER_ELEMENT } from "../kernels/generated.js";
 import { RANGE, ROWS, stateBytes } from "../kv/layout.js";
 
 const round64 = (bytes: number) => Math.ceil(bytes / 64) * 64;
@@ -9,8 +10,7 @@ export const queriesBytes = (d: number) => round64(ROWS * (2 * d + 16));
 export const mappedBytes = (d: number) => round64(ROWS * d * 4);
 /** Peaks, then thresholds. */
 export const PEAKS = 2 * ROWS * 4;
-/** An upper bound of `attention_work_bytes`. */
-const workBytes = (d: number) => round64(20 * 1024 + 548 * d);
+const workBytes = (d: number) => round64(WORK_BYTES + WORK_BYTES_PER_ELEMENT * d);
 export const threadBytes = (d: number) => statesBytes(d) + queriesBytes(d) + mappedBytes(d) + PEAKS + workBytes(d);
 
 /** Bytes of the scratch area that all threads share in `storeKeysValues` and `attend`. */

@@ -51,7 +51,7 @@ async function attentionOptions(terminal: Terminal, flags: ModelFlags): Promise<
   try {
     return withDefaults(options, JSON.parse(text) as Calibration);
   } catch (cause) {
-    throw new OptionError("This is no JSON", { file: flags.thresholds }, "Write it with `deltallm calibrate`", {
+    throw new OptionError("This is not JSON", { file: flags.thresholds }, "Write it with `deltallm calibrate`", {
       cause,
     });
   }

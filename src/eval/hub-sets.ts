@@ -144,7 +144,7 @@ class Fields {
 
   any(name: string): string {
     const value = this.#row[name];
-    if (typeof value !== "string") this.fail(`"${name}" is no text`);
+    if (typeof value !== "string") this.fail(`"${name}" is not a text`);
     return value as string;
   }
 
@@ -156,7 +156,7 @@ class Fields {
 
   number(name: string): number {
     const value = Number(this.#row[name]);
-    if (this.#row[name] === undefined || !Number.isInteger(value)) this.fail(`"${name}" is no whole number`);
+    if (this.#row[name] === undefined || !Number.isInteger(value)) this.fail(`"${name}" is not a whole number`);
     return value;
   }
 
@@ -169,7 +169,7 @@ class Fields {
   texts(name: string, inner: string): string[] {
     const list = Object(this.#row[name])[inner];
     if (!Array.isArray(list) || !list.every((item) => typeof item === "string"))
-      this.fail(`"${name}.${inner}" is no list of texts`);
+      this.fail(`"${name}.${inner}" is not a list of texts`);
     return list as string[];
   }
 

@@ -12,7 +12,7 @@ export class LogFile {
   /**
    * Opens a log, or begins one. A torn last line of a killed process is cut off.
    * @throws OptionError when the log there is of another model, other settings, data, rows or shard
-   * @throws FormatError when it is no log; SourceError when it cannot be written
+   * @throws FormatError when it is not a log; SourceError when it cannot be written
    */
   constructor(file: string, header: LogHeader) {
     this.#file = file;
@@ -59,7 +59,7 @@ export class LogFile {
 
 /**
  * Reads a log from disk.
- * @throws SourceError when it cannot be read, FormatError when it is no log
+ * @throws SourceError when it cannot be read, FormatError when it is not a log
  */
 export function readLog(file: string): EvalLog {
   const log = parseLog(new TextDecoder().decode(readBytes(file)), file);

@@ -54,7 +54,7 @@ export function logLine(value: LogHeader | EvalRecord | { run: RunLine }): strin
 /**
  * Reads a log. A last line without its end is what a killed process leaves behind: it is ignored. Undefined when not
  * even the first line is complete.
- * @throws FormatError when it is no log, or a complete line is damaged
+ * @throws FormatError when it is not a log, or a complete line is damaged
  */
 export function parseLog(text: string, file: string): EvalLog | undefined {
   const end = text.lastIndexOf("\n") + 1;
@@ -124,5 +124,5 @@ function parseLine(line: string, file: string, number: number): Record<string, u
 }
 
 function notALog(file: string): FormatError {
-  return new FormatError("This is no log of deltallm eval", { file }, "Give another --out");
+  return new FormatError("This is not a log of deltallm eval", { file }, "Give another --out");
 }

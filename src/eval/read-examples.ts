@@ -78,7 +78,7 @@ function parseJson(text: string, file: string, key: string | undefined): Row {
   try {
     return JSON.parse(text) as Row;
   } catch (cause) {
-    throw new FormatError("This is no JSON", { file, key }, undefined, { cause });
+    throw new FormatError("This is not JSON", { file, key }, undefined, { cause });
   }
 }
 
@@ -97,14 +97,14 @@ class Check {
 
   text(field: string): string {
     const value = this.#row[field];
-    if (typeof value !== "string" || value === "") this.#fail(`"${field}" is no text, or an empty one`);
+    if (typeof value !== "string" || value === "") this.#fail(`"${field}" is not a text, or an empty one`);
     return value as string;
   }
 
   texts(field: string): string[] {
     const value = this.#row[field];
     if (!Array.isArray(value) || value.length < 2 || !value.every((item) => typeof item === "string" && item !== ""))
-      this.#fail(`"${field}" is no list of two texts or more`);
+      this.#fail(`"${field}" is not a list of two texts or more`);
     return value as string[];
   }
 
@@ -117,7 +117,7 @@ class Check {
 
   list(field: string): Check[] {
     const value = this.#row[field];
-    if (!Array.isArray(value)) this.#fail(`"${field}" is no list`);
+    if (!Array.isArray(value)) this.#fail(`"${field}" is not a list`);
     return (value as unknown[]).map((item, i) => new Check(item, this.#file, `${this.#where}, ${field}[${i}]`));
   }
 

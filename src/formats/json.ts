@@ -76,7 +76,7 @@ export async function readJsonObject(source: ByteSource, limit: number, signal?:
   const file = source.name;
   try {
     if (source.size > limit) {
-      throw new FormatError(`The file has ${source.size} bytes; at most ${limit} are believed`, { file });
+      throw new FormatError(`The file has ${source.size} bytes; at most ${limit} are allowed`, { file });
     }
     const bytes = await source.read(0, source.size, signal);
     let parsed: unknown;

@@ -57,7 +57,7 @@ function addressOf(text: string): URL {
   try {
     return new URL(text);
   } catch (cause) {
-    throw new SourceError("This is no address", { file: text }, "Write it like https://example.org/model.gguf", {
+    throw new SourceError("This is not an address", { file: text }, "Write it like https://example.org/model.gguf", {
       cause,
     });
   }
@@ -161,7 +161,7 @@ function isPage(first: Uint8Array): boolean {
   return /^\uFEFF?\s*<(!doctype|html|head|!--|\?xml)/i.test(new TextDecoder().decode(first));
 }
 
-/** Says what a file is that is no model. */
+/** Says what a file is that is not a model. */
 async function notAModel(source: ByteSource, signal: AbortSignal | undefined): Promise<UnsupportedError> {
   const first = await source.read(0, Math.min(64, source.size), signal);
   const starts = (text: string) => new TextDecoder("latin1").decode(first).startsWith(text);

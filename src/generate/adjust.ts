@@ -26,7 +26,7 @@ export function createAdjustments(
   const stranger = biases.find(([id]) => id >= vocab);
   if (stranger)
     throw new OptionError(
-      `${stranger[0]} is no token id of this model`,
+      `${stranger[0]} is not a token id of this model`,
       { key: "logitBias" },
       `Ids go from 0 to ${vocab - 1}`,
     );

@@ -65,7 +65,7 @@ export class EngineChat implements Chat {
       const { messages } = this.#conversation;
       const last = messages.at(-1);
       if (last?.role !== "assistant" || last.toolCalls?.length)
-        throw new SessionError("The last message is no answer that could go on", {}, "Send a message first");
+        throw new SessionError("The last message is not an answer that could go on", {}, "Send a message first");
       return this.#answer(messages.slice(0, -1), [], options, { reader, begun: last.content ?? "" });
     });
   }

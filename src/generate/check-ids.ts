@@ -19,7 +19,7 @@ export function checkVocabularyIds(ids: TokenIds, vocab: number, key: string): v
     const id = ids[i] as number;
     if (!Number.isInteger(id) || id < 0 || id >= vocab)
       throw new OptionError(
-        `${id} is no token id of this model`,
+        `${id} is not a token id of this model`,
         { key: `${key}[${i}]` },
         `Ids go from 0 to ${vocab - 1}`,
       );
@@ -28,7 +28,7 @@ export function checkVocabularyIds(ids: TokenIds, vocab: number, key: string): v
 
 function checkList(ids: TokenIds, key: string): void {
   if (typeof ids !== "object" || ids === null || !Number.isInteger(ids.length))
-    throw new OptionError("These are no token ids", { key }, "Give an array, or a typed array");
+    throw new OptionError("These are not token ids", { key }, "Give an array, or a typed array");
 }
 
 /** Asked first: a list may be longer than anything that can be looked through. */

@@ -77,7 +77,7 @@ export class EngineModel implements Model, SessionHost {
     this.scheduler = new Scheduler(engine, this.speed, () => this.prefixes.evict());
     this.tokenizer = withTemplate(tokenizer, file.tokenizer);
     this.#settings = settings;
-    // What delta attention has folded away cannot be taken back.
+    // What delta attention has left out cannot be taken back.
     if (settings.attention.kind !== "delta") this.speculation = new PassTimes();
   }
 

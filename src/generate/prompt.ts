@@ -14,7 +14,7 @@ export function isMessages(prompt: Prompt): prompt is readonly ChatMessage[] {
 
 /**
  * The tokens of a prompt. Text has the model's first token in front where the model wants one.
- * @throws OptionError for anything that is no prompt, TokenizerError of the template
+ * @throws OptionError for anything that is not a prompt, TokenizerError of the template
  */
 export async function promptTokens(
   tokenizer: TemplateTokenizer,
@@ -31,7 +31,11 @@ export async function promptTokens(
     !(Array.isArray(prompt) || ArrayBuffer.isView(prompt)) &&
     !(prompt && Number.isInteger((prompt as TokenIds).length))
   )
-    throw new OptionError(`${describe(prompt)} is no prompt`, { key: "prompt" }, "Give a text, token ids, or messages");
+    throw new OptionError(
+      `${describe(prompt)} is not a prompt`,
+      { key: "prompt" },
+      "Give a text, token ids, or messages",
+    );
   return prompt as TokenIds;
 }
 
@@ -40,7 +44,7 @@ export function checkMessages(messages: readonly ChatMessage[]): void {
   messages.forEach((message, index) => {
     const key = `messages[${index}]`;
     if (typeof message !== "object" || message === null)
-      throw new OptionError(`${describe(message)} is no message`, { key }, "A message is { role, content }");
+      throw new OptionError(`${describe(message)} is not a message`, { key }, "A message is { role, content }");
     if (typeof message.role !== "string" || message.role === "")
       throw new OptionError("The message has no role", { key }, "Use system, user, assistant or tool");
     if (typeof message.content !== "string" && !(message.content === null && message.toolCalls?.length))

@@ -138,7 +138,7 @@ function resolveBias(biases: Readonly<Record<number, number>>): ReadonlyMap<numb
   for (const [token, bias] of Object.entries(biases)) {
     const id = Number(token);
     if (!Number.isInteger(id) || id < 0 || id >= 2 ** 31)
-      throw new OptionError(`${JSON.stringify(token)} is no token id`, { key: "logitBias" });
+      throw new OptionError(`${JSON.stringify(token)} is not a token id`, { key: "logitBias" });
     if (typeof bias !== "number" || !(bias < Number.POSITIVE_INFINITY))
       throw new OptionError(`${String(bias)} cannot be used, it must be a number or −Infinity`, {
         key: `logitBias.${token}`,

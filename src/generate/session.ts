@@ -136,7 +136,7 @@ export class EngineSession implements Session, Sequence {
 
   async truncate(length: number): Promise<number> {
     if (!Number.isInteger(length) || length < 0)
-      throw new OptionError(`${String(length)} is no length`, { key: "length" }, "Give a whole number of tokens");
+      throw new OptionError(`${String(length)} is not a length`, { key: "length" }, "Give a whole number of tokens");
     return this.cut(length);
   }
 

@@ -48,7 +48,8 @@ export async function fetchTree(
   let address: string | undefined = `${settings.endpoint}/api/${kind}/${repository}/tree/${commit}?recursive=true`;
   for (let page = 0; address !== undefined; page++) {
     const answer: { json: unknown; next: string | undefined } = await askJson(settings, address, signal);
-    if (!Array.isArray(answer.json)) throw new DownloadError("The hub's answer is no list of files", { file: address });
+    if (!Array.isArray(answer.json))
+      throw new DownloadError("The hub's answer is not a list of files", { file: address });
     for (const entry of answer.json) {
       const file = readEntry(entry);
       if (file) files.push(file);

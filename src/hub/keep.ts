@@ -9,7 +9,7 @@ const READ_BYTES = 4 << 20;
 /**
  * Copies a chosen GGUF file into the cache, so that it is there the next time.
  * @returns the name under which it loads, lists and is removed: `file:NAME`
- * @throws OptionError when it is no GGUF file; DownloadError when there is no room
+ * @throws OptionError when it is not a GGUF file; DownloadError when there is no room
  */
 export async function keepFile(
   cache: ModelCache,
@@ -19,7 +19,7 @@ export async function keepFile(
   const url = new URL(`file:${encodeURIComponent(file.name)}`).href;
   const first = new TextDecoder("latin1").decode(await file.slice(0, 4).arrayBuffer());
   if (first !== "GGUF" || !safePath(file.name) || file.name.includes("/"))
-    throw new OptionError("This is no GGUF file", { file: file.name }, "Choose a file whose name ends with .gguf");
+    throw new OptionError("This is not a GGUF file", { file: file.name }, "Choose a file whose name ends with .gguf");
   const { key, commit, file: path } = await urlPlace(url);
   const blob = `file-${file.size}-${file.lastModified}`;
   const unlock = await cache.lock(key, blob, { signal: options.signal });

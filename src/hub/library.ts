@@ -63,7 +63,7 @@ export async function removeModel(name: string, hub?: HubOptions): Promise<{ fil
 /**
  * Browsers: copies a chosen GGUF file into the page's own storage.
  * @returns the name under which it loads, lists and is removed
- * @throws OptionError when it is no GGUF file; DownloadError when there is no room
+ * @throws OptionError when it is not a GGUF file; DownloadError when there is no room
  */
 export async function keepModel(
   file: File,
@@ -79,7 +79,8 @@ async function named(text: string, hub: HubOptions | undefined) {
   const settings = await hubSettings(hub);
   const parsed: ModelName | undefined = await nameOf(text, settings);
   const cache = await openCache(settings);
-  if (!parsed) throw new OptionError(`${JSON.stringify(text)} is no name of a model`, {}, "Write hf:owner/repository");
+  if (!parsed)
+    throw new OptionError(`${JSON.stringify(text)} is not the name of a model`, {}, "Write hf:owner/repository");
   if (!cache) throw new SourceError("This browser keeps no files for this page", { file: text });
   return { settings, cache, parsed };
 }

@@ -35,7 +35,7 @@ const PART = /^(?!.*(?:--|\.\.))[A-Za-z0-9_][\w.-]{0,95}$/;
 
 /**
  * Reads `hf:owner/repo[:quant|/file][@revision]`, `owner/repo:quant`, `hf.co/…`, addresses of the hub's pages and files,
- * other URLs, and short names of the catalogue. Undefined: this is no name but a path.
+ * other URLs, and short names of the catalogue. Undefined: this is not a name but a path.
  * @param endpoint address of the hub; its pages are names as well
  * @throws OptionError for a name of the hub that is not complete
  */

@@ -207,7 +207,7 @@ async function planUrl(
     const url = file === place.file ? name.url : urlOf(place, file);
     const found = await peekUrl(settings, url, file, signal);
     if (!found)
-      throw new SourceError("This is no GGUF file", { file: url }, "Only GGUF files are pulled by their address");
+      throw new SourceError("This is not a GGUF file", { file: url }, "Only GGUF files are pulled by their address");
     const note = await readUrlNote(cache, place.key, file);
     const same = note?.version === found.version && note?.size === found.size;
     const cached = same && there.get(file) === found.size;

@@ -12,7 +12,7 @@ export interface Selection<File> {
 
 /** Tried in this order when no quantisation is named: llama.cpp's two, then ternary files, which are made for few bits. */
 const PREFERRED = ["Q4_K_M", "Q8_0", "I2_S", "TQ2_0", "TQ1_0"];
-/** Quantisations that are not run; chosen only when named. */
+/** Quantisations that are not supported; chosen only when named. */
 const FOREIGN = /(?:^|[-_./])(?:IQ\d|MXFP|NVFP|Q[48]_0_\d|TL[12])/i;
 /** A model takes at most 4 GiB, weights and all. */
 const MOST_BYTES = 2 ** 32;

@@ -45,7 +45,7 @@ export async function openCache(settings: HubSettings): Promise<ModelCache | und
 
 /**
  * Opens a model by its name, from the cache if that has it; otherwise it is downloaded first. Weights are not read yet.
- * @returns undefined when the source is no name, or a URL of something that is not one GGUF file
+ * @returns undefined when the source is not a name, or a URL of something that is not one GGUF file
  * @throws OptionError, SourceError, DownloadError, FormatError, UnsupportedError, or the signal's reason
  */
 export async function openNamed(source: string, options: OpenNameOptions = {}): Promise<ModelFile | undefined> {

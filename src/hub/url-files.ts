@@ -72,7 +72,7 @@ export function partsOf(file: string): string[] {
   return Array.from({ length: count }, (_, i) => `${match[1]}-${number(i)}-of-${match[2]}.gguf`);
 }
 
-/** Asks a server about a file; undefined when it is no GGUF file, or nothing that has a length. */
+/** Asks a server about a file; undefined when it is not a GGUF file, or nothing that has a length. */
 export async function peekUrl(
   settings: HubSettings,
   url: string,

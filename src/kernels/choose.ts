@@ -21,7 +21,7 @@ export function chooseKernelBuild(shared: boolean, wanted?: KernelFamily): Kerne
     if (works(build)) return build;
   }
   throw new KernelError(
-    wanted ? `The ${wanted} kernels do not run here` : "This engine has no WebAssembly SIMD",
+    wanted ? `The ${wanted} kernels are not supported here` : "This engine has no WebAssembly SIMD",
     { key: "kernel" },
     wanted === "relaxed"
       ? 'Use "simd", or an engine with relaxed SIMD'

@@ -1,12 +1,8 @@
 import type { ModelConfig } from "../config.js";
+import { PAGE, RANGE, SPAN } from "../kernels/generated.js";
 import { SAMPLE } from "./calibration.js";
 
-/** Tokens per page; must be `TILE` of assembly/attention/layout.ts. */
-export const PAGE = 64;
-/** Keys per softmax range; must be `RANGE` there. */
-export const RANGE = 512;
-/** Keys row grain merges at once; must be `SPAN` there. */
-export const SPAN = 256;
+export { PAGE, RANGE, SPAN };
 /** Most query rows (token × head of a group) one unit of work takes together. */
 export const ROWS = 32;
 

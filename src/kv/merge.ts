@@ -3,11 +3,11 @@ import { PAGE, round16, SPAN } from "./layout.js";
 import type { PagePool, PageTable } from "./pages.js";
 import type { CachePolicy } from "./policy.js";
 
-// Blocks of merged spans, see assembly/attention/merge.ts: u32 offsets [layers · kvHeads], then the parts.
+// Merged spans, see assembly/attention/merge.ts: u32 offsets [layers · kvHeads], then the parts.
 
 const padded = (runs: number) => (runs + 7) & ~7;
 
-/** Bytes of the part of one layer and KV head. */
+/** Bytes of the part of one slot. */
 function partBytes(headDim: number, runs: number): number {
   return 16 + padded(runs) * (2 * headDim + 8);
 }
@@ -22,29 +22,29 @@ export function spansMergedAt(policy: CachePolicy, length: number): number {
   return length < SPAN + PAGE ? 0 : Math.floor(Math.min(policy.windowStart(length - 1), length - PAGE) / SPAN);
 }
 
-/** Bytes of a block before its spans are merged, when every key may be a run. */
-export function looseBytes(heads: number, headDim: number): number {
-  return round16(heads * 4) + heads * partBytes(headDim, SPAN);
+/** Bytes of a span before it is merged, when every key may be a run. */
+export function looseBytes(slots: number, headDim: number): number {
+  return round16(slots * 4) + slots * partBytes(headDim, SPAN);
 }
 
 /** Makes room for the spans up to `count`, for the forward pass to merge. @throws MemoryError with some of it made */
-export function growMerged(table: PageTable, pool: PagePool, heads: number, headDim: number, count: number): void {
+export function growMerged(table: PageTable, pool: PagePool, slots: number, headDim: number, count: number): void {
   for (let span = table.count; span < count; span++) {
     table.grow(span + 1);
-    const offsets = pool.memory.u32(table.page(span)?.address ?? 0, heads);
-    for (let head = 0; head < heads; head++) offsets[head] = round16(heads * 4) + head * partBytes(headDim, SPAN);
+    const offsets = pool.memory.u32(table.page(span)?.address ?? 0, slots);
+    for (let slot = 0; slot < slots; slot++) offsets[slot] = round16(slots * 4) + slot * partBytes(headDim, SPAN);
   }
 }
 
-/** Merges the spans `from` … `to` − 1 of a cache anew, all layers and KV heads. @throws MemoryError */
+/** Merges the spans `from` … `to` − 1 of a cache anew, all slots. @throws MemoryError */
 export function mergeSpansAgain(cache: CacheContent, from: number, to: number): void {
   const { kernels, policy, pool } = cache.parts;
   const { record, headDim } = cache.descriptor;
   const work = pool.memory.alloc(6 * headDim + 64, "merging keys");
   try {
     for (let span = from; span < to; span++)
-      policy.thresholds.forEach((theta, head) => {
-        kernels.cache_merge_span(record, head, span, theta > 0 ? 1 : 0, work);
+      policy.thresholds.forEach((theta, slot) => {
+        kernels.cache_merge_span(record, slot, span, theta > 0 ? 1 : 0, work);
       });
   } finally {
     pool.memory.free(work);
@@ -60,28 +60,28 @@ export function packSpan(cache: CacheContent, merged: PageTable, span: number): 
   merged.set(span, { address, bytes: packed.length, tag: 0 });
 }
 
-/** A merged block without the room its parts did not need. */
-function packMerged(block: Uint8Array, heads: number, headDim: number): Uint8Array {
-  const view = new DataView(block.buffer, block.byteOffset, block.byteLength);
-  const offsets = Array.from({ length: heads }, (_, head) => view.getUint32(head * 4, true));
-  const parts = offsets.map((at) => block.subarray(at, at + partBytes(headDim, view.getUint32(at, true))));
-  const packed = new Uint8Array(parts.reduce((sum, part) => sum + part.length, round16(heads * 4)));
+/** A merged span without the room its parts did not need. */
+function packMerged(span: Uint8Array, slots: number, headDim: number): Uint8Array {
+  const view = new DataView(span.buffer, span.byteOffset, span.byteLength);
+  const offsets = Array.from({ length: slots }, (_, slot) => view.getUint32(slot * 4, true));
+  const parts = offsets.map((at) => span.subarray(at, at + partBytes(headDim, view.getUint32(at, true))));
+  const packed = new Uint8Array(parts.reduce((sum, part) => sum + part.length, round16(slots * 4)));
   const to = new DataView(packed.buffer);
-  let end = round16(heads * 4);
-  parts.forEach((part, head) => {
-    to.setUint32(head * 4, end, true);
+  let end = round16(slots * 4);
+  parts.forEach((part, slot) => {
+    to.setUint32(slot * 4, end, true);
     packed.set(part, end);
     end += part.length;
   });
   return packed;
 }
 
-/** Whether bytes are a well-formed packed block: kernels may follow its offsets and counts without leaving it. */
-export function isMergedPage(bytes: Uint8Array, heads: number, headDim: number): boolean {
-  let end = round16(heads * 4);
+/** Whether bytes are a well-formed packed span: kernels may follow its offsets and counts without leaving it. */
+export function isMergedPage(bytes: Uint8Array, slots: number, headDim: number): boolean {
+  let end = round16(slots * 4);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let head = 0; head < heads; head++) {
-    if (end + 16 > bytes.length || view.getUint32(head * 4, true) !== end) return false;
+  for (let slot = 0; slot < slots; slot++) {
+    if (end + 16 > bytes.length || view.getUint32(slot * 4, true) !== end) return false;
     const runs = view.getUint32(end, true);
     if (runs < 1 || runs > SPAN) return false;
     end += partBytes(headDim, runs);
@@ -89,16 +89,16 @@ export function isMergedPage(bytes: Uint8Array, heads: number, headDim: number):
   return end === bytes.length;
 }
 
-/** Runs, rounded up, in the merged blocks of a cache, all layers and KV heads together; they take d + 4 bytes as keys. */
+/** Runs, rounded up, in the merged spans of a cache, all slots together; they take d + 4 bytes as keys. */
 export function mergedRuns(cache: CacheContent, spans: number): number {
   const { config, pool } = cache.parts;
-  const heads = config.layers * config.kvHeads;
+  const slots = config.layers * config.kvHeads;
   let runs = 0;
   for (let span = 0; span < spans; span++) {
     const { address = 0, bytes = 0 } = cache.merged?.page(span) ?? {};
     if (!bytes) continue;
     const words = pool.memory.u32(address, bytes / 4);
-    for (let head = 0; head < heads; head++) runs += padded(words[(words[head] as number) / 4] as number);
+    for (let slot = 0; slot < slots; slot++) runs += padded(words[(words[slot] as number) / 4] as number);
   }
   return runs;
 }

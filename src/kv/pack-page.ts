@@ -4,32 +4,32 @@ import { round16 } from "./layout.js";
 /** Kernels read up to 16 bytes beyond a part. */
 const SPARE = 16;
 
-/** Where the parts of `heads` begin, after their offsets and that of the end. */
-const partsStart = (heads: number) => round16((heads + 1) * 4);
+/** Where the parts of so many slots begin, after their offsets and that of the end. */
+const partsStart = (slots: number) => round16((slots + 1) * 4);
 
 /**
- * Replaces the references of a full block by their packed form: u32 offsets of the parts [layers · kvHeads] and
- * of the end, then the parts that assembly/attention/fold.ts describes. @throws MemoryError with nothing changed
+ * Replaces the references of a full page by their packed form: u32 offsets of the parts [layers · kvHeads] and
+ * of the end, then the parts that assembly/attention/pack.ts describes. @throws MemoryError with nothing changed
  */
 export function packReferences(cache: CacheContent, index: number): void {
   const { pool, kernels, config, policy } = cache.parts;
   const { memory } = pool;
   const { headDim } = config;
-  const heads = config.layers * config.kvHeads;
+  const slots = config.layers * config.kvHeads;
   const old = cache.far?.page(index);
   if (!cache.far || !old || old.tag) return;
   const work = memory.alloc(Math.max(64, 2 * headDim), "packing keys");
   try {
-    const offsets = new Uint32Array(heads);
-    let end = partsStart(heads);
-    for (let head = 0; head < heads; head++) {
-      offsets[head] = end;
-      end += kernels.delta_fold(0, old.address + head * headDim * 64, headDim, policy.grain, work);
+    const offsets = new Uint32Array(slots);
+    let end = partsStart(slots);
+    for (let slot = 0; slot < slots; slot++) {
+      offsets[slot] = end;
+      end += kernels.delta_pack(0, old.address + slot * headDim * 64, headDim, policy.grain, work);
     }
     const packed = pool.take(end + SPARE);
-    memory.u32(packed, heads + 1).set([...offsets, end]);
-    offsets.forEach((offset, head) => {
-      kernels.delta_fold(packed + offset, old.address + head * headDim * 64, headDim, policy.grain, work);
+    memory.u32(packed, slots + 1).set([...offsets, end]);
+    offsets.forEach((offset, slot) => {
+      kernels.delta_pack(packed + offset, old.address + slot * headDim * 64, headDim, policy.grain, work);
     });
     cache.far.set(index, { address: packed, bytes: end + SPARE, tag: 1 });
   } finally {
@@ -49,9 +49,9 @@ export function unpackReferences(cache: CacheContent, index: number): void {
   try {
     const address = pool.take(bytes);
     const offsets = memory.u32(old.address, config.layers * config.kvHeads).slice();
-    offsets.forEach((offset, head) => {
-      const tile = address + head * headDim * 64;
-      kernels.delta_unfold(tile, old.address + offset, headDim, policy.grain, constants.expandTable, work);
+    offsets.forEach((offset, slot) => {
+      const part = address + slot * headDim * 64;
+      kernels.delta_unpack(part, old.address + offset, headDim, policy.grain, constants.expandTable, work);
     });
     cache.far.set(index, { address, bytes, tag: 0 });
   } finally {
@@ -59,13 +59,13 @@ export function unpackReferences(cache: CacheContent, index: number): void {
   }
 }
 
-/** Whether bytes are a well-formed packed block: kernels may follow its offsets and masks without leaving it. */
-export function isPackedPage(bytes: Uint8Array, heads: number, headDim: number, grain: number): boolean {
-  let end = partsStart(heads);
+/** Whether bytes are a well-formed packed page: kernels may follow its offsets and masks without leaving it. */
+export function isPackedPage(bytes: Uint8Array, slots: number, headDim: number, grain: number): boolean {
+  let end = partsStart(slots);
   if (bytes.length < end) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let head = 0; head < heads; head++) {
-    if (view.getUint32(head * 4, true) !== end) return false;
+  for (let slot = 0; slot < slots; slot++) {
+    if (view.getUint32(slot * 4, true) !== end) return false;
     const maskBytes = grain === 2 ? 8 : grain === 1 ? headDim / 2 : headDim * 8;
     const masks = grain === 0 ? headDim : 0;
     const codes = grain === 0 ? masks + maskBytes : round16(maskBytes);
@@ -79,5 +79,5 @@ export function isPackedPage(bytes: Uint8Array, heads: number, headDim: number, 
     }
     end += codes + (grain === 2 ? Math.ceil(ones / 8) * 8 * headDim : grain === 1 ? ones * 16 : (ones + 3) & ~3);
   }
-  return view.getUint32(heads * 4, true) === end && end + SPARE === bytes.length;
+  return view.getUint32(slots * 4, true) === end && end + SPARE === bytes.length;
 }

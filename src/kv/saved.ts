@@ -86,11 +86,11 @@ function fingerprint(numbers: readonly number[]): number {
 }
 
 /**
- * Header, the note, the merged spans of which nothing else is left, each after its length, then for each further block its keys (if
+ * Header, the note, the merged spans of which nothing else is left, each after its length, then for each further page its keys (if
  * still whole), values and references; packed references after their length. The first step reads all of the cache.
  */
 export function* saveCache(cache: CacheContent, note: Uint8Array): Steps<Uint8Array<ArrayBuffer>> {
-  const blocks = Math.ceil(cache.length / PAGE);
+  const pages = Math.ceil(cache.length / PAGE);
   const freed = cache.freedSpans;
   const pieces: Uint8Array[] = [note];
   for (let span = 0; span < freed; span++) {
@@ -99,12 +99,12 @@ export function* saveCache(cache: CacheContent, note: Uint8Array): Steps<Uint8Ar
   }
   const first = (freed * SPAN) / PAGE;
   let [packed, dropped] = [first, first];
-  for (let block = first; block < blocks; block++) {
-    if (cache.far?.page(block)?.tag) packed++;
-    if (!cache.keys.page(block)) dropped++;
+  for (let page = first; page < pages; page++) {
+    if (cache.far?.page(page)?.tag) packed++;
+    if (!cache.keys.page(page)) dropped++;
     for (const table of cache.tables) {
-      const view = table.view(block);
-      if (table.page(block)?.tag) pieces.push(new Uint8Array(Uint32Array.of(view.length).buffer));
+      const view = table.view(page);
+      if (table.page(page)?.tag) pieces.push(new Uint8Array(Uint32Array.of(view.length).buffer));
       pieces.push(view);
     }
   }
@@ -128,7 +128,7 @@ export function* saveCache(cache: CacheContent, note: Uint8Array): Steps<Uint8Ar
 }
 
 /**
- * Checks everything, the note by `check`, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the blocks, all that in the last step.
+ * Checks everything, the note by `check`, then calls `reset` (which empties the cache and reserves `length` tokens) and fills the pages, all that in the last step.
  * @throws SessionError before anything has changed
  */
 export function* restoreCache(
@@ -158,15 +158,15 @@ export function* restoreCache(
   const [length, packed, dropped, freed, far] = [word(LENGTH), word(PACKED), word(DROPPED), word(FREED), word(FAR)];
   const { contextLength, config, policy, pool } = cache.parts;
   if (length > contextLength) throw foreign(`it has ${length} tokens, the context length is ${contextLength}`);
-  const blocks = Math.ceil(length / PAGE);
-  const farBlocks = Math.ceil(far / PAGE);
+  const pages = Math.ceil(length / PAGE);
+  const farPages = Math.ceil(far / PAGE);
   // Whole keys must be there from the window of the last query on, whatever it was in the session that was saved.
   const window = length && cache.far ? policy.windowStart(length - 1) : 0;
   const mostFreed = cache.merged ? spansMergedAt(policy, length) : 0;
   const first = (freed * SPAN) / PAGE;
   if (
     far > (cache.far ? length : 0) ||
-    packed > Math.max(0, farBlocks - 1) ||
+    packed > Math.max(0, farPages - 1) ||
     dropped > Math.min(packed, Math.floor(window / PAGE)) ||
     freed > mostFreed ||
     dropped < first ||
@@ -189,10 +189,10 @@ export function* restoreCache(
     if (!isMergedPage(piece, heads, config.headDim)) throw foreign("merged keys are damaged");
     return piece;
   });
-  for (let block = first; block < blocks; block++) {
-    const part = [block < dropped ? new Uint8Array(0) : take(cache.keys.bytesPerPage), take(cache.values.bytesPerPage)];
-    if (block >= farBlocks) part.push(new Uint8Array(0));
-    else if (cache.far && block >= packed) part.push(take(cache.far.bytesPerPage));
+  for (let page = first; page < pages; page++) {
+    const part = [page < dropped ? new Uint8Array(0) : take(cache.keys.bytesPerPage), take(cache.values.bytesPerPage)];
+    if (page >= farPages) part.push(new Uint8Array(0));
+    else if (cache.far && page >= packed) part.push(take(cache.far.bytesPerPage));
     else if (cache.far) {
       const piece = takeSized();
       if (!isPackedPage(piece, heads, config.headDim, policy.grain)) throw foreign("packed keys are damaged");
@@ -207,17 +207,17 @@ export function* restoreCache(
     pool.memory.u8(address, piece.length).set(piece);
     table?.set(index, { address, bytes: piece.length, tag });
   };
-  for (let block = 0; block < first; block++) for (const table of cache.tables) table.set(block, undefined);
+  for (let page = 0; page < first; page++) for (const table of cache.tables) table.set(page, undefined);
   merged.forEach((piece, span) => {
     put(cache.merged, span, piece, 0);
   });
   parts.forEach((part, i) => {
-    const block = first + i;
+    const page = first + i;
     cache.tables.forEach((table, i) => {
       const piece = part[i] as Uint8Array;
-      if (table === cache.keys && block < dropped) table.set(block, undefined);
-      else if (table !== cache.far || block >= packed) table.view(block).set(piece);
-      else put(table, block, piece, 1);
+      if (table === cache.keys && page < dropped) table.set(page, undefined);
+      else if (table !== cache.far || page >= packed) table.view(page).set(piece);
+      else put(table, page, piece, 1);
     });
   });
 }

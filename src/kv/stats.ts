@@ -95,7 +95,7 @@ export function attentionStats(cache: CacheContent): AttentionStats {
   };
 }
 
-/** Bytes of keys the next query reads: runs with their counts, far blocks packed or not, whole keys where its window is. */
+/** Bytes of keys the next query reads: runs with their counts, far pages packed or not, whole keys where its window is. */
 function keyBytesRead(cache: CacheContent): number {
   const { config, policy, contextLength } = cache.parts;
   const perKey = config.layers * config.kvHeads * config.headDim;

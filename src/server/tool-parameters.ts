@@ -20,7 +20,10 @@ export const toolDefinition: Parse<ToolDefinition> = (value, param) => {
   const { name, description, parameters } = object(value, param);
   const given = text(name, `${param}.name`);
   if (!/^[\w.-]{1,64}$/.test(given))
-    throw badParameter(`${param}.name`, `${JSON.stringify(given)} is no name of a tool: use letters, digits, _ and -`);
+    throw badParameter(
+      `${param}.name`,
+      `${JSON.stringify(given)} is not a name for a tool: use letters, digits, _ and -`,
+    );
   return {
     name: given,
     ...(description === undefined || description === null

@@ -48,7 +48,9 @@ function callNode(nodes: NodeFactory, format: ToolFormat, tool: ToolDefinition, 
   try {
     if (format.calls === "python") {
       if (!/^[A-Za-z_][\w.]*$/.test(tool.name))
-        throw new OptionError(`"${tool.name}" is no name of a function in Python`, { key: `tools[${index}].name` });
+        throw new OptionError(`"${tool.name}" is not the name of a function in Python`, {
+          key: `tools[${index}].name`,
+        });
       return nodes.sequence(
         nodes.text(tool.name),
         settled(nodes, () => argumentsNode(object, nodes)),

@@ -63,7 +63,7 @@ export class ToolParser {
     }
     const open = this.#format.open.trimEnd();
     if (this.#held.endsWith(open)) {
-      // White space before calls is no text of its own.
+      // White space before calls is not a text of its own.
       this.#write(this.#held.slice(0, -open.length).trimEnd());
       this.#enter();
       return;

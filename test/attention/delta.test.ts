@@ -47,7 +47,7 @@ for (const build of runnableBuilds) {
     );
   });
 
-  test(`delta attention: any chunks, folded or not, any threads, the same bits (${build})`, () => {
+  test(`delta attention: any chunks, packed or not, any threads, the same bits (${build})`, () => {
     fc.assert(
       fc.property(
         shapes,
@@ -142,7 +142,7 @@ for (const build of runnableBuilds) {
     );
   });
 
-  test(`a larger threshold never lowers the sparsity; folded caches shrink with it (${build})`, () => {
+  test(`a larger threshold never lowers the sparsity; packed caches shrink with it (${build})`, () => {
     const shape = { heads: 4, kvHeads: 2, headDim: 64 };
     // So many that no span is kept in both forms.
     const data = walk(shape, 1000, 5);
@@ -224,7 +224,7 @@ for (const build of runnableBuilds) {
 }
 
 for (const grain of ["element", "chunk", "row"] as const)
-  test(`${grain}: forks, truncation, saved sessions of folded caches go on as if nothing had happened`, () => {
+  test(`${grain}: forks, truncation, saved sessions of packed caches go on as if nothing had happened`, () => {
     const shape = { heads: 3, kvHeads: 1, headDim: 32 };
     const build = runnableBuilds.at(-1) ?? "simd";
     const attention: AttentionOptions = {
@@ -253,7 +253,7 @@ for (const grain of ["element", "chunk", "row"] as const)
     origin.cache.dispose();
     origin.cache = fork;
     assert.is(firstDifference(origin.run(...second), next), -1);
-    // 766 is in a block whose references are folded, and near enough to the end for whole keys.
+    // 766 is in a page whose references are packed, and near enough to the end for whole keys.
     const tail = (x: Float32Array) => x.slice((x.length / 80) * 66);
     assert.is(origin.cache.truncate(766), 766);
     assert.is(firstDifference(origin.run(tail(second[0]), tail(second[1]), tail(second[2])), tail(next)), -1);

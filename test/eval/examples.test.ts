@@ -67,7 +67,7 @@ test("data that are not those of the task are refused, with file and line", () =
     );
   assert.throws(
     () => readExamples("squad_v2", '{"data":[{"title":"t"}]}', "s.json"),
-    /"paragraphs" is no list .*data\[0\]/,
+    /"paragraphs" is not a list .*data\[0\]/,
   );
   assert.throws(() => readExamples("squad_v2", "{", "s.json"), /no JSON/);
 });

@@ -153,10 +153,10 @@ const cases: Case[] = [
     place: { tensor: "output_norm.weight" },
   },
   {
-    what: "a type that is not run",
+    what: "a type that is not supported",
     tensors: change("output_norm.weight", { type: 20 }),
     error: UnsupportedError,
-    message: /IQ4_NL \(type 20\) are not run/,
+    message: /IQ4_NL \(type 20\) are not supported/,
   },
   {
     what: "columns that are not whole blocks",
@@ -363,7 +363,7 @@ test("every truncation of a real file is refused, none accepted", async () => {
   }
 });
 
-test("text that is no model is refused with a hint", async () => {
+test("text that is not a model is refused with a hint", async () => {
   const found = await rejection(openModel(new TextEncoder().encode("Once upon a time")));
   assert.instance(found, UnsupportedError);
   assert.match(found.message, /neither a GGUF nor a safetensors file/);

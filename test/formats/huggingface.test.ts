@@ -161,7 +161,7 @@ test("an index that lies is refused", async () => {
 const refused: [what: string, files: Parameters<typeof tinyFolder>[0], error: unknown, message: RegExp][] = [
   ["no config.json", { "config.json": undefined }, SourceError, /no config.json/],
   ["no weights", { "model.safetensors": undefined }, SourceError, /neither model.safetensors nor/],
-  ["config.json that is no JSON", { "config.json": "{" }, FormatError, /tiny\/config.json/],
+  ["config.json that is not JSON", { "config.json": "{" }, FormatError, /tiny\/config.json/],
   [
     "another class",
     { "config.json": config({ architectures: ["MambaForCausalLM"] }) },

@@ -35,7 +35,7 @@ for (const [what, changes] of [
   ["a normalizer", { normalizer: { type: "Lowercase" } }],
   ["Unigram", model({ type: "Unigram" })],
 ] as [string, Json][]) {
-  test(`not run: ${what}`, async () => {
+  test(`not supported: ${what}`, async () => {
     assert.instance(await rejection(tokenizer(changes)), UnsupportedError);
   });
 }

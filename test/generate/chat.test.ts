@@ -177,7 +177,7 @@ test("damaged saved chats are refused by name and leave the chat as it was", asy
   await chat.dispose();
 });
 
-test("one call at a time, and what is no message is refused", async () => {
+test("one call at a time, and what is not a message is refused", async () => {
   const chat = model.createChat();
   const pieces = chat.send("Hello", short)[Symbol.asyncIterator]();
   await pieces.next();

@@ -128,7 +128,7 @@ test("a session goes on from what it generated, and from a shorter past", async 
   await session.dispose();
 });
 
-test("what is no prompt is refused by name", async () => {
+test("what is not a prompt is refused by name", async () => {
   for (const wrong of [null, undefined, 5, {}, [{ role: "user" }], [{ content: "hello" }]])
     assert.instance(await model.complete(wrong as never).catch((error) => error), OptionError, JSON.stringify(wrong));
 });

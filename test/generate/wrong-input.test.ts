@@ -31,12 +31,12 @@ test("options that cannot be used are refused before anything is read, by name",
   }
 });
 
-test("what is no model is an error of this package", async () => {
+test("what is not a model is an error of this package", async () => {
   for (const source of [null, {}, 5, "", "http://", [], Symbol.iterator])
     assert.instance(await rejection(load({}, source)), DeltaLLMError, String(source));
 });
 
-test("what is no prompt, no tokens, no options and no saved session is an error of this package", async () => {
+test("what is not a prompt, no tokens, no options and no saved session is an error of this package", async () => {
   await using model = await loadModel("embedded", { threads: 1, contextLength: 64 });
   const first = async (prompt: unknown, options?: unknown) => {
     for await (const _ of model.generate(prompt as string, options as object)) break;

@@ -103,12 +103,12 @@ test("a cache can be left out for URLs", async () => {
   }
 });
 
-test("what is no model is said as before, and not kept", async () => {
+test("what is not a model is said as before, and not kept", async () => {
   const { base } = await serve((_, response) => void response.end("<html>hello</html>"));
   const env = { HF_HUB_CACHE: freshCache() };
   const { code, stderr } = await runFake(["pull", `${base}m.gguf`], { env });
   assert.is(code, 2);
-  assert.match(stderr, /^deltallm: This is no GGUF file[^\n]*\n$/);
+  assert.match(stderr, /^deltallm: This is not a GGUF file[^\n]*\n$/);
   assert.is(JSON.parse((await runFake(["list", "--json"], { env })).stdout).length, 0);
 });
 

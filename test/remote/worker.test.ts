@@ -93,11 +93,11 @@ test("bytes are read from the caller and stay its own", async () => {
   assert.ok(bytes.length > 1e6);
 });
 
-test("what is no model and what is no thread are refused by name", async () => {
+test("what is not a model and what is not a thread are refused by name", async () => {
   for (const source of [null, undefined, {}, 5] as never[])
     await loadModel(source, options).then(
       () => assert.unreachable(),
-      (error: Error) => assert.match(error.message, /is no model/),
+      (error: Error) => assert.match(error.message, /is not a model/),
     );
   await loadModel("embedded", { engineThread: "nowhere" as never }).then(
     () => assert.unreachable(),

@@ -50,10 +50,10 @@ export function references(
 }
 
 /**
- * The folded form of 64 references in chunk grain: for every 16 elements the bits of the keys that differ there from the key
+ * The packed form of 64 references in chunk grain: for every 16 elements the bits of the keys that differ there from the key
  * before, then what those keys have there, elements first.
  */
-export function foldedChunks(rows: readonly (readonly number[])[]): Uint8Array {
+export function packedChunks(rows: readonly (readonly number[])[]): Uint8Array {
   const d = (rows[0] as readonly number[]).length;
   const masks = new Uint8Array(Math.ceil(d / 32) * 16);
   const codes: number[] = [];

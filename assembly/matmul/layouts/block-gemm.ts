@@ -1,10 +1,10 @@
-// Many tokens × the layouts with a scale per block of columns. One driver unpacks a chunk of four panels at a time and
+// Many tokens × the layouts with a scale per block of columns. One driver unpacks a segment of four panels at a time and
 // multiplies it with all tokens; only unpacking differs. Out f32 [tokens][rows]; activations from `quantise_per_block`;
 // scratch: `matmul_scratch_bytes`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1.
 import { Product } from "../../abi/product";
 import { recordBytes } from "../blocks";
 import {
-  CHUNK, EIGHT, GROUP_BYTES, MINIMUM, multiplyChunk, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH,
+  SEGMENT, EIGHT, GROUP_BYTES, MINIMUM, multiplySegment, PASS_GROUPS, SIGNED, storeSums, SUM_BYTES, TOKEN_BATCH,
 } from "../gemm-blocks";
 import { unpackCodes } from "./codes";
 import { parameterBytes, Q4, Q4_K, Q4_MIN, unpackQ4 } from "./q4";
@@ -56,13 +56,13 @@ function gemm(layout: i32, product: Product, rowStart: i32, rowEnd: i32): void {
     for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
       const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
       memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
-      for (let start = 0; start < padded; start += CHUNK) {
-        const count = min(padded - start, CHUNK);
+      for (let start = 0; start < padded; start += SEGMENT) {
+        const count = min(padded - start, SEGMENT);
         for (let g = 0; g < groups; g++) {
           const w = weights + <usize>((row >> 3) + g) * groupBytes + <usize>(start >> 5) * blockBytes(layout);
           unpack(layout, unpacked + <usize>g * GROUP_BYTES, w, count);
         }
-        multiplyChunk(scratch, unpacked, groups, from, batch, padded, start, count, bytes, halves, mode);
+        multiplySegment(scratch, unpacked, groups, from, batch, padded, start, count, bytes, halves, mode);
       }
       for (let g = 0; g < groups; g++)
         storeSums(

@@ -64,7 +64,7 @@ export function gemv_codes(product: Product, rowStart: i32, rowEnd: i32): void {
   }
 }
 
-/** Unpacks the blocks of `columns` columns for `multiplyChunk`, as blocks of 16. */
+/** Unpacks the blocks of `columns` columns for `multiplySegment`, as blocks of 16. */
 // @ts-ignore: decorator
 @inline
 export function unpackCodes(to: usize, w: usize, columns: i32): void {

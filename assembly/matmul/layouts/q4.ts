@@ -169,7 +169,7 @@ export function gemv_q4k(product: Product, rowStart: i32, rowEnd: i32): void {
   gemv(Q4_K, product, rowStart, rowEnd);
 }
 
-/** Unpacks the blocks of `columns` columns for `multiplyChunk`: bytes in the relaxed build, else 16-bit numbers. */
+/** Unpacks the blocks of `columns` columns for `multiplySegment`: bytes in the relaxed build, else 16-bit numbers. */
 // @ts-ignore: decorator
 @inline
 export function unpackQ4(kind: i32, to: usize, w: usize, columns: i32): void {

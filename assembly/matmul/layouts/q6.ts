@@ -212,7 +212,7 @@ function unpackHalf(
   unpackQuad(to + 192, fourth(v0, v1, v2, top), fourth(u0, u1, u2, top), byte, zero);
 }
 
-/** Unpacks the blocks of `columns` columns for `multiplyChunk`, as blocks of 16. */
+/** Unpacks the blocks of `columns` columns for `multiplySegment`, as blocks of 16. */
 // @ts-ignore: decorator
 @inline
 export function unpackQ6(to: usize, w: usize, columns: i32): void {

@@ -172,7 +172,7 @@ export function gemm_few_q8(product: Product, rowStart: i32, rowEnd: i32): void 
   }
 }
 
-/** Unpacks the blocks of `columns` columns for `multiplyChunk`. */
+/** Unpacks the blocks of `columns` columns for `multiplySegment`. */
 // @ts-ignore: decorator
 @inline
 export function unpackQ8(to: usize, w: usize, columns: i32): void {

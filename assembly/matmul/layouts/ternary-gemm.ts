@@ -1,7 +1,7 @@
 // Ternary matrices × many tokens. 32 rows share one pass over the activations of up to 128 tokens; 1024 columns of them
 // are unpacked at once and multiplied with four tokens at a time. The sums are integers, so the order does not matter.
 import { Product } from "../../abi/product";
-import { CHUNK, GROUP_BYTES, PASS_GROUPS, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
+import { SEGMENT, GROUP_BYTES, PASS_GROUPS, SUM_BYTES, TOKEN_BATCH } from "../gemm-blocks";
 import { hiddenShorts } from "../opaque";
 import { centred, storeTernary } from "../store";
 import { multiplyBytes, multiplyBytes32, putStarts, startBytes, unpackBytes } from "./ternary-bytes";
@@ -121,8 +121,8 @@ export function gemm_ternary(product: Product, rowStart: i32, rowEnd: i32): void
     for (let row = rowStart; row < rowEnd; row += 8 * PASS_GROUPS) {
       const groups = min((rowEnd - row + 7) >> 3, PASS_GROUPS);
       memory.fill(scratch, 0, PASS_GROUPS * SUM_BYTES);
-      for (let start = 0; start < padded; start += CHUNK) {
-        const count = min(padded - start, CHUNK);
+      for (let start = 0; start < padded; start += SEGMENT) {
+        const count = min(padded - start, SEGMENT);
         const w0 = weights + <usize>(row >> 3) * (padded << 1);
         for (let g = 0; g < groups; g++) {
           const w = w0 + <usize>g * (padded << 1) + ((<usize>start) << 1);
@@ -131,7 +131,7 @@ export function gemm_ternary(product: Product, rowStart: i32, rowEnd: i32): void
           else unpackRowPairs(unpacked + <usize>(g >> 1) * (2 * GROUP_BYTES) + (<usize>(g & 1) << 4), w, count);
         }
         // Weights that come next: touched before they are needed, they are read while the sums are computed.
-        const ahead = w0 + (<usize>(start + CHUNK < padded ? start + CHUNK : PASS_GROUPS * padded) << 1);
+        const ahead = w0 + (<usize>(start + SEGMENT < padded ? start + SEGMENT : PASS_GROUPS * padded) << 1);
         for (let t = 0; t < batch; t += 4) {
           if (ASC_FEATURE_RELAXED_SIMD)
             for (let g = 0; g < groups; g++)

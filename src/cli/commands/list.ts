@@ -18,7 +18,11 @@ export async function listModels(terminal: Terminal, text: string | undefined, f
   const cache = await openCache(settings);
   const name = text === undefined ? undefined : await nameOf(text, settings);
   if (text !== undefined && !name)
-    throw new OptionError(`${JSON.stringify(text)} is no name of a model`, {}, "Write hf:owner/repository, or a URL");
+    throw new OptionError(
+      `${JSON.stringify(text)} is not the name of a model`,
+      {},
+      "Write hf:owner/repository, or a URL",
+    );
   const files = cache ? await listCached(cache, name) : [];
   if (flags.json) return terminal.json(files);
   if (files.length === 0) return terminal.line(`Nothing in ${cache?.name ?? "the cache"}.`);

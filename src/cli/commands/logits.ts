@@ -21,7 +21,11 @@ export async function logits(
     const { vocab } = model.config;
     const wrong = ids.find((id) => id >= vocab);
     if (wrong !== undefined)
-      throw new OptionError(`${wrong} is no token id of this model`, { key: "--ids" }, `Ids go from 0 to ${vocab - 1}`);
+      throw new OptionError(
+        `${wrong} is not a token id of this model`,
+        { key: "--ids" },
+        `Ids go from 0 to ${vocab - 1}`,
+      );
     const file = toStdout ? undefined : await outputFile(flags.out);
     const bar = new ProgressBar(terminal);
     const session = model.createSession();

@@ -20,7 +20,7 @@ export async function pullModel(terminal: Terminal, text: string, flags: PullFla
   const cache = await openCache(settings);
   if (!name || !cache)
     throw new OptionError(
-      `${JSON.stringify(text)} is no name of a model`,
+      `${JSON.stringify(text)} is not the name of a model`,
       {},
       "Write hf:owner/repository[:quant or /file][@revision], a URL, or one of the names of `deltallm list --names`",
     );

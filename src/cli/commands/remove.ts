@@ -16,7 +16,11 @@ export async function removeModel(terminal: Terminal, text: string, flags: Remov
   const name = await nameOf(text, settings);
   const cache = await openCache(settings);
   if (!name || !cache)
-    throw new OptionError(`${JSON.stringify(text)} is no name of a model`, {}, "`deltallm list` shows what there is");
+    throw new OptionError(
+      `${JSON.stringify(text)} is not the name of a model`,
+      {},
+      "`deltallm list` shows what there is",
+    );
   const removed = await removeCached(cache, name);
   if (flags.json) return terminal.json(removed);
   const what = removed.files.length === 1 ? removed.files[0] : `${removed.files.length} files`;

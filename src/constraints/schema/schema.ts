@@ -78,7 +78,8 @@ export class SchemaText {
       close: ")",
       space: text.gap,
       key: (name) => {
-        if (!/^[A-Za-z_]\w*$/.test(name)) throw refuse(`"${name}" is no name of an argument in Python`, schema.pointer);
+        if (!/^[A-Za-z_]\w*$/.test(name))
+          throw refuse(`"${name}" is not the name of an argument in Python`, schema.pointer);
         return nodes.text(`${name}=`);
       },
       others: false,

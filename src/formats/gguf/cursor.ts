@@ -135,7 +135,7 @@ export class Cursor {
     const offset = this.offset;
     const value = this.u64();
     if (typeof value === "bigint" || value > limit) {
-      throw new FormatError(`${what} is ${value}; at most ${limit} is believed`, {
+      throw new FormatError(`${what} is ${value}; at most ${limit} is allowed`, {
         file: this.source.name,
         offset,
         ...place,

@@ -100,7 +100,7 @@ async function readTensorInfo(cursor: Cursor, index: number, alignment: number):
   const format = blockFormats.get(id);
   if (!format) {
     throw new UnsupportedError(
-      `Tensors of ${otherTypeName(id)} are not run`,
+      `Tensors of ${otherTypeName(id)} are not supported`,
       { file, offset: typeOffset, tensor: name },
       `Use a file with one of these: ${[...blockFormats.values()].map((known) => known.type).join(", ")}`,
     );

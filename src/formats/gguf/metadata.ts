@@ -190,7 +190,11 @@ async function readArray(cursor: Cursor, key: string): Promise<MetadataValue> {
   const type = cursor.u32();
   const file = cursor.source.name;
   if (type === ARRAY) {
-    throw new UnsupportedError("Arrays of arrays are not read in metadata", { file, offset: cursor.offset - 4, key });
+    throw new UnsupportedError("Arrays of arrays in metadata are not supported", {
+      file,
+      offset: cursor.offset - 4,
+      key,
+    });
   }
   const count = await cursor.count(MAX_ARRAY_ELEMENTS, `The length of ${key}`, { key });
   const format = scalars.get(type);

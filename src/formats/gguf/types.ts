@@ -33,7 +33,7 @@ export const blockFormats: ReadonlyMap<number, BlockFormat> = new Map([
 /** Bytes after the packed values of an I2_S tensor: an f32 scale and 28 unused ones. */
 export const I2S_TAIL_BYTES = 32;
 
-/** Names of types that exist but are not run here, for messages. */
+/** Names of types that exist but are not supported, for messages. */
 const otherTypes: ReadonlyMap<number, string> = new Map([
   [4, "Q4_2 (removed)"],
   [5, "Q4_3 (removed)"],
@@ -64,7 +64,7 @@ const otherTypes: ReadonlyMap<number, string> = new Map([
   [42, "Q2_0"],
 ]);
 
-/** Name of a type this package does not run, or `type N` for an unheard-of id. */
+/** Name of a type this package does not support, or `type N` for an unknown id. */
 export function otherTypeName(id: number): string {
   const name = otherTypes.get(id);
   return name === undefined ? `type ${id}` : `${name} (type ${id})`;

@@ -26,7 +26,7 @@ export function readHuggingFaceConfig(
   const rope = readRope(json);
   const partial = rope?.number("partial_rotary_factor") ?? json.number("partial_rotary_factor") ?? 1;
   if (partial !== 1 && !architecture.partialRope) {
-    throw new UnsupportedError("Heads turned only in part are not supported in this architecture", {
+    throw new UnsupportedError("Partial RoPE is not supported in this architecture", {
       file,
       key: "partial_rotary_factor",
     });

@@ -23,15 +23,18 @@ export function readQuantisation(config: JsonFields): BitNetQuantisation | undef
   const key = "quantization_config";
   const method = json.string("quant_method");
   if (method !== "bitnet") {
-    throw new UnsupportedError(`The quantisation method ${show(method)} is not run`, { file, key });
+    throw new UnsupportedError(`The quantisation method ${show(method)} is not supported`, { file, key });
   }
   if (json.boolean("use_rms_norm")) {
-    throw new UnsupportedError("Linear layers with a norm of their own (use_rms_norm) are not run", { file, key });
+    throw new UnsupportedError("Linear layers with a norm of their own (use_rms_norm) are not supported", {
+      file,
+      key,
+    });
   }
   const linear = json.string("linear_class") ?? "bitlinear";
   const mode = json.string("quantization_mode") ?? "offline";
   if (linear !== "bitlinear" && linear !== "autobitlinear") {
-    throw new UnsupportedError(`The linear class ${show(linear)} is not run`, { file, key });
+    throw new UnsupportedError(`The linear class ${show(linear)} is not supported`, { file, key });
   }
   if (mode !== "online" && mode !== "offline") {
     throw new FormatError(`The quantisation mode is ${show(mode)}`, { file, key });

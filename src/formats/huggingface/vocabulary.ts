@@ -3,7 +3,7 @@ import { isObject, type JsonFields } from "../json.js";
 import { TokenType } from "../model-file.js";
 import { show } from "../show.js";
 
-/** Most merges that are believed; Llama 3 has 280,147. */
+/** Most merges that are allowed; Llama 3 has 280,147. */
 const MAX_MERGES = 4 * 2 ** 20;
 
 /** Token texts and kinds by id, and ids by text. */
@@ -67,7 +67,7 @@ export function readVocabulary(json: JsonFields, model: JsonFields, vocab: numbe
 export function readBpeMerges(model: JsonFields): string[] {
   const merges = model.array("merges") ?? [];
   if (merges.length > MAX_MERGES) {
-    throw new FormatError(`${merges.length} merges; at most ${MAX_MERGES} are believed`, {
+    throw new FormatError(`${merges.length} merges; at most ${MAX_MERGES} are allowed`, {
       file: model.file,
       key: "model.merges",
     });

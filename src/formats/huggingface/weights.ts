@@ -23,7 +23,7 @@ const tensorTypes: ReadonlyMap<string, TensorType> = new Map([
 export interface FolderWeights {
   sources: ByteSource[];
   tensors: TensorInfo[];
-  /** Tensors of dtypes that are not run. */
+  /** Tensors of dtypes that are not supported. */
   skipped: StoredTensor[];
   index?: JsonFields | undefined;
 }
@@ -83,7 +83,7 @@ function shardsOf(index: JsonFields): Map<string, string[]> {
   for (const [tensor, file] of Object.entries(map.json)) {
     // A file of the folder itself: a path could lead anywhere.
     if (typeof file !== "string" || !/^[\w.-]+\.safetensors$/.test(file)) {
-      throw new FormatError(`${show(file)} is no name of a weights file`, { file: index.file, tensor });
+      throw new FormatError(`${show(file)} is not the name of a weights file`, { file: index.file, tensor });
     }
     const names = shards.get(file) ?? [];
     names.push(tensor);

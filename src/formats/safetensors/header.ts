@@ -61,7 +61,7 @@ export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSi
   const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
   if (length > BigInt(Math.min(MAX_HEADER_BYTES, source.size - 8))) {
     throw new FormatError(
-      `The header claims ${length} bytes; the file has ${source.size}, and at most ${MAX_HEADER_BYTES} are believed`,
+      `The header claims ${length} bytes; the file has ${source.size}, and at most ${MAX_HEADER_BYTES} are allowed`,
       { file, offset: 0 },
       "The file is damaged, incomplete, or no safetensors file",
     );

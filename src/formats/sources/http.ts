@@ -165,7 +165,7 @@ const reasons: readonly [RegExp, string][] = [
   [/ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT|timed? ?out/i, "the server did not answer in time"],
   [/EHOSTUNREACH|ENETUNREACH|unreachable/i, "the server cannot be reached from here"],
   [/CERT|certificate|SELF_SIGNED|SSL|TLS/i, "its certificate cannot be trusted"],
-  [/unknown scheme|ERR_INVALID_URL|Invalid URL|Failed to parse URL/i, "this is no address"],
+  [/unknown scheme|ERR_INVALID_URL|Invalid URL|Failed to parse URL/i, "this is not an address"],
 ];
 
 function networkError(cause: unknown, url: string): SourceError {

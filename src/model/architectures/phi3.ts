@@ -9,7 +9,7 @@ import type { LayerRole } from "./roles.js";
 import { layerTensors, modelTensors } from "./tensors.js";
 import { slidingWindow } from "./windows.js";
 
-/** Phi-3 and Phi-4-mini: Llama with joined matrices, heads that are turned only in part, and LongRoPE. */
+/** Phi-3 and Phi-4-mini: Llama with joined matrices, partial RoPE, and LongRoPE. */
 export const phi3: Architecture = {
   name: "phi3",
   gguf: ["phi3"],

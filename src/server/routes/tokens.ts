@@ -45,7 +45,7 @@ export const detokenize: Endpoint = async (call) => {
     if (unknown >= 0)
       throw badParameter(
         `tokens[${unknown}]`,
-        `${tokens[unknown]} is no token id of this model: they go to ${model.config.vocab - 1}`,
+        `${tokens[unknown]} is not a token id of this model: they go to ${model.config.vocab - 1}`,
       );
     return { content: model.tokenizer.decode(tokens) };
   });

@@ -1,8 +1,8 @@
-import { foldChunks, unfoldChunks } from "./chunks";
+import { packChunks, unpackChunks } from "./chunks";
 import { gatherKey, scatterKey, CHUNK, ELEMENT } from "./delta-store";
 import { opaqueZero, PAGE } from "./layout";
 
-// A folded part: the 64 references of one layer and KV head without what repeats.
+// A packed part: the 64 references of one layer and KV head without what repeats.
 //   element: u8 [headDim] of the first key; u16 [16 groups of 4 keys][headDim / 4] masks, bits [4 keys][4 elements] as in a
 //            tile, of what changed from the key before; for each such code its exclusive or with the one before
 //   chunk:   see chunks.ts
@@ -27,12 +27,12 @@ export function expand_table(out: usize): void {
 }
 
 /**
- * Folds a tile of references, or only counts: returns the bytes needed, a multiple of 4, of 16 in chunk and row grain.
+ * Packs a tile of references, or only counts: returns the bytes needed, a multiple of 4, of 16 in chunk and row grain.
  * Element grain is read in vectors that may reach 16 bytes beyond.
  * @param out 0 to count
  * @param work 2·headDim bytes, at least 64
  */
-export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, work: usize): i32 {
+export function delta_pack(out: usize, tile: usize, headDim: i32, grain: i32, work: usize): i32 {
   const size = <usize>headDim;
   let now = work;
   let before = work + size;
@@ -54,12 +54,12 @@ export function delta_fold(out: usize, tile: usize, headDim: i32, grain: i32, wo
     // Products take groups of keys by twos.
     return 16 + ((kept + 7) & ~7) * headDim;
   }
-  if (grain == ELEMENT) return foldElements(out, tile, size, work);
-  return foldChunks(out, tile, headDim, work);
+  if (grain == ELEMENT) return packElements(out, tile, size, work);
+  return packChunks(out, tile, headDim, work);
 }
 
-/** `delta_fold` of element grain. */
-function foldElements(out: usize, tile: usize, size: usize, changes: usize): i32 {
+/** `delta_pack` of element grain. */
+function packElements(out: usize, tile: usize, size: usize, changes: usize): i32 {
   if (out) gatherKey(out, tile, 0, <i32>size);
   let at = size + (size << 3);
   const end = tile + (size << 6);
@@ -123,13 +123,13 @@ function storeRound(
 }
 
 /**
- * Unfolds references into a tile, element and chunk grain four keys at a time (products use row grain as it is).
+ * Unpacks references into a tile, element and chunk grain four keys at a time (products use row grain as it is).
  * @param table from `expand_table`
  * @param reference headDim bytes of work
  */
-export function delta_unfold(
+export function delta_unpack(
   tile: usize,
-  folded: usize,
+  packed: usize,
   headDim: i32,
   grain: i32,
   table: usize,
@@ -139,18 +139,18 @@ export function delta_unfold(
   if (grain > CHUNK) {
     let kept = -1;
     for (let key = 0; key < PAGE; key++) {
-      kept += <i32>((load<u64>(folded) >> key) & 1);
-      gatherKey(reference, folded + 16, kept, headDim);
+      kept += <i32>((load<u64>(packed) >> key) & 1);
+      gatherKey(reference, packed + 16, kept, headDim);
       scatterKey(tile, key, reference, headDim);
     }
     return;
   }
-  const masks = folded + size;
+  const masks = packed + size;
   if (grain == ELEMENT) {
     const zero = opaqueZero();
     let mask = masks;
     let values = masks + (size << 3);
-    let from = folded;
+    let from = packed;
     // headDim is a multiple of 16: rounds of four, whose addresses differ by constants.
     for (; from < masks; from += 16, mask += 8, tile += 64)
       values = storeRound(
@@ -163,5 +163,5 @@ export function delta_unfold(
         v128.load32_splat(from, 12), v128.load32_splat(from, 28), v128.load32_splat(from, 44), v128.load32_splat(from, 60));
     return;
   }
-  unfoldChunks(tile, folded, headDim);
+  unpackChunks(tile, packed, headDim);
 }

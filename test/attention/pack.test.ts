@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Bench, runnableBuilds } from "../helpers/kernels.js";
-import { foldedChunks } from "../twins/delta.js";
+import { packedChunks } from "../twins/delta.js";
 import { random } from "./harness.js";
 
 /** References of 64 keys with codes of the whole range, of which about `share` of the parts of `size` elements change. */
@@ -30,7 +30,7 @@ function tileOf(rows: readonly number[][]): Uint8Array {
 }
 
 for (const build of runnableBuilds)
-  test(`folding is undone by unfolding; chunks as the twin has them (${build})`, () => {
+  test(`packing is undone by unpacking; chunks as the twin has them (${build})`, () => {
     fc.assert(
       fc.property(
         fc.constantFrom(16, 32, 48, 64, 80, 128, 256),
@@ -46,16 +46,16 @@ for (const build of runnableBuilds)
           const work = bench.alloc(Math.max(64, 2 * headDim));
           const table = bench.alloc(8192);
           kernels.expand_table(table);
-          const bytes = kernels.delta_fold(0, at, headDim, grain, work);
-          const folded = bench.alloc(bytes + 16);
+          const bytes = kernels.delta_pack(0, at, headDim, grain, work);
+          const packed = bench.alloc(bytes + 16);
           const memory = new Uint8Array(bench.memory.buffer);
-          memory.fill(99, folded, folded + bytes + 16);
-          assert.is(kernels.delta_fold(folded, at, headDim, grain, work), bytes);
-          assert.equal(memory.subarray(folded + bytes, folded + bytes + 16), new Uint8Array(16).fill(99));
-          if (grain === 1) assert.equal(memory.slice(folded, folded + bytes), foldedChunks(rows));
-          const unfolded = bench.alloc(tile.length);
-          kernels.delta_unfold(unfolded, folded, headDim, grain, table, bench.alloc(headDim));
-          assert.equal(new Uint8Array(bench.memory.buffer).slice(unfolded, unfolded + tile.length), tile);
+          memory.fill(99, packed, packed + bytes + 16);
+          assert.is(kernels.delta_pack(packed, at, headDim, grain, work), bytes);
+          assert.equal(memory.subarray(packed + bytes, packed + bytes + 16), new Uint8Array(16).fill(99));
+          if (grain === 1) assert.equal(memory.slice(packed, packed + bytes), packedChunks(rows));
+          const unpacked = bench.alloc(tile.length);
+          kernels.delta_unpack(unpacked, packed, headDim, grain, table, bench.alloc(headDim));
+          assert.equal(new Uint8Array(bench.memory.buffer).slice(unpacked, unpacked + tile.length), tile);
         },
       ),
       { numRuns: 60 },
