@@ -69,7 +69,7 @@ test("data that are not those of the task are refused, with file and line", () =
     () => readExamples("squad_v2", '{"data":[{"title":"t"}]}', "s.json"),
     /"paragraphs" is not a list .*data\[0\]/,
   );
-  assert.throws(() => readExamples("squad_v2", "{", "s.json"), /no JSON/);
+  assert.throws(() => readExamples("squad_v2", "{", "s.json"), /not JSON/);
 });
 
 test("accuracy by sum and by byte; of equals the first", () => {

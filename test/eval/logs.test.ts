@@ -106,7 +106,7 @@ test("a log of another run is refused, whatever differs, and stays as it is", ()
       String(message),
     );
   writeFileSync(join(folder, "text.txt"), "Dear diary");
-  assert.throws(() => new LogFile(join(folder, "text.txt"), header), /no log of deltallm eval/);
+  assert.throws(() => new LogFile(join(folder, "text.txt"), header), /not a log of deltallm eval/);
   assert.is(readFileSync(join(folder, "text.txt"), "utf8"), "Dear diary");
   assert.is(readFileSync(file, "utf8"), before);
 });

@@ -154,7 +154,7 @@ test("an index that lies is refused", async () => {
     const index = { weight_map: { "model.norm.weight": file } };
     const error = await rejection(open({ ...shards(), "model.safetensors.index.json": index }));
     assert.instance(error, FormatError);
-    assert.match(error.message, /no name of a weights file/);
+    assert.match(error.message, /not the name of a weights file/);
   }
 });
 
@@ -173,7 +173,7 @@ const refused: [what: string, files: Parameters<typeof tinyFolder>[0], error: un
   ["a string for a number", { "config.json": config({ hidden_size: "8" }) }, FormatError, /hidden_size/],
   ["another activation", { "config.json": config({ hidden_act: "gelu" }) }, UnsupportedError, /gelu/],
   ["yarn", { "config.json": config({ rope_scaling: { type: "yarn", factor: 2 } }) }, UnsupportedError, /yarn/],
-  ["half-rotated heads", { "config.json": config({ partial_rotary_factor: 0.5 }) }, UnsupportedError, /in part/],
+  ["half-rotated heads", { "config.json": config({ partial_rotary_factor: 0.5 }) }, UnsupportedError, /Partial RoPE/],
   [
     "another quantisation",
     { "config.json": config({ quantization_config: { quant_method: "gptq" } }) },

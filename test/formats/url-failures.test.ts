@@ -28,7 +28,7 @@ test("a missing file, a page and a refused connection each say what happened, wh
   const address = await serve(whole(html));
   closeServers();
   assert.match(await message(`${address}model.gguf`), /nothing listens there.*model\.gguf.*Check address/);
-  assert.match(await message("http://"), /no address.*https:\/\/example/);
+  assert.match(await message("http://"), /not an address.*https:\/\/example/);
   assert.match(await message(new URL("ftp://example.org/model.gguf")), /ftp:.*Use http/);
 });
 
