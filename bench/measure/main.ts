@@ -73,7 +73,7 @@ function ofSuite({ suite, only, table }: (typeof suites)[keyof typeof suites]): 
 
 async function ofModel(name: string): Promise<PlainTable | undefined> {
   const files = filesOf(flags);
-  if (name === "selection-positions") return positions(files);
+  if (name === "selection-positions") return positions(files, flags.calibration);
   const calibration = await calibrated(files, { windowTokens: 8192, windows: 1, file: flags.calibration });
   if (name === "selection-perplexity") return quality(files, calibration);
   const { keep, prepare } = flags;

@@ -4,17 +4,20 @@ import { calibrated, completedSince, type Files, idsOf, load, note, where } from
 /** Tokens of the windows of a calibration, and how many there are. */
 const calibrations = [
   [2048, 4],
-  [4096, 2],
   [8192, 1],
 ] as const;
 const depths = [2048, 4096, 7040];
 const STEPS = 16;
 
-/** How much selection completes after so many tokens, by the length of the windows it was calibrated on. */
-export async function positions(files: Files): Promise<PlainTable> {
+/**
+ * How much selection completes after so many tokens, by the length of the windows it was calibrated on.
+ * @param file the calibration on one long window
+ */
+export async function positions(files: Files, file?: string): Promise<PlainTable> {
   const rows = [];
   for (const [windowTokens, windows] of calibrations) {
-    const calibration = await calibrated(files, { windowTokens, windows });
+    const long = windows === 1;
+    const calibration = await calibrated(files, { windowTokens, windows, file: long ? file : undefined });
     note(`reading ${depths.at(-1)} tokens`);
     await using model = await load(files, { contextLength: 8192, attention: { preset: "fast", calibration } });
     const ids = idsOf(model, files.text, 8192);

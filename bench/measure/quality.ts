@@ -7,7 +7,6 @@ const names = [
   "`fast`, `select: 0.02`",
   "`fast`, `select: 0.01`",
   "`small`",
-  "element grain, 60 %",
   "chunk grain, 30 %, `select: 0.01`",
 ];
 /** Windows of so many tokens. */

@@ -64,16 +64,15 @@ export function selectionHeads(run: Run): PlainTable {
 export function zeroProducts(run: Run): PlainTable {
   const results = run.results.filter(({ suite }) => suite === "zeros");
   const unique = <T>(list: readonly T[]) => [...new Set(list)];
-  const groups = (["relaxed", "simd"] as const).flatMap((kernel) =>
-    [true, false].flatMap((one) =>
-      ["up", "down"].flatMap((matrix) => {
-        const own = results.filter(
-          ({ labels }) => labels.kernel === kernel && labels.matrix === matrix && (labels.tokens === 1) === one,
-        );
-        const tokens = one ? "1 token" : String(own[0]?.labels.tokens);
-        return own.length ? [{ title: `\`${matrix}\`, ${tokens}, ${kernel}`, own }] : [];
-      }),
-    ),
+  const kernel = results.at(-1)?.labels.kernel;
+  const groups = [true, false].flatMap((one) =>
+    ["up", "down"].flatMap((matrix) => {
+      const own = results.filter(
+        ({ labels }) => labels.kernel === kernel && labels.matrix === matrix && (labels.tokens === 1) === one,
+      );
+      const tokens = one ? "1 token" : `${own[0]?.labels.tokens} tokens`;
+      return own.length ? [{ title: `\`${matrix}\`, ${tokens}`, own }] : [];
+    }),
   );
   const densities = unique(
     results.filter(({ labels }) => labels.product === "sparse").map(({ labels }) => labels.density),
@@ -81,7 +80,7 @@ export function zeroProducts(run: Run): PlainTable {
   const first = (own: readonly Result[]) => own.find(({ name }) => name === "dense") as Result;
   return {
     kind: "table",
-    measured: `${about(run)}, one thread, BitNet-2B's up (6912 × 2560) and down (2560 × 6912)`,
+    measured: `${about(run)}, one thread, BitNet-2B's up (6912 × 2560) and down (2560 × 6912), ${kernel} kernels`,
     commands: ["npm run bench -- --only zeros --json FILE", "npm run measure -- zero-products --run FILE"],
     columns: [{ title: "not zero" }, ...groups.map(({ title }) => ({ title, format: "2" }))],
     rows: [

@@ -71,7 +71,6 @@ export async function calibrated(
 /** Settings that tables compare, under the names the tables give them. */
 export const settings: Record<string, AttentionOptions> = {
   "full attention": {},
-  "full, ε = 0.001": { valueCutoff: 0.001 },
   "element grain, 60 %": { kind: "delta", basis: "score", targetSparsity: 0.6 },
   "chunk grain, 60 %, ε = 0.001": {
     kind: "delta",

@@ -12,7 +12,6 @@ const CONTEXT = 8192;
 
 const names = [
   "full attention",
-  "full, ε = 0.001",
   "`fast`",
   "`fast`, `select: 0.01`",
   "`small`",

@@ -15,7 +15,11 @@ export function withPreset(options: AttentionOptions): AttentionOptions {
   const { preset, ...given } = options;
   const name = choice("preset", preset ?? "exact", ["exact", "fast", "small"]);
   if (name !== "exact" && !options.calibration)
-    throw bad("preset", `${name} needs a calibration of the model`, "Make one with `deltallm calibrate`");
+    throw bad(
+      "preset",
+      `${name} needs a calibration of the model`,
+      "Measure one with `deltallm calibrate --file text.txt --out model.json`, and give it as attention.calibration",
+    );
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const { targetSparsity, ...rest } = presets[name];
   const thresholds = given.threshold !== undefined || given.thresholds !== undefined;
@@ -83,6 +87,7 @@ function selectPolicy({ select, basis, grain, kind, calibration }: AttentionOpti
   const part = (select - low) / (high - low);
   const data = calibration.heads.map((head) => head.select as SelectionData);
   return {
+    slope: select,
     lead: (data[0] as SelectionData).lead,
     deviations: DEVIATIONS,
     slots: data.map(({ lead, mean, covariance, margins }) => {

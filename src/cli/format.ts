@@ -46,8 +46,11 @@ const percent = (fraction: number) => `${(fraction * 100).toFixed(1)} %`;
 export function formatAttention(attention: Omit<AttentionStats, "heads">): string {
   const { kind, grain, basis, deltaSparsity, attentionSparsity, skippedMacs, bytesRead } = attention;
   const cost = `${percent(skippedMacs)} of its MACs skipped, ${percent(bytesRead)} of the full cache's bytes read`;
-  const { selected } = attention;
-  const keys = selected ? `; ${percent(selected.completedShare)} of the keys completed` : "";
+  const { selected, valueCutoff } = attention;
+  const cutoff = valueCutoff ? `; value cutoff ${valueCutoff}` : "";
+  const keys = selected
+    ? `; selection with slope ${selected.slope}: ${percent(selected.completedShare)} of the keys completed${cutoff}`
+    : cutoff;
   // Full attention that skips no values has nothing to report.
   if (kind === "full" && skippedMacs === 0 && !selected) return "full";
   return kind === "full"

@@ -92,27 +92,29 @@ export function addRunOptions(command: Command): Command {
   addAttentionOptions(command);
   return command.addHelpText("after", () =>
     command.options.some(({ hidden }) => hidden)
-      ? "\nAttention has options of its own (delta attention, its grain, thresholds and windows): --help-all lists them."
+      ? "\nAttention has more options (selection, delta attention, grain, windows): --help-all lists them."
       : "",
   );
 }
 
-/** Options of attention: many, and needed by few. `--help` leaves them out. */
+/** What `--help` shows of attention. */
+const brief = ["--preset", "--thresholds"];
+
+/** Options of attention: many, and needed by few. `--help` leaves most of them out. */
 function addAttentionOptions(command: Command): void {
   const before = command.options.length;
   command
     .optionsGroup("Attention:")
     .addOption(
-      new Option("--preset <name>", "fast: selective scoring; small: least memory; both need --thresholds").choices([
-        "exact",
-        "fast",
-        "small",
-      ]),
+      new Option(
+        "--preset <name>",
+        "for long contexts: fast (less time), small (less memory too) or exact (default: nothing left out); see --thresholds",
+      ).choices(["exact", "fast", "small"]),
     )
     .addOption(
       new Option(
         "--select <slope>",
-        "score far keys by their leading elements first: 0.0025 (careful) to 0.04, or off (default)",
+        "read far keys in full only where they can matter: 0.0025 (careful) to 0.04 (fast), or off (default)",
       ).argParser((text: string) => (text === "off" ? text : number(text))),
     )
     .addOption(new Option("--attention <kind>", "(default: full)").choices(["full", "delta"]))
@@ -130,9 +132,9 @@ function addAttentionOptions(command: Command): void {
     )
     .addOption(new Option("--threshold <θ>", "one threshold for all layers").argParser(number))
     .addOption(
-      new Option("--sparsity <s>", "share of differences to drop, 0 … 1; needs --thresholds").argParser(number),
+      new Option("--sparsity <s>", "delta: share of differences to drop, 0 … 1; needs --thresholds").argParser(number),
     )
-    .option("--thresholds <file>", "calibration of this model, a JSON file")
+    .option("--thresholds <file>", "what `deltallm calibrate` measured on this model; embedded brings its own")
     .addOption(
       new Option("--window-scale <w>", "local window as a share of the length (default: 0.05)").argParser(number),
     )
@@ -145,7 +147,7 @@ function addAttentionOptions(command: Command): void {
         "skip values weighing less than this share of the largest (default: 0)",
       ).argParser(number),
     );
-  for (const option of command.options.slice(before)) option.hidden = true;
+  for (const option of command.options.slice(before)) option.hidden = !brief.includes(option.long as string);
 }
 
 /** Adds the options of `generate` and `chat`. */

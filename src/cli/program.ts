@@ -226,7 +226,7 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
 
   const calibrate = program
     .command("calibrate")
-    .description("thresholds of delta attention for a target sparsity (--sparsity, --grain, --basis), from a text")
+    .description("measures on a text what --preset, --select and delta attention need to know of a model")
     .requiredOption("--file <file>", "text to calibrate on; - for stdin")
     .requiredOption("--out <file>", "JSON file to write, for --thresholds")
     .addOption(new Option("--windows <n>", "windows of the text that are used").argParser(whole(1)))
@@ -238,7 +238,11 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     )
     .action(async (flags: CalibrateFlags) => (await import("./commands/calibrate.js")).calibrate(terminal, flags));
   addRunOptions(addModelSource(calibrate));
-  examples(calibrate, "deltallm calibrate --sparsity 0.6 --file text.txt --out model.calibration.json");
+  examples(
+    calibrate,
+    "deltallm calibrate -m model.gguf --file text.txt --out model.json",
+    "deltallm chat -m model.gguf --preset fast --thresholds model.json",
+  );
 
   const bench = program
     .command("bench")

@@ -79,6 +79,7 @@ export class AttentionMeter {
       bytesRead: sums.bytesRead / keys,
       skippedMacs: sums.skippedMacs / products,
       selected: largest.stats.selected && {
+        ...largest.stats.selected,
         ...sums.selected,
         completedShare: sums.selected.groups ? sums.selected.completedGroups / sums.selected.groups : 1,
       },

@@ -40,6 +40,8 @@ export interface AttentionStats {
   bytesRead: number;
   /** With selective scoring: how much of what it chooses from was completed. */
   selected?: SelectionStats | undefined;
+  /** The option `valueCutoff`; only where it is not 0. */
+  valueCutoff?: number | undefined;
   /** Bytes the cache takes now. */
   kvBytes: number;
   /** Bytes the full int8 cache takes for the same tokens. */
@@ -60,6 +62,8 @@ export interface HeadStats {
 
 /** Counts are of groups of 4 keys and the query heads, up to four, that decide together. */
 export interface SelectionStats {
+  /** The option `select`. */
+  slope: number;
   /** Groups that were completed. */
   completedGroups: number;
   /** Groups there were: those to choose from, and those that are always taken. */

@@ -2,6 +2,8 @@ import type { CalibratedHead } from "./calibration.js";
 
 /** How far keys are chosen by their leading elements. */
 export interface SelectPolicy {
+  /** The option it was made from. */
+  slope: number;
   /** Leading elements. */
   lead: number;
   /** Standard deviations of the rest of a score that are added to the margin. */

@@ -84,11 +84,13 @@ export function attentionStats(cache: CacheContent): AttentionStats {
     skippedMacs: total.allKeys ? Math.max(0, 1 - (total.keys + total.values) / (total.allKeys + total.allValues)) : 0,
     bytesRead: full ? (keyBytesRead(cache) + valuesRead * length * perToken) / full : 1,
     selected: policy.select && {
+      slope: policy.select.slope,
       completedGroups: total.wanted,
       groups: total.offered,
       completedShare: total.offered ? total.wanted / total.offered : 1,
       exponentials: total.exponentials,
     },
+    ...(policy.valueCutoff && { valueCutoff: Number(policy.valueCutoff.toPrecision(6)) }),
     kvBytes: cache.keyBytes + cache.valueBytes,
     kvBytesFull: 2 * Math.ceil(length / PAGE) * count * partBytes("int8", headDim),
     heads,

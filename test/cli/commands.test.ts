@@ -207,6 +207,9 @@ test("--help leaves the options of attention to --help-all", async () => {
   const [brief, all] = [await runFake(["generate", "--help"]), await runFake(["generate", "--help-all"])];
   assert.is(all.code, 0);
   assert.not.match(brief.stdout, "--value-cutoff");
+  // What most people need of them is there.
+  assert.match(brief.stdout, /--preset <name> +for long contexts/);
+  assert.match(brief.stdout, /--thresholds <file> +what `deltallm calibrate` measured/);
   assert.match(brief.stdout, "--help-all");
   assert.not.match(all.stdout, "--help-all");
   assert.match(all.stdout, "--value-cutoff");
