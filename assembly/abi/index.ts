@@ -5,3 +5,5 @@ export * from "./gated";
 export * from "./repack";
 export * from "./attention";
 export { WORK_BYTES, WORK_BYTES_PER_ELEMENT } from "../attention/work";
+export * from "./rope";
+export * from "./dry";

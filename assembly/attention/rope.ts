@@ -1,3 +1,5 @@
+import { RopeScaling } from "../abi";
+
 /** e^x for |x| < 700, f64: x = n·ln 2 + r, Taylor series of 14 terms on r. Multiplications and additions in a fixed order. */
 function expF64(x: f64): f64 {
   const n = nearest(x * 1.4426950408889634);
@@ -40,9 +42,8 @@ function taylor(r: f64, start: i32): f64 {
 
 /**
  * The RoPE table: f32 [positions][2][headDim / 2], cosines then sines of position · frequency of pair j, where
- * frequency = theta^(−2j / headDim), divided by `factors[j]` (f32) when that address is not 0, or scaled as Llama 3 does
- * when `scale` is not 0. Computed in f64 by own series in a fixed order and rounded once: the same bits everywhere.
- * @param low, high, original of Llama 3: low and high frequency factor, context length of the original training
+ * frequency = theta^(−2j / headDim), divided by `factors[j]` (f32) when that address is not 0, or else changed by `scaling`
+ * when there is one. Computed in f64 by own series in a fixed order and rounded once: the same bits everywhere.
  */
 export function rope_table(
   out: usize,
@@ -50,22 +51,19 @@ export function rope_table(
   headDim: i32,
   theta: f64,
   factors: usize,
-  scale: f64,
-  low: f64,
-  high: f64,
-  original: f64,
+  scaling: RopeScaling | null,
 ): void {
   const half = headDim >> 1;
   const logTheta = logF64(theta);
   for (let j = 0; j < half; j++) {
     let frequency = expF64((-2.0 * <f64>j * logTheta) / <f64>headDim);
     if (factors) frequency /= <f64>load<f32>(factors + (<usize>j << 2));
-    else if (scale != 0.0) {
-      const turns = (original * frequency) / 6.283185307179586;
-      if (turns < low) frequency /= scale;
-      else if (turns <= high) {
-        const smooth = (turns - low) / (high - low);
-        frequency = ((1.0 - smooth) * frequency) / scale + smooth * frequency;
+    else if (scaling) {
+      const turns = (scaling.original * frequency) / 6.283185307179586;
+      if (turns < scaling.low) frequency /= scaling.factor;
+      else if (turns <= scaling.high) {
+        const smooth = (turns - scaling.low) / (scaling.high - scaling.low);
+        frequency = ((1.0 - smooth) * frequency) / scaling.factor + smooth * frequency;
       }
     }
     let at = out + (<usize>j << 2);

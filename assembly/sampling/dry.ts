@@ -1,3 +1,5 @@
+import { Repetition } from "../abi";
+
 /** The id that stands `back` tokens before the newest one. */
 // @ts-ignore: decorator
 @inline
@@ -18,21 +20,15 @@ function breaks(breakers: usize, vocab: i32, id: i32): bool {
  * tokens stand somewhere before, L ≥ allowed, the token that followed there loses multiplier · base^(L − allowed), for
  * the longest such L. A repetition does not reach over a breaker.
  * @param x logits f32 [vocab]
- * @param history i32 [count], newest last
- * @param breakers bitset over the vocabulary, or 0
- * @param scratch i32 [count + vocab], the part for the vocabulary zero before and after
  */
-export function dry_f32(
-  x: usize,
-  vocab: i32,
-  history: usize,
-  count: i32,
-  breakers: usize,
-  allowed: i32,
-  multiplier: f32,
-  base: f32,
-  scratch: usize,
-): void {
+export function dry_f32(x: usize, vocab: i32, repetition: Repetition): void {
+  const history = repetition.history;
+  const count = repetition.count;
+  const breakers = repetition.breakers;
+  const scratch = repetition.scratch;
+  const allowed = repetition.allowed;
+  const multiplier = repetition.multiplier;
+  const base = repetition.base;
   let reach = 0;
   while (reach < count && !breaks(breakers, vocab, recent(history, count, reach))) reach++;
   if (reach < allowed) return;

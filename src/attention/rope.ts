@@ -1,11 +1,14 @@
 import type { ModelConfig } from "../config.js";
-import type { Kernels } from "../kernels/generated.js";
+import { type Kernels, RopeScaling } from "../kernels/generated.js";
+import type { Memory } from "../memory/memory.js";
 import type { Thread } from "../threads/thread.js";
 
 /** Bytes of the table of cosines and sines: f32 [contextLength][2][headDim / 2]. */
 export function ropeTableBytes(config: ModelConfig, contextLength: number): number {
   return contextLength * config.headDim * 4;
 }
+
+type Room = Pick<Memory, "alloc" | "free" | "u8">;
 
 /**
  * Computes the table inside WebAssembly, in f64, so that it has the same bits everywhere.
@@ -14,23 +17,23 @@ export function ropeTableBytes(config: ModelConfig, contextLength: number): numb
  */
 export function fillRopeTable(
   kernels: Kernels,
+  memory: Room,
   table: number,
   config: ModelConfig,
   contextLength: number,
   factors: number,
 ): void {
   const scaling = config.ropeScaling;
-  kernels.rope_table(
-    table,
-    contextLength,
-    config.headDim,
-    config.ropeTheta,
-    factors,
-    scaling?.factor ?? 0,
-    scaling?.lowFreqFactor ?? 0,
-    scaling?.highFreqFactor ?? 0,
-    scaling?.originalContextLength ?? 0,
-  );
+  const record = scaling ? memory.alloc(RopeScaling.bytes, "RoPE scaling") : 0;
+  if (scaling)
+    RopeScaling.write(new DataView(memory.u8(record, RopeScaling.bytes).buffer), record, {
+      factor: scaling.factor,
+      low: scaling.lowFreqFactor,
+      high: scaling.highFreqFactor,
+      original: scaling.originalContextLength,
+    });
+  kernels.rope_table(table, contextLength, config.headDim, config.ropeTheta, factors, record);
+  if (record) memory.free(record);
 }
 
 /** Heads to turn: f32 [tokens][heads][headDim] at `x`, the first token at `position`. */

@@ -1,5 +1,5 @@
 import { OptionError } from "../errors.js";
-import type { Kernels } from "../kernels/generated.js";
+import { type Kernels, Repetition } from "../kernels/generated.js";
 import type { SamplingMemory } from "./sampler.js";
 import type { ResolvedSampling } from "./sampling-options.js";
 
@@ -41,6 +41,7 @@ export function createAdjustments(
   const valuesAt = idsAt + most * 4;
   const breakersAt = dry && breakers ? memory.alloc(breakers.byteLength, "sequence breakers") : 0;
   if (breakersAt && breakers) memory.i32(breakersAt, breakers.length).set(breakers);
+  const repetitionAt = dry ? memory.alloc(Repetition.bytes, "DRY") : 0;
   // History, then the scratch of the kernel; grows with the history.
   let dryAt = 0;
   let dryRoom = 0;
@@ -72,7 +73,16 @@ export function createAdjustments(
     for (let i = 0; i < count; i++) tokens[i] = history[history.length - count + i] as number;
     // The part for the vocabulary must stay where it is zero: the scratch ends where the block does.
     const scratch = dryAt + (dryRoom * 2 - count) * 4;
-    kernels.dry_f32(logits, vocab, dryAt, count, breakersAt, dryAllowedLength, dryMultiplier, dryBase, scratch);
+    Repetition.write(new DataView(tokens.buffer), repetitionAt, {
+      history: dryAt,
+      count,
+      breakers: breakersAt,
+      scratch,
+      allowed: dryAllowedLength,
+      multiplier: dryMultiplier,
+      base: dryBase,
+    });
+    kernels.dry_f32(logits, vocab, repetitionAt);
   }
 
   return {
@@ -87,7 +97,7 @@ export function createAdjustments(
       if (dry) penaliseDry(logits, history);
     },
     dispose() {
-      for (const block of [idsAt, breakersAt, dryAt]) if (block) memory.free(block);
+      for (const block of [idsAt, breakersAt, repetitionAt, dryAt]) if (block) memory.free(block);
     },
   };
 }

@@ -1,13 +1,11 @@
 import { DownloadError } from "../errors.js";
-import type { ModelCache, PartialBlob } from "./cache.js";
-import { type HashKind, type StreamingHash, startHash } from "./hash.js";
+import type { ModelCache } from "./cache.js";
+import type { HashKind } from "./hash.js";
+import { HashedBlob } from "./hashed-blob.js";
 import { type Answer, ask, PassingFailure, Patience } from "./http.js";
 import type { HubSettings } from "./settings.js";
 import { fetchWindows } from "./windows.js";
 
-/** Bytes collected before they are written. */
-const WRITE_BYTES = 1 << 20;
-const READ_BYTES = 4 << 20;
 /** A connection below this many bytes per second is slow, if what is left would take it longer than `LONG_MS`. */
 const SLOW_BYTES_PER_SECOND = 8e6;
 const LONG_MS = 8000;
@@ -57,8 +55,8 @@ export async function download(
   wanted: Wanted,
   options: DownloadOptions = {},
 ): Promise<Downloaded> {
-  const run = new Download(settings, cache, wanted, options, await cache.partial(wanted.key, wanted.blob));
-  return run.run();
+  const blob = new HashedBlob(await cache.partial(wanted.key, wanted.blob), wanted.hash);
+  return new Download(settings, cache, wanted, options, blob).run();
 }
 
 class Download {
@@ -66,47 +64,38 @@ class Download {
   readonly #cache: ModelCache;
   readonly #wanted: Wanted;
   readonly #options: DownloadOptions;
-  readonly #partial: PartialBlob;
-  readonly #buffer = new Uint8Array(WRITE_BYTES);
-  #buffered = 0;
+  readonly #blob: HashedBlob;
   #fetched = 0;
   #restarts = 0;
   #severalConnections = true;
-  #sha256!: StreamingHash;
-  #named: StreamingHash | undefined;
 
-  constructor(
-    settings: HubSettings,
-    cache: ModelCache,
-    wanted: Wanted,
-    options: DownloadOptions,
-    partial: PartialBlob,
-  ) {
+  constructor(settings: HubSettings, cache: ModelCache, wanted: Wanted, options: DownloadOptions, blob: HashedBlob) {
     this.#settings = settings;
     this.#cache = cache;
     this.#wanted = wanted;
     this.#options = options;
-    this.#partial = partial;
+    this.#blob = blob;
   }
 
   async run(): Promise<Downloaded> {
     const { size } = this.#wanted;
     let finished = false;
     try {
-      if (this.#partial.size > size) await this.#partial.truncate(0);
-      await this.#startHashes();
-      await this.#hashPartial();
-      let resumedBytes = this.#partial.size;
+      const { signal, onBytes } = this.#options;
+      await this.#blob.begin(size, () => {
+        signal?.throwIfAborted();
+        onBytes?.(this.#blob.written);
+      });
+      let resumedBytes = this.#blob.written;
       for (;;) {
         await this.#fetchAll(() => {
           resumedBytes = 0;
         });
-        const sha256 = this.#sha256.digest();
+        const { sha256, named: digest } = this.#blob.digests();
         const { hash } = this.#wanted;
-        const digest = this.#named ? this.#named.digest() : sha256;
         if (!hash || digest === hash.digest) {
           finished = true;
-          await this.#partial.finish(hash?.digest ?? sha256);
+          await this.#blob.finish(hash?.digest ?? sha256);
           await this.#note(undefined);
           return { sha256, fetchedBytes: this.#fetched, resumedBytes };
         }
@@ -123,7 +112,7 @@ class Download {
         );
       }
     } finally {
-      if (!finished) await this.#partial.close();
+      if (!finished) await this.#blob.close();
     }
   }
 
@@ -132,28 +121,28 @@ class Download {
     const { size } = this.#wanted;
     const { signal } = this.#options;
     const patience = new Patience(this.#settings);
-    while (this.#partial.size < size) {
+    while (this.#blob.written < size) {
       signal?.throwIfAborted();
-      const before = this.#partial.size;
+      const before = this.#blob.written;
       let restarted = false;
       try {
         restarted = await this.#fetchOnce();
       } catch (error) {
         // A cut connection that brought something is no reason to give up, unless the server always starts anew.
-        if (this.#partial.size > before) patience.progress();
+        if (this.#blob.written > before) patience.progress();
         await patience.failed(error, signal);
       }
       if (restarted) onRestart();
     }
     // An empty file is never asked for.
-    this.#options.onBytes?.(this.#partial.size);
+    this.#options.onBytes?.(this.#blob.written);
   }
 
   /** One request; whether it started from nothing although something was there. */
   async #fetchOnce(): Promise<boolean> {
     const { address } = this.#wanted;
     const { signal } = this.#options;
-    const offset = this.#partial.size;
+    const offset = this.#blob.written;
     const version = offset > 0 ? await this.#cache.readNote(this.#wanted.key, `${this.#wanted.blob}.etag`) : undefined;
     const headers: Record<string, string> = {};
     if (offset > 0) {
@@ -214,7 +203,7 @@ class Download {
         const ms = Date.now() - started;
         if (!ranges || !this.#severalConnections || ms < this.#settings.slowMs) continue;
         const perMs = (this.#fetched - before) / ms;
-        const left = size - this.#partial.size - this.#buffered;
+        const left = size - this.#blob.size;
         if (perMs * 1000 < SLOW_BYTES_PER_SECOND && left / perMs > LONG_MS) {
           await answer.cancel();
           return await this.#takeWindows(answer);
@@ -222,17 +211,17 @@ class Download {
       }
     } finally {
       // Also after a failure: it is what the next try goes on from.
-      await this.#flush();
+      await this.#blob.flush();
     }
-    if (this.#partial.size < size)
-      throw new PassingFailure(`The transfer ended after ${this.#partial.size} of ${size} bytes`, name);
+    if (this.#blob.written < size)
+      throw new PassingFailure(`The transfer ended after ${this.#blob.written} of ${size} bytes`, name);
   }
 
   /** What is left, over several connections; should that fail, the next try has one again. */
   async #takeWindows({ url, headers }: Answer): Promise<void> {
     this.#severalConnections = false;
     const { size } = this.#wanted;
-    const from = this.#partial.size + this.#buffered;
+    const from = this.#blob.size;
     const rest = { address: url, from, size, version: versionOf(headers), versionOf, signal: this.#options.signal };
     for await (const window of fetchWindows(this.#settings, rest)) await this.#accept(window);
     this.#severalConnections = true;
@@ -240,29 +229,11 @@ class Download {
 
   async #accept(chunk: Uint8Array): Promise<void> {
     const { size, name } = this.#wanted;
-    if (this.#partial.size + this.#buffered + chunk.length > size)
+    if (this.#blob.size + chunk.length > size)
       throw new DownloadError(`The file has ${size} bytes, the server sends more`, { file: name });
     this.#fetched += chunk.length;
-    await this.#add(chunk);
-    this.#options.onBytes?.(this.#partial.size + this.#buffered);
-  }
-
-  async #add(chunk: Uint8Array): Promise<void> {
-    for (let done = 0; done < chunk.length; ) {
-      const part = chunk.subarray(done, done + WRITE_BYTES - this.#buffered);
-      this.#buffer.set(part, this.#buffered);
-      this.#buffered += part.length;
-      done += part.length;
-      if (this.#buffered === WRITE_BYTES) await this.#flush();
-    }
-  }
-
-  async #flush(): Promise<void> {
-    const bytes = this.#buffer.subarray(0, this.#buffered);
-    this.#buffered = 0;
-    if (bytes.length === 0) return;
-    await this.#partial.append(bytes);
-    this.#hash(bytes);
+    await this.#blob.add(chunk);
+    this.#options.onBytes?.(this.#blob.size);
   }
 
   async #restart(): Promise<void> {
@@ -272,30 +243,8 @@ class Download {
         { file: this.#wanted.name },
         "Try again later",
       );
-    this.#buffered = 0;
-    await this.#partial.truncate(0);
+    await this.#blob.restart();
     await this.#note(undefined);
-    await this.#startHashes();
-  }
-
-  async #startHashes(): Promise<void> {
-    const { hash } = this.#wanted;
-    this.#sha256 = await startHash({ kind: "sha256" });
-    this.#named = hash?.kind === "git" ? await startHash(hash) : undefined;
-  }
-
-  #hash(bytes: Uint8Array): void {
-    this.#sha256.update(bytes);
-    this.#named?.update(bytes);
-  }
-
-  /** What an earlier try left is part of the file, and of its hash. */
-  async #hashPartial(): Promise<void> {
-    for (let at = 0; at < this.#partial.size; at += READ_BYTES) {
-      this.#options.signal?.throwIfAborted();
-      this.#hash(await this.#partial.read(at, Math.min(READ_BYTES, this.#partial.size - at)));
-      this.#options.onBytes?.(this.#partial.size);
-    }
   }
 
   #note(version: string | undefined): Promise<void> {

@@ -26,7 +26,7 @@ export function makeRopeTables(
   const make = (theta: number, divisors: number, scaling: ModelConfig["ropeScaling"]) => {
     const table = memory.alloc(contextLength * dim * 4, "the RoPE table");
     const shape = { ...config, headDim: dim, ropeTheta: theta, ropeScaling: scaling };
-    fillRopeTable(kernels, table, shape, contextLength, divisors);
+    fillRopeTable(kernels, memory, table, shape, contextLength, divisors);
     return table;
   };
   const divisors = divisorsOf(config, contextLength);

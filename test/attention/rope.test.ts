@@ -7,6 +7,12 @@ import { config, randomArray } from "./harness.js";
 const model = (headDim: number, more: object = {}) => ({ ...config({ heads: 2, kvHeads: 1, headDim }), ...more });
 const llama3 = { factor: 32, lowFreqFactor: 1, highFreqFactor: 4, originalContextLength: 8192 };
 
+const memoryOf = (bench: Bench) => ({
+  alloc: (bytes: number) => bench.alloc(bytes),
+  free: () => {},
+  u8: (address: number, length: number) => new Uint8Array(bench.memory.buffer, address, length),
+});
+
 function frequency(j: number, headDim: number, theta: number, scaling?: typeof llama3): number {
   const plain = theta ** ((-2 * j) / headDim);
   if (!scaling) return plain;
@@ -28,7 +34,14 @@ for (const build of runnableBuilds) {
       const positions = 20000;
       const bench = new Bench(build);
       const table = bench.alloc(positions * headDim * 4);
-      fillRopeTable(bench.kernels, table, model(headDim, { ropeTheta: theta, ropeScaling }), positions, 0);
+      fillRopeTable(
+        bench.kernels,
+        memoryOf(bench),
+        table,
+        model(headDim, { ropeTheta: theta, ropeScaling }),
+        positions,
+        0,
+      );
       const values = bench.f32(table, positions * headDim);
       let worst = 0;
       for (let p = 0; p < positions; p += p < 100 ? 1 : 97)
@@ -47,7 +60,7 @@ for (const build of runnableBuilds) {
     const bench = new Bench(build);
     const factors = Float32Array.from({ length: 16 }, (_, j) => 1 + j);
     const table = bench.alloc(8 * 32 * 4);
-    fillRopeTable(bench.kernels, table, model(32, { ropeScaling: llama3 }), 8, bench.put(factors));
+    fillRopeTable(bench.kernels, memoryOf(bench), table, model(32, { ropeScaling: llama3 }), 8, bench.put(factors));
     const values = bench.f32(table, 8 * 32);
     for (let p = 0; p < 8; p++)
       for (let j = 0; j < 16; j++)
@@ -58,7 +71,7 @@ for (const build of runnableBuilds) {
     const [tokens, heads, headDim] = [3, 2, 48];
     const bench = new Bench(build);
     const table = bench.alloc(16 * headDim * 4);
-    fillRopeTable(bench.kernels, table, model(headDim), 16, 0);
+    fillRopeTable(bench.kernels, memoryOf(bench), table, model(headDim), 16, 0);
     const rows = bench.f32(table, 16 * headDim).slice();
     const x = randomArray(tokens * heads * headDim, 5);
     const at = bench.put(x);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Repetition } from "#src/kernels/generated.js";
 import { Bench, runnableBuilds } from "../helpers/kernels.js";
 import * as twin from "../twins/sampling.js";
 
@@ -177,17 +178,15 @@ for (const build of runnableBuilds) {
           const at = bench.put(x);
           const scratch = bench.alloc((history.length + x.length) * 4);
           const mask = breakers.reduce((bits, id) => bits | (1 << id), 0);
-          kernels.dry_f32(
-            at,
-            x.length,
-            bench.put(Int32Array.from(history)),
-            history.length,
-            breakers.length ? bench.put(Int32Array.of(mask)) : 0,
-            options.allowed,
-            options.multiplier,
-            options.base,
+          const record = bench.alloc(Repetition.bytes);
+          Repetition.write(new DataView(bench.memory.buffer), record, {
+            history: bench.put(Int32Array.from(history)),
+            count: history.length,
+            breakers: breakers.length ? bench.put(Int32Array.of(mask)) : 0,
             scratch,
-          );
+            ...options,
+          });
+          kernels.dry_f32(at, x.length, record);
           assert.equal([...bench.f32(at, x.length)], [...twin.dry(x, history, (id) => breakers.includes(id), options)]);
           assert.equal([...bench.i32(scratch + history.length * 4, x.length)], [0, 0, 0, 0, 0]);
         },
