@@ -14,3 +14,4 @@ export { attention_peaks_runs, attention_range_runs } from "./runs";
 export { cache_store_f32, cache_store_keys_int8, cache_store_values_int8 } from "./store";
 export { attention_thresholds } from "./thresholds";
 export { hadamard } from "./hadamard";
+export { attention_token_int8 } from "./token";

@@ -1,6 +1,6 @@
 import { QueryRows } from "../kernels/generated.js";
 import { SAMPLE } from "../kv/calibration.js";
-import { productCounters } from "../kv/counters.js";
+import { PRODUCT_BYTES, productCounters } from "../kv/counters.js";
 import type { CacheDescriptor, RecordingDescriptor } from "../kv/descriptor.js";
 import { RANGE, stateBytes, unitTokens } from "../kv/layout.js";
 import type { CacheSlice } from "../kv/slice.js";
@@ -52,6 +52,16 @@ export function attend(
       thread.kernels.attention_merge(states, group, partStride, ranges, headDim);
       thread.kernels.attention_finish(out + head * headBytes, heads * headDim * 4, states, group, group, headDim);
     }
+    return;
+  }
+  if (tokens === 1 && isPlain(slice)) {
+    const [start, end] = share(thread, kvHeads);
+    if (start === end) return;
+    unit.head = start;
+    const record = describe(thread, unit);
+    const at = start * headBytes;
+    const begin = firstRangeOf(position, seen) * RANGE;
+    thread.kernels.attention_token_int8(out + at, queries + at, record, own, begin, end - start, PRODUCT_BYTES);
     return;
   }
   // A window around the query ends with another key for each.
@@ -167,10 +177,16 @@ function windowOf(cache: CacheDescriptor, layer: number): number {
 /** Where a thread keeps the record of query rows. */
 const queryRowsAt = (thread: Thread) => thread.records;
 
-/** Quantises the queries of a unit into the thread's scratch, on the grid where there is one, and writes its record. */
-function prepare(thread: Thread, unit: Unit): void {
+/** Whether all keys and values of a cache are taken, each as it was rounded by itself: what `attention_token_int8` does. */
+function isPlain({ cache, sees }: CacheSlice): boolean {
+  return (
+    cache.kind === "int8" && !cache.grid && !cache.delta && cache.valueCutoff === 0 && !cache.selects && sees !== "all"
+  );
+}
+
+/** Writes the record of a unit's query rows. Returns its address. */
+function describe(thread: Thread, unit: Unit): number {
   const { slice, layer, head, own, queries, position, tokens, last } = unit;
-  const { kernels } = thread;
   const { cache } = slice;
   const { headDim, heads, kvHeads, grid } = cache;
   const group = heads / kvHeads;
@@ -178,8 +194,7 @@ function prepare(thread: Thread, unit: Unit): void {
   const slot = layer * kvHeads + head;
   const stride = heads * headDim * 4;
   const quantised = own + statesBytes(headDim);
-  const mapped = quantised + queriesBytes(headDim);
-  const peaks = mapped + mappedBytes(headDim);
+  const peaks = quantised + queriesBytes(headDim) + mappedBytes(headDim);
   const counted = thread.index % cache.countedThreads;
   const address = queryRowsAt(thread);
   rowsRecord.cache = cache.record;
@@ -198,7 +213,23 @@ function prepare(thread: Thread, unit: Unit): void {
   rowsRecord.counters = cache.counters + productCounters(cache.layers * kvHeads, stage, slot, counted);
   rowsRecord.window = unit.window;
   QueryRows.write(thread.view(), address, rowsRecord);
+  return address;
+}
+
+/** Quantises the queries of a unit into the thread's scratch, on the grid where there is one, and writes its record. */
+function prepare(thread: Thread, unit: Unit): void {
+  const { slice, layer, head, own, queries, tokens } = unit;
+  const { kernels } = thread;
+  const { cache } = slice;
+  const { headDim, heads, kvHeads, grid } = cache;
+  const group = heads / kvHeads;
+  const rows = tokens * group;
+  const slot = layer * kvHeads + head;
+  const stride = heads * headDim * 4;
+  const address = describe(thread, unit);
   if (cache.kind === "f32") return;
+  const quantised = own + statesBytes(headDim);
+  const mapped = quantised + queriesBytes(headDim);
   if (grid) {
     const map = grid.address + slot * grid.stride + grid.queryMap;
     kernels.map_rows(mapped, queries, stride, rows, group, map, grid.matrix, headDim);

@@ -9,7 +9,8 @@ export type Stage = 0 | 1;
 // elements multiplied, those of full attention, exponentials of groups of 4 keys and a row, groups that were completed, groups
 // there were, 1 unused.
 const KEY_BYTES = 16;
-const PRODUCT_BYTES = 64;
+/** Bytes from the counters of products of a KV head to those of the next. */
+export const PRODUCT_BYTES = 64;
 
 /** Offset of the counters of keys of one layer and KV head. */
 export function keyCounters(heads: number, stage: Stage, head: number): number {

@@ -26,14 +26,16 @@ export function storeKeysValues(
   const storeValues = cache.kind === "f32" ? kernels.cache_store_f32 : kernels.cache_store_values_int8;
   const stride = kvHeads * headDim * 4;
   const [start, end] = share(thread, kvHeads * tokens, delta?.merges ? tokens : 1);
-  for (let head = Math.floor(start / tokens); head * tokens < end; head++) {
+  for (let head = Math.floor(start / tokens), heads = 1; head * tokens < end; head += heads) {
     const first = Math.max(start - head * tokens, 0);
     const count = Math.min(end - head * tokens, tokens) - first;
     const from = first * stride + head * headDim * 4;
+    // Whole heads together, but for those of which each has its own grid.
+    heads = count === tokens && (delta || !cache.grid) ? Math.floor(end / tokens) - head : 1;
     const some = count === tokens ? slice : { ...slice, position: position + first, tokens: count };
-    if (!delta) storeKeys(thread, some, layer * kvHeads + head, keys + from, work);
+    if (!delta) storeKeys(thread, some, layer * kvHeads + head, keys + from, { work, heads });
     const offset = (layer * kvHeads + head) * part;
-    storeValues(cache.valueTable, offset, values + from, stride, count, position + first, headDim);
+    storeValues(cache.valueTable, offset, values + from, stride, count, position + first, headDim, heads);
   }
   if (!delta) return;
   // A key's reference depends on the one before it: one thread walks all tokens of a head.
@@ -58,7 +60,13 @@ function mergeNewSpans(
     kernels.cache_merge_span(record, slot, span, (limits[slot] as number) > 0 ? 1 : 0, work);
 }
 
-function storeKeys(thread: Thread, slice: CacheSlice, slot: number, keys: number, work: number): void {
+function storeKeys(
+  thread: Thread,
+  slice: CacheSlice,
+  slot: number,
+  keys: number,
+  { work, heads }: { work: number; heads: number },
+): void {
   const { kernels } = thread;
   const { cache, position, tokens } = slice;
   const { keyTable, headDim, kvHeads, grid } = cache;
@@ -69,7 +77,7 @@ function storeKeys(thread: Thread, slice: CacheSlice, slot: number, keys: number
   }
   const offset = slot * partBytes(cache.kind, headDim);
   const store = cache.kind === "f32" ? kernels.cache_store_f32 : kernels.cache_store_keys_int8;
-  store(keyTable, offset, keys, kvHeads * headDim * 4, tokens, position, headDim);
+  store(keyTable, offset, keys, kvHeads * headDim * 4, tokens, position, headDim, heads);
 }
 
 function storeDeltaKeys(thread: Thread, slice: CacheSlice, slot: number, keys: number, work: number): void {
