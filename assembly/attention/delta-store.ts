@@ -1,6 +1,6 @@
 import { Cache, NewKeys } from "../abi";
-import { keyPart, windowStart } from "./cache";
-import { countLanes, gridCodes, longer, mapRow, squaredDifference, touchMap } from "./grid";
+import { keyPart, restPart, windowStart } from "./cache";
+import { countLanes, gridCodes, longer, mapRow, squaredDifference } from "./grid";
 import { pageOf, PAGE } from "./layout";
 
 export const ELEMENT: i32 = 0;
@@ -21,7 +21,7 @@ export function scatterKey(tile: usize, place: i32, codes: usize, headDim: i32):
 
 /**
  * Stores keys on a fixed grid: code = 64 + round(map(k)), clamped to 1..127. Part of a page as in `cache_store_keys_int8`,
- * every scale 1.
+ * every scale 1; with selective scoring the leading elements of all keys, then the others, each as there.
  */
 export function cache_store_keys_grid(added: NewKeys): void {
   const cache = added.cache;
@@ -31,13 +31,15 @@ export function cache_store_keys_grid(added: NewKeys): void {
   const offset = keyPart(cache, added.slot);
   let position = added.position;
   let keys = added.keys;
-  touchMap(added.map, added.matrix, headDim);
   for (let token = 0; token < added.tokens; token++, position++, keys += added.stride) {
     mapRow(work, keys, added.map, added.matrix, <usize>headDim << 2);
     for (let i: usize = 0; i < <usize>headDim; i += 16) v128.store(codes + i, gridCodes(work + (i << 2)));
     const part = pageOf(cache.keys, position) + offset;
     const place = position & (PAGE - 1);
-    scatterKey(part, place, codes, headDim);
+    if (cache.select) {
+      scatterKey(part, place, codes, cache.select);
+      scatterKey(part + restPart(cache), place, codes + <usize>cache.select, headDim - cache.select);
+    } else scatterKey(part, place, codes, headDim);
     store<f32>(part + (<usize>headDim << 6) + (<usize>place << 2), 1);
   }
 }
@@ -102,7 +104,6 @@ export function cache_store_keys_delta(added: NewKeys): void {
   let kept: u64 = 0;
   let position = added.position;
   let keys = added.keys;
-  touchMap(added.map, added.matrix, headDim);
   for (let token = 0; token < added.tokens; token++, position++, keys += added.stride) {
     mapRow(work, keys, added.map, added.matrix, size << 2);
     for (let i: usize = 0; i < size; i += 16) v128.store(codes + i, gridCodes(work + (i << 2)));

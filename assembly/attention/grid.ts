@@ -1,9 +1,9 @@
-import { sum4, touch } from "./layout";
+import { sum4 } from "./layout";
 
 /**
- * y = map(x) for `count` rows of d numbers. `matrix` = 1: map is d constants, then a d × d matrix, f32, stored by columns;
- * to the constants the products are added in the order of the columns. `matrix` = 0: map is d factors, then
- * d constants: y = x · factor + constant.
+ * y = map(x) for `count` rows of d numbers. `matrix` = 1: map is d constants, then a d × d matrix, f32 [d / 16][d columns][16],
+ * which is read from the first number to the last; to the constants the products are added in the order of the columns.
+ * `matrix` = 0: map is d factors, then d constants: y = x · factor + constant.
  * @param x f32; row r is number r mod `group` of token r / `group`, tokens `stride` bytes apart
  * @param y f32 [count][d]
  */
@@ -18,12 +18,18 @@ export function map_rows(
   headDim: i32,
 ): void {
   const bytes = <usize>headDim << 2;
-  touchMap(map, matrix, headDim);
-  let row = 0;
-  if (matrix)
-    for (; row + 1 < count; row += 2, y += bytes << 1)
-      mapTwoRows(y, rowAt(x, stride, row, group, bytes), rowAt(x, stride, row + 1, group, bytes), map, bytes);
-  for (; row < count; row++, y += bytes) mapRow(y, rowAt(x, stride, row, group, bytes), map, matrix, bytes);
+  if (!matrix) {
+    for (let row = 0; row < count; row++, y += bytes) mapRow(y, rowAt(x, stride, row, group, bytes), map, 0, bytes);
+    return;
+  }
+  let block = map + bytes;
+  for (let i: usize = 0; i < bytes; i += 64, block += bytes << 4) {
+    let to = y + i;
+    let row = 0;
+    for (; row + 1 < count; row += 2, to += bytes << 1)
+      mapTwo(to, rowAt(x, stride, row, group, bytes), rowAt(x, stride, row + 1, group, bytes), map + i, block, bytes);
+    if (row < count) mapOne(to, rowAt(x, stride, row, group, bytes), map + i, block, bytes);
+  }
 }
 
 // @ts-ignore: decorator
@@ -32,37 +38,34 @@ function rowAt(x: usize, stride: usize, row: i32, group: i32, bytes: usize): usi
   return x + <usize>(row / group) * stride + <usize>(row % group) * bytes;
 }
 
-/** `mapRow` with a matrix of two rows, which share what is read of it. */
-function mapTwoRows(y: usize, from: usize, other: usize, map: usize, bytes: usize): void {
-  for (let i: usize = 0; i < bytes; i += 64) {
-    let a0 = v128.load(map + i);
-    let b0 = v128.load(map + i, 16);
-    let c0 = v128.load(map + i, 32);
-    let d0 = v128.load(map + i, 48);
-    let a1 = a0;
-    let b1 = b0;
-    let c1 = c0;
-    let d1 = d0;
-    let column = map + bytes + i;
-    for (let j: usize = 0; j < bytes; j += 4, column += bytes) {
-      const p = v128.load32_splat(from + j);
-      const q = v128.load32_splat(other + j);
-      const a = v128.load(column);
-      a0 = f32x4.add(a0, f32x4.mul(p, a));
-      a1 = f32x4.add(a1, f32x4.mul(q, a));
-      const b = v128.load(column, 16);
-      b0 = f32x4.add(b0, f32x4.mul(p, b));
-      b1 = f32x4.add(b1, f32x4.mul(q, b));
-      const c = v128.load(column, 32);
-      c0 = f32x4.add(c0, f32x4.mul(p, c));
-      c1 = f32x4.add(c1, f32x4.mul(q, c));
-      const d = v128.load(column, 48);
-      d0 = f32x4.add(d0, f32x4.mul(p, d));
-      d1 = f32x4.add(d1, f32x4.mul(q, d));
-    }
-    storeFour(y + i, a0, b0, c0, d0);
-    storeFour(y + bytes + i, a1, b1, c1, d1);
+/** 16 numbers of two rows, which share what is read of the matrix. */
+function mapTwo(y: usize, from: usize, other: usize, constants: usize, column: usize, bytes: usize): void {
+  let a0 = v128.load(constants);
+  let b0 = v128.load(constants, 16);
+  let c0 = v128.load(constants, 32);
+  let d0 = v128.load(constants, 48);
+  let a1 = a0;
+  let b1 = b0;
+  let c1 = c0;
+  let d1 = d0;
+  for (let j: usize = 0; j < bytes; j += 4, column += 64) {
+    const p = v128.load32_splat(from + j);
+    const q = v128.load32_splat(other + j);
+    const a = v128.load(column);
+    a0 = f32x4.add(a0, f32x4.mul(p, a));
+    a1 = f32x4.add(a1, f32x4.mul(q, a));
+    const b = v128.load(column, 16);
+    b0 = f32x4.add(b0, f32x4.mul(p, b));
+    b1 = f32x4.add(b1, f32x4.mul(q, b));
+    const c = v128.load(column, 32);
+    c0 = f32x4.add(c0, f32x4.mul(p, c));
+    c1 = f32x4.add(c1, f32x4.mul(q, c));
+    const d = v128.load(column, 48);
+    d0 = f32x4.add(d0, f32x4.mul(p, d));
+    d1 = f32x4.add(d1, f32x4.mul(q, d));
   }
+  storeFour(y, a0, b0, c0, d0);
+  storeFour(y + bytes, a1, b1, c1, d1);
 }
 
 // @ts-ignore: decorator
@@ -74,35 +77,29 @@ function storeFour(y: usize, a: v128, b: v128, c: v128, d: v128): void {
   v128.store(y, d, 48);
 }
 
-/** A token of decode has every matrix from memory: four streams are read faster than columns as they are needed. */
-export function touchMap(map: usize, matrix: i32, headDim: i32): void {
-  if (!matrix) return;
-  const quarter = <usize>headDim * <usize>headDim;
-  touch(map, map + quarter, map + 2 * quarter, map + 3 * quarter, quarter + (<usize>headDim << 2));
-}
-
 /** `map_rows` of one row of `bytes`. */
 export function mapRow(y: usize, from: usize, map: usize, matrix: i32, bytes: usize): void {
-  if (!matrix) {
+  let block = map + bytes;
+  if (matrix) for (let i: usize = 0; i < bytes; i += 64, block += bytes << 4) mapOne(y + i, from, map + i, block, bytes);
+  else
     for (let i: usize = 0; i < bytes; i += 16)
       v128.store(y + i, f32x4.add(f32x4.mul(v128.load(from + i), v128.load(map + i)), v128.load(map + bytes + i)));
-    return;
+}
+
+/** 16 numbers of a row. */
+function mapOne(y: usize, from: usize, constants: usize, column: usize, bytes: usize): void {
+  let a = v128.load(constants);
+  let b = v128.load(constants, 16);
+  let c = v128.load(constants, 32);
+  let d = v128.load(constants, 48);
+  for (let j: usize = 0; j < bytes; j += 4, column += 64) {
+    const factor = v128.load32_splat(from + j);
+    a = f32x4.add(a, f32x4.mul(factor, v128.load(column)));
+    b = f32x4.add(b, f32x4.mul(factor, v128.load(column, 16)));
+    c = f32x4.add(c, f32x4.mul(factor, v128.load(column, 32)));
+    d = f32x4.add(d, f32x4.mul(factor, v128.load(column, 48)));
   }
-  for (let i: usize = 0; i < bytes; i += 64) {
-    let a = v128.load(map + i);
-    let b = v128.load(map + i, 16);
-    let c = v128.load(map + i, 32);
-    let d = v128.load(map + i, 48);
-    let column = map + bytes + i;
-    for (let j: usize = 0; j < bytes; j += 4, column += bytes) {
-      const factor = v128.load32_splat(from + j);
-      a = f32x4.add(a, f32x4.mul(factor, v128.load(column)));
-      b = f32x4.add(b, f32x4.mul(factor, v128.load(column, 16)));
-      c = f32x4.add(c, f32x4.mul(factor, v128.load(column, 32)));
-      d = f32x4.add(d, f32x4.mul(factor, v128.load(column, 48)));
-    }
-    storeFour(y + i, a, b, c, d);
-  }
+  storeFour(y, a, b, c, d);
 }
 
 /** 7-bit codes of 16 grid coordinates: 64 + round(x), half to even, clamped to 1..127; NaN is 64. */

@@ -1,6 +1,6 @@
 import { QueryRows } from "../abi";
 import { keyPart, valuePart, windowStart } from "./cache";
-import { max4, PAGE, pageOf, RANGE, touchParts } from "./layout";
+import { max4, PAGE, pageOf, RANGE, touch, touchParts } from "./layout";
 import { STEP } from "./product";
 import { queryBytes } from "./queries";
 import { farTiles, integerScores } from "./scores";
@@ -51,6 +51,13 @@ export function peaksInt8(rows: QueryRows, from: i32, to: i32): void {
   const keyOffset = keyPart(cache, rows.slot);
   const unpacked = work + SUMS + (<usize>headDim << 4) + 4 * stateBytes(headDim);
   const querySize = queryBytes(headDim);
+  if (!cache.far && from == 0) {
+    // A token of decode has them from memory.
+    const first = pageOf(cache.keys, 0) + keyOffset;
+    const newest = pageOf(cache.keys, max(0, positionOf(rows, 0) - PAGE + 1)) + keyOffset;
+    const half = (<usize>headDim << 5) + 128;
+    touch(first, first + half, newest, newest + half, half);
+  }
   for (let row = from; row < to; ) {
     const at = positionOf(rows, row);
     let some = 1;

@@ -96,3 +96,33 @@ export function touchParts(some: usize, others: usize, count: i32, part: usize, 
     );
   }
 }
+
+/**
+ * Touches `bytes` from each of `count` addresses on, of which sixteen, from all over the list, are read at once.
+ * @param addresses u32 [count], and room for 15 more
+ */
+export function touchListed(addresses: usize, count: i32, bytes: usize): void {
+  if (count == 0) return;
+  const part = <usize>((count + 15) >> 4) << 2;
+  const end = addresses + (<usize>count << 2);
+  for (let at = end; at < end + 60; at += 4) store<u32>(at, load<u32>(end - 4));
+  for (const stop = addresses + part; addresses < stop; addresses += 4)
+    for (let i: usize = 0; i < bytes; i += 64) {
+      touchEight(addresses, part, i);
+      touchEight(addresses + 8 * part, part, i);
+    }
+}
+
+/** Reads a byte `offset` bytes from eight addresses in a table, `stride` bytes apart. */
+// @ts-ignore: decorator
+@inline
+export function touchEight(table: usize, stride: usize, offset: usize): void {
+  load<u8>(<usize>load<u32>(table) + offset);
+  load<u8>(<usize>load<u32>(table + stride) + offset);
+  load<u8>(<usize>load<u32>(table + 2 * stride) + offset);
+  load<u8>(<usize>load<u32>(table + 3 * stride) + offset);
+  load<u8>(<usize>load<u32>(table + 4 * stride) + offset);
+  load<u8>(<usize>load<u32>(table + 5 * stride) + offset);
+  load<u8>(<usize>load<u32>(table + 6 * stride) + offset);
+  load<u8>(<usize>load<u32>(table + 7 * stride) + offset);
+}

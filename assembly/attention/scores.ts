@@ -1,10 +1,10 @@
 import { Cache } from "../abi";
-import { windowStart } from "./cache";
+import { restPart, windowStart } from "./cache";
 import { CHUNK_WORK, chunkQueries, chunkScores } from "./chunks";
 import { CHUNK, ELEMENT } from "./delta-store";
 import { delta_unpack } from "./pack";
 import { pageOf, RANGE, PAGE, touch } from "./layout";
-import { keyProduct, longKeyProduct } from "./product";
+import { keyProduct, longKeyProduct, STEP } from "./product";
 import { queryBytes } from "./queries";
 
 /** Bytes of one tile's near scores, i32 [4][64]. */
@@ -111,6 +111,18 @@ export function tileScores(
   else keyProduct(out, outStride, query, queryBytes(headDim), some, codes, headDim, groups);
 }
 
+/** QKᵀ of a page with its leading elements apart; rows of `out` are RANGE scores apart. @param near room for i32 [4][64] */
+function partScores(out: usize, query: usize, some: i32, codes: usize, cache: Cache, groups: i32, near: usize): void {
+  const headDim = cache.headDim;
+  const lead = cache.select;
+  const size = queryBytes(headDim);
+  keyProduct(out, RANGE << 2, query, size, some, codes, lead, groups);
+  keyProduct(near, PAGE << 2, query + <usize>(lead >> 2) * STEP, size, some, codes + restPart(cache), headDim - lead, groups);
+  for (let r = 0; r < some; r++, out += RANGE << 2, near += PAGE << 2)
+    for (let i: usize = 0; i < <usize>groups << 4; i += 16)
+      v128.store(out + i, i32x4.add(v128.load(out + i), v128.load(near + i)));
+}
+
 /**
  * Integer scores of 1–4 query rows with the keys `start` … `start` + `most` − 1, most ≤ 512: i32 [rows][512]. A key before
  * the window of its query is taken from the far store. Returns the groups of 4 keys that were multiplied.
@@ -149,7 +161,9 @@ export function integerScores(
     const needed = min(16, (most - k + 3) >> 2);
     const tile = start + k;
     if (lastWindow <= tile) {
-      tileScores(out, stride, query, some, pageOf(pages, tile) + keyOffset, headDim, groups, long, low);
+      const codes = pageOf(pages, tile) + keyOffset;
+      if (cache.select && !delta) partScores(out, query, some, codes, cache, groups, near);
+      else tileScores(out, stride, query, some, codes, headDim, groups, long, low);
       multiplied += needed;
       continue;
     }

@@ -1,15 +1,17 @@
 import { QueryRows } from "../abi";
-import { keyPart, valuePart, windowStart } from "./cache";
+import { keyPart, leadStride, restPart, restStride, valuePart, windowStart } from "./cache";
 import { positionOf } from "./int8";
-import { max4, PAGE, pageOf, RANGE, touch, touchParts } from "./layout";
+import { max4, PAGE, pageOf, RANGE, sum4, touchEight, touchListed, touchParts } from "./layout";
 import { queryBytes } from "./queries";
 import { farTiles, integerScores } from "./scores";
-import { completeListed, groupBytes, leadProducts, listWanted, restPart } from "./select-scores";
-import { packWeights, pageValues, pageWeights, touchValues } from "./select-weights";
-import { sharedLead, sharedRest } from "./thresholds";
-import { below, clearState, exponentials, mergeState, rangeCutoff, stateBytes, storeState } from "./softmax";
+import { leadProducts, listWanted } from "./select-leads";
+import { completeListed } from "./select-scores";
+import { pageValues } from "./select-values";
+import { packWeights } from "./select-weights";
+import { sharedRest } from "./thresholds";
+import { below, clearState, exponentials, mergeState, rangeCutoff, stateBytes } from "./softmax";
 import { addCounts, addSelection } from "./values";
-import { GROUPS, LESS, MOST, NEAR, STARTS, SUMS, TILES, TOUCH_WHOLE } from "./work";
+import { ADDRESSES, GROUPS, LESS, LOWEST, MOST, NEAR, STARTS, SUMS, TILES, TOUCH_WHOLE, VALUES, WEIGHT_SUMS } from "./work";
 
 // Selective scoring. In the score basis the leading elements carry most of a score: of far keys they are multiplied first,
 // and only groups of 4 keys that can matter get the rest. The query heads of a token that are computed together, up to four
@@ -30,19 +32,23 @@ export function rangeSelected(states: usize, rows: QueryRows, start: i32, fresh:
   // wanted, all of this one is touched. Nothing but time depends on it.
   const whole = load<i32>(work + TOUCH_WHOLE) != 0;
   const pages = (end - start + PAGE - 1) >> 6;
-  const values = cache.values + (<usize>(start >> 6) << 2);
-  const bytes = (<usize>cache.headDim << 6) + 256;
   if (cache.far) {
     const unfolded = work + SUMS + (<usize>cache.headDim << 4) + 4 * stateBytes(cache.headDim);
     farTiles(codes, unfolded, cache, rows.slot, start, end, windowStart(cache, last));
   } else {
     const part = keyPart(cache, rows.slot);
-    for (let k = start; k < end; k += PAGE) store<u32>(codes + (<usize>((k - start) >> 6) << 2), <u32>(pageOf(cache.keys, k) + part));
-    if (whole) touchParts(cache.keys + (<usize>(start >> 6) << 2), values, pages, part, bytes);
-    else touchLeads(rows, end - start);
+    for (let k = 0; k < 8; k++)
+      store<u32>(codes + (<usize>k << 2), <u32>(pageOf(cache.keys, start + (min(k, pages - 1) << 6)) + part));
+    if (!whole) for (let i: usize = 0; i < <usize>cache.select << 6; i += 64) touchEight(codes, 4, i);
   }
-  if (whole && cache.far)
-    touchParts(values, values + (<usize>(pages >> 1) << 2), pages >> 1, valuePart(cache, rows.slot), bytes);
+  if (whole) {
+    const values = cache.values + (<usize>(start >> 6) << 2);
+    const keys = cache.keys + (<usize>(start >> 6) << 2);
+    const part = valuePart(cache, rows.slot);
+    const bytes = (<usize>cache.headDim << 6) + 256;
+    if (cache.far) touchParts(values, values + (<usize>(pages >> 1) << 2), pages >> 1, part, bytes);
+    else touchParts(keys, values, pages, part, bytes);
+  }
   const heads = cache.group;
   const tiles = (heads + 3) >> 2;
   const size = (heads + tiles - 1) / tiles;
@@ -91,18 +97,15 @@ function tileSelected(states: usize, rows: QueryRows, first: i32, some: i32, sta
     store<i32>(starts + (<usize>page << 2), listed);
     const codes = <usize>load<u32>(work + TILES + (<usize>page << 2));
     const products = work + (<usize>page << 8);
-    for (let r = 0; r < some; r++)
-      leadProducts(
-        products + <usize>r * (RANGE << 2), query + <usize>r * querySize, codes, headDim, lead, load<i32>(less + (<usize>r << 2)),
-        sharedLead(query + <usize>r * querySize, headDim));
-    listed = listWanted(list, products, some, page << 4, listed);
+    leadProducts(products, query, querySize, some, codes, less, lead, leadStride(cache), headDim);
+    listed = listWanted(list, work + ADDRESSES, products, some, page << 4, codes + restPart(cache), restStride(cache), listed);
   }
   const wanted = listed - before;
   keySteps += (to - from) * (lead << 2) + wanted * ((headDim - lead) >> 2);
   const whole = load<i32>(work + TOUCH_WHOLE) != 0;
-  if (!whole) touchListed(rows, start, before, listed);
+  if (!whole && !cache.far) touchListed(work + ADDRESSES + (<usize>before << 2), wanted, <usize>(headDim - lead) << 2);
   if (from < to) store<i32>(work + TOUCH_WHOLE, <i32>(wanted > (to - from) << 3));
-  completeListed(work, list, query, querySize, some, work + TILES, headDim, lead, before, listed, work + MOST, work + LESS,
+  completeListed(work, list, query, querySize, some, work + ADDRESSES, headDim, lead, before, listed, work + MOST, work + LESS,
     sharedRest(query, querySize, some, headDim));
   for (let page = to; page < pages; page++) {
     const count = min(PAGE, most - (page << 6));
@@ -115,18 +118,33 @@ function tileSelected(states: usize, rows: QueryRows, first: i32, some: i32, sta
   let multiplied = 0;
   if (listed == 0) for (let r = 0; r < some; r++) clearState(state + <usize>r * stateSize, headDim);
   else {
-    for (let r = 0; r < some; r++) rowWeights(rows, first, r, start, most, listed, state + <usize>r * stateSize);
-    const values = valuePart(cache, rows.slot);
+    const values = work + VALUES;
+    const part = valuePart(cache, rows.slot);
+    for (let page = 0; page < 8; page++)
+      store<u32>(values + (<usize>page << 2), <u32>(pageOf(cache.values, start + (min(page, pages - 1) << 6)) + part));
+    if (!whole) for (let i: usize = 0; i < 256; i += 64) touchEight(values, 4, (<usize>headDim << 6) + i);
+    for (let r = 0; r < some; r++) rowExponentials(rows, first, r, most, listed, state + <usize>r * stateSize);
+    const newest = at - start - PAGE;
     let from = 0;
     for (let page = 0; page < pages; page++) {
       const next = load<i32>(starts + (<usize>page << 2), 4);
       store<i32>(starts + (<usize>page << 2), multiplied);
-      if (from < next) multiplied = packWeights(work, some, page, from, next, pageOf(cache.values, start + (page << 6)) + values, headDim, multiplied);
+      if (from < next) {
+        const cuts = (page << 6) + 63 <= newest && !(start + page == 0 && cache.sink > 0);
+        multiplied = packWeights(work, some, page, from, next, <usize>load<u32>(values + (<usize>page << 2)), headDim, cuts, multiplied);
+      }
       from = next;
     }
     store<i32>(starts + (<usize>pages << 2), multiplied);
-    if (!whole) touchValues(work, multiplied, headDim);
-    for (let r = 0; r < some; r++) memory.fill(state + <usize>r * stateSize, 0, <usize>headDim << 2);
+    for (let r = 0; r < some; r++) {
+      const lanes = v128.load(work + WEIGHT_SUMS + (<usize>r << 4));
+      store<f32>(state + <usize>r * stateSize + (<usize>headDim << 2), sum4(lanes), 4);
+    }
+    if (!whole) touchListed(work + ADDRESSES, multiplied, <usize>headDim << 2);
+    for (let r = 0; r < some; r++) {
+      const row = state + <usize>r * stateSize;
+      for (let i = row; i < row + (<usize>headDim << 2); i += 16) v128.store(i, f32x4.splat(0));
+    }
     for (let page = 0; page < pages; page++) {
       const begin = load<i32>(starts + (<usize>page << 2));
       const end = load<i32>(starts + (<usize>page << 2), 4);
@@ -166,80 +184,22 @@ function wholePage(rows: QueryRows, first: i32, some: i32, start: i32, k: i32, c
   return steps * (headDim >> 2);
 }
 
-/** Softmax of row `first` + r over the listed groups: codes of the weights, m and l of its state. */
-function rowWeights(rows: QueryRows, first: i32, r: i32, start: i32, most: i32, listed: i32, state: usize): void {
+/**
+ * Exponentials of row `first` + r over the listed groups; m of its state, and the least weight that is not cut in the pages
+ * where any are.
+ */
+function rowExponentials(rows: QueryRows, first: i32, r: i32, most: i32, listed: i32, state: usize): void {
   const cache = rows.cache;
   const work = rows.work;
   const headDim = cache.headDim;
   const row = <usize>(first + r);
-  const at = positionOf(rows, first + r);
   const scale = load<f32>(rows.queries + row * queryBytes(headDim) + (<usize>headDim << 1));
   const top = max4(v128.load(work + MOST + (<usize>r << 4)));
   // Lanes after the last key have −∞ and get the weight 0, not that of the clamp.
   exponentials(work + <usize>r * (RANGE << 2), listed << 2, top, scale * 1.4426950408889634, (most & 3) != 0);
   const cutoff = cache.valueCutoff;
   const cut: f32 = cutoff > 0 ? rangeCutoff(cutoff, load<f32>(rows.peaks + (row << 2)), top * scale) : 0;
-  const newest = at - start - PAGE;
-  const part = valuePart(cache, rows.slot) + (<usize>headDim << 6);
-  let sum = f32x4.splat(0);
-  let from = 0;
-  for (let k = 0; k < most; k += PAGE) {
-    const to = load<i32>(work + STARTS + (<usize>(k >> 6) << 2), 4);
-    if (from == to) continue;
-    const lowest = cutoff > 0 && !(start + k == 0 && cache.sink > 0) && k + 63 <= newest ? cut : 0;
-    sum = pageWeights(work, r, k >> 6, from, to, pageOf(cache.values, start + k) + part, f32x4.splat(lowest), sum);
-    from = to;
-  }
-  storeState(state, headDim, top * scale, sum);
-}
-
-/** Touches the leading elements of the first `count` keys of the range, four pages at a time. */
-function touchLeads(rows: QueryRows, count: i32): void {
-  const tiles = rows.work + TILES;
-  const headDim = rows.cache.headDim;
-  const lead = rows.cache.select;
-  const step = groupBytes(headDim);
-  const bytes = <usize>lead << 2;
-  const pages = (count + PAGE - 1) >> 6;
-  for (let page = 0; page < pages; page += 4) {
-    const a = load<u32>(tiles + (<usize>page << 2));
-    const b = load<u32>(tiles + (<usize>min(page + 1, pages - 1) << 2));
-    const c = load<u32>(tiles + (<usize>min(page + 2, pages - 1) << 2));
-    const d = load<u32>(tiles + (<usize>min(page + 3, pages - 1) << 2));
-    for (let at: usize = 0; at < step << 4; at += step) touch(<usize>a + at, <usize>b + at, <usize>c + at, <usize>d + at, bytes);
-  }
-}
-
-/** Touches the other elements of listed groups, and the scales of their values: of four parts of the list at a time. */
-function touchListed(rows: QueryRows, start: i32, from: i32, to: i32): void {
-  const cache = rows.cache;
-  const headDim = cache.headDim;
-  const list = rows.work + GROUPS;
-  const values = cache.values + (<usize>(start >> 6) << 2);
-  const scales = valuePart(cache, rows.slot) + (<usize>headDim << 6);
-  const bytes = cache.far ? 0 : <usize>(headDim - cache.select) << 2;
-  const quarter = (to - from + 3) >> 2;
-  for (let c = from; c < from + quarter; c++) {
-    const a = <usize>load<u8>(list + <usize>c);
-    const b = <usize>load<u8>(list + <usize>min(c + quarter, to - 1));
-    const d = <usize>load<u8>(list + <usize>min(c + 2 * quarter, to - 1));
-    const e = <usize>load<u8>(list + <usize>min(c + 3 * quarter, to - 1));
-    touch(restOf(rows, a), restOf(rows, b), restOf(rows, d), restOf(rows, e), bytes);
-    touch(scalesOf(values, scales, a), scalesOf(values, scales, b), scalesOf(values, scales, d), scalesOf(values, scales, e), 16);
-  }
-}
-
-/** Where a group has the elements after the leading ones. */
-// @ts-ignore: decorator
-@inline
-function restOf(rows: QueryRows, group: usize): usize {
-  const cache = rows.cache;
-  const page = <usize>load<u32>(rows.work + TILES + (group >> 4 << 2));
-  return page + (group & 15) * groupBytes(cache.headDim) + restPart(cache.select);
-}
-
-// @ts-ignore: decorator
-@inline
-function scalesOf(values: usize, scales: usize, group: usize): usize {
-  return <usize>load<u32>(values + (group >> 4 << 2)) + scales + ((group & 15) << 4);
+  store<f32>(work + LOWEST + (<usize>r << 2), cut);
+  v128.store(work + WEIGHT_SUMS + (<usize>r << 4), f32x4.splat(0));
+  store<f32>(state + (<usize>headDim << 2), top * scale);
 }

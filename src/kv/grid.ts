@@ -11,7 +11,7 @@ export interface GridDescriptor {
   readonly address: number;
   /** Bytes per layer and KV head; the map of the keys comes first. */
   readonly stride: number;
-  /** 1: maps are d constants and a d × d matrix stored by columns, 0: d factors. */
+  /** 1: maps are d constants and a d × d matrix, 0: d factors. */
   readonly matrix: 0 | 1;
   readonly queryMap: number;
   /** f32 [d], squared grid steps. */
@@ -86,8 +86,9 @@ export function makeConstants(
       if (score) {
         keyMap[i] = -(head.scoreCenters?.[i] ?? 0) / step;
         for (let j = 0; j < headDim; j++) {
-          keyMap[(j + 1) * headDim + i] = (score?.basis[i * headDim + j] as number) / step;
-          queryMap[(j + 1) * headDim + i] = (score?.inverse[i * headDim + j] as number) * step;
+          const place = headDim + blocked(i, j, headDim, 16);
+          keyMap[place] = (score?.basis[i * headDim + j] as number) / step;
+          queryMap[place] = (score?.inverse[i * headDim + j] as number) * step;
         }
       } else {
         keyMap[i] = 1 / step;
@@ -98,6 +99,11 @@ export function makeConstants(
     }
   });
   return { page, windowStarts: start, expandTable, grid };
+}
+
+/** Where element [row][column] of a matrix stored [rows / size][columns][size] is. */
+function blocked(row: number, column: number, columns: number, size: number): number {
+  return (Math.floor(row / size) * columns + column) * size + (row % size);
 }
 
 /** Margin, mean and covariance of a slot in units of codes. */
@@ -116,6 +122,7 @@ function writeSelection(
     const step = steps[lead + i] as number;
     out[4 + i] = ((mean[i] as number) - (scoreCenters?.[lead + i] ?? 0)) / step;
     for (let j = 0; j < rest; j++)
-      out[4 + rest + i * rest + j] = (covariance[i * rest + j] as number) / (step * (steps[lead + j] as number));
+      out[4 + rest + blocked(j, i, rest, 8)] =
+        (covariance[i * rest + j] as number) / (step * (steps[lead + j] as number));
   }
 }

@@ -7,6 +7,7 @@ import { PAGE, SPAN } from "./layout.js";
 import { isMergedPage, spansMergedAt } from "./merge.js";
 import { isPackedPage } from "./pack-page.js";
 import type { PageTable } from "./pages.js";
+import { joinLeads, leadApart, splitLeads } from "./planes.js";
 
 const MAGIC = 0x564b4c44; // "DLKV"
 const VERSION = 6;
@@ -93,6 +94,7 @@ export function* saveCache(cache: CacheContent, note: Uint8Array): Steps<Uint8Ar
   const pages = Math.ceil(cache.length / PAGE);
   const freed = cache.freedSpans;
   const pieces: Uint8Array[] = [note];
+  const lead = leadApart(cache);
   for (let span = 0; span < freed; span++) {
     const piece = cache.merged?.view(span) ?? new Uint8Array(0);
     pieces.push(new Uint8Array(Uint32Array.of(piece.length).buffer), piece);
@@ -103,7 +105,8 @@ export function* saveCache(cache: CacheContent, note: Uint8Array): Steps<Uint8Ar
     if (cache.far?.page(page)?.tag) packed++;
     if (!cache.keys.page(page)) dropped++;
     for (const table of cache.tables) {
-      const view = table.view(page);
+      const stored = table.view(page);
+      const view = lead && table === cache.keys ? joinLeads(stored, cache.parts.config.headDim, lead) : stored;
       if (table.page(page)?.tag) pieces.push(new Uint8Array(Uint32Array.of(view.length).buffer));
       pieces.push(view);
     }
@@ -202,6 +205,7 @@ export function* restoreCache(
   }
   if (at !== bytes.length) throw foreign("it is too long");
   reset({ length, packed, dropped, freed, far });
+  const lead = leadApart(cache);
   const put = (table: PageTable | undefined, index: number, piece: Uint8Array, tag: 0 | 1) => {
     const address = pool.take(piece.length);
     pool.memory.u8(address, piece.length).set(piece);
@@ -216,6 +220,7 @@ export function* restoreCache(
     cache.tables.forEach((table, i) => {
       const piece = part[i] as Uint8Array;
       if (table === cache.keys && page < dropped) table.set(page, undefined);
+      else if (table === cache.keys && lead) table.view(page).set(splitLeads(piece, config.headDim, lead));
       else if (table !== cache.far || page >= packed) table.view(page).set(piece);
       else put(table, page, piece, 1);
     });

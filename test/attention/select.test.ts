@@ -31,7 +31,7 @@ function base64(numbers: readonly number[]): string {
 }
 
 /** A calibration with one margin for all slopes. */
-function withSelection(shape: Shape, seed: number, margin: number, lead = 16): Calibration {
+function withSelection(shape: Shape, seed: number, margin: number, lead = shape.headDim > 64 ? 32 : 16): Calibration {
   const calibration = fakeCalibration(shape, seed);
   const rest = shape.headDim - lead;
   const triangle: number[] = [];
@@ -218,6 +218,27 @@ for (const build of runnableBuilds) {
     assert.ok(before.completedShare < 0.5 && macs > 0.3, `${before.completedShare} ${macs}`);
   });
 }
+
+test("saved sessions are the same with selection as without, and go on in either", () => {
+  const shape = { heads: 4, kvHeads: 2, headDim: 128 };
+  const calibration = withSelection(shape, 5, -2);
+  const [data, more] = [walk(shape, 400, 5), walk(shape, 40, 6)];
+  const rig = (attention: AttentionOptions) =>
+    new Rig("simd", shape, 500, { kind: "int8", attention: optionsOf("full", calibration, attention) });
+  const [all, some] = [rig({}), rig({ select: 0.01 })];
+  all.run(...data);
+  some.run(...data);
+  const saved = some.cache.save();
+  assert.equal(saved, all.cache.save());
+  for (const [origin, options] of [
+    [all, {}],
+    [some, { select: 0.01 }],
+  ] as const) {
+    const restored = rig(options);
+    restored.cache.restore(saved);
+    assert.is(firstDifference(restored.run(...more), origin.run(...more)), -1);
+  }
+});
 
 test("selection is refused where it cannot work", () => {
   const shape = { heads: 2, kvHeads: 1, headDim: 32 };
