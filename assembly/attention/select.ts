@@ -33,8 +33,8 @@ export function rangeSelected(states: usize, rows: QueryRows, start: i32, fresh:
   const whole = load<i32>(work + TOUCH_WHOLE) != 0;
   const pages = (end - start + PAGE - 1) >> 6;
   if (cache.far) {
-    const unfolded = work + SUMS + (<usize>cache.headDim << 4) + 4 * stateBytes(cache.headDim);
-    farTiles(codes, unfolded, cache, rows.slot, start, end, windowStart(cache, last));
+    const unpacked = work + SUMS + (<usize>cache.headDim << 4) + 4 * stateBytes(cache.headDim);
+    farTiles(codes, unpacked, cache, rows.slot, start, end, windowStart(cache, last));
   } else {
     const part = keyPart(cache, rows.slot);
     for (let k = 0; k < 8; k++)
