@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Result, Run } from "../../bench/harness/suite.js";
+import { selectionHeads, zeroProducts } from "../../bench/measure/runs.js";
 import { documents } from "../../bench/tables/documents.js";
 import { renderTable } from "../../bench/tables/render.js";
 import { atRoot } from "../helpers/fixtures.js";
@@ -41,6 +43,29 @@ test("a table of figures: texts, numbers, shares, samples with their range, rati
       "| y | 3.0 | 6.0 | 0.50 |  | +0.00 | 0.0123 |",
     ].join("\n"),
   );
+});
+
+test("tables of suites: each figure is the first case's time over that of a case, or the reverse, round by round", () => {
+  const of = (suite: string, group: string, labels: Result["labels"], ...samples: number[]): Result => {
+    const first = labels.share === "full" || labels.product === "dense";
+    return { suite, group, name: first ? "dense" : "x", labels, unit: "MAC", work: 1, samples, facts: {} };
+  };
+  const heads = { kernel: "relaxed", headDim: 64, keys: 4096, stage: "decode", threads: 2 };
+  const zeros = { kernel: "relaxed", matrix: "up", tokens: 1, density: 0.4 };
+  const run = {
+    ...{ format: "deltallm-bench", version: 1, date: "2026-01-02T00:00:00Z", package: "0", size: "quick", threads: 2 },
+    ...{ machine: { processor: "P", cores: 2, system: "t" }, runtime: "R", kernel: { family: "relaxed", dots: {} } },
+    results: [
+      of("selection", "a", { ...heads, share: "full" }, 3, 4),
+      of("selection", "a", { ...heads, share: 0.4 }, 2, 2),
+      of("zeros", "b", { ...zeros, product: "dense" }, 4, 4),
+      of("zeros", "b", { ...zeros, product: "sparse" }, 1, 2),
+    ],
+  } as unknown as Run;
+  const text = renderTable("heads", selectionHeads(run));
+  assert.match(text, "| 4,096 | 40 % |  |  |  |  | 1.75 |  |");
+  assert.match(selectionHeads(run).measured, "2 January 2026, R, P, 2 cores");
+  assert.match(renderTable("zeros", zeroProducts(run)), "| 40 % | 0.38 |\n| time of all of it, ms | 4.00 |");
 });
 
 test("rows of wrong length and pages in the place of tables are refused", () => {
