@@ -12,14 +12,14 @@ import { Q6_BLOCK_BYTES, unpackQ6 } from "./q6";
 import { unpackQ8 } from "./q8";
 
 // The layouts besides the three of q4.
-const Q6: i32 = 3;
-const Q8: i32 = 4;
-const CODES: i32 = 5;
+export const Q6: i32 = 3;
+export const Q8: i32 = 4;
+export const CODES: i32 = 5;
 
 /** Bytes of 32 columns of 8 rows. */
 // @ts-ignore: decorator
 @inline
-function blockBytes(layout: i32): i32 {
+export function blockBytes(layout: i32): i32 {
   return layout == Q6 ? Q6_BLOCK_BYTES : layout == Q8 ? 272 : layout == CODES ? 384 : 128 + parameterBytes(layout);
 }
 

@@ -1,9 +1,8 @@
 // Codes 0–63, f32 scale and minimum per 16 columns, × int8 activations with one scale per 32 columns: layout `codes`.
 import { Product } from "../../abi/product";
-import { Lookup } from "../../abi/lookup";
 import { blockShare, widened } from "../blocks";
 import { hiddenShorts } from "../opaque";
-import { storeOutputs, zeroRow } from "../store";
+import { storeOutputs } from "../store";
 
 /** One token × layout `codes`; `record` from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
 export function gemv_codes(product: Product, rowStart: i32, rowEnd: i32): void {
@@ -84,30 +83,11 @@ export function unpackCodes(to: usize, w: usize, columns: i32): void {
   }
 }
 
-/** Layout `codes`: out f32 [tokens][columns]. */
-export function rows_codes(lookup: Lookup): void {
-  let out = lookup.out;
-  const weights = lookup.weights;
-  const ids = lookup.ids;
-  const tokens = lookup.tokens;
-  const rows = lookup.rows;
-  const columns = lookup.columns;
-  const padded = (columns + 31) & ~31;
-  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
-    const row = load<i32>(ids + (t << 2));
-    if (<u32>row >= <u32>rows) {
-      zeroRow(out, columns);
-      continue;
-    }
-    const lane = row & 7;
-    const group = weights + <usize>(row >> 3) * (padded >> 4) * 192;
-    for (let c = 0; c < columns; c++) {
-      const half = group + <usize>(c >> 4) * 192;
-      const code = <i32>load<u8>(half + 64 + (((c & 15) >> 2) << 5) + (lane << 2) + (c & 3));
-      store<f32>(
-        out + ((<usize>c) << 2),
-        load<f32>(half + (lane << 2)) * <f32>code + load<f32>(half + 32 + (lane << 2)),
-      );
-    }
-  }
+/** The number at a column of row `lane` of a panel. */
+// @ts-ignore: decorator
+@inline
+export function valueCodes(panel: usize, lane: i32, column: i32): f32 {
+  const half = panel + <usize>(column >> 4) * 192;
+  const code = <i32>load<u8>(half + 64 + (((column & 15) >> 2) << 5) + (lane << 2) + (column & 3));
+  return load<f32>(half + (lane << 2)) * <f32>code + load<f32>(half + 32 + (lane << 2));
 }

@@ -1,10 +1,9 @@
 // 4-bit codes × int8 activations with one scale per 32 columns: layouts `q4`, `q4min`, `q4k`.
 import { Product } from "../../abi/product";
-import { Lookup } from "../../abi/lookup";
 import { blockShare, blockShareOffset, widened } from "../blocks";
 import { F16_FACTOR, F16_MASK_UPPER, firstScales, floatFromF16, lastScales } from "../numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
-import { storeOutputs, zeroRow } from "../store";
+import { storeOutputs } from "../store";
 
 // The three layouts.
 export const Q4: i32 = 0;
@@ -203,50 +202,17 @@ export function unpackQ4(kind: i32, to: usize, w: usize, columns: i32): void {
   }
 }
 
-function look(kind: i32, lookup: Lookup): void {
-  let out = lookup.out;
-  const weights = lookup.weights;
-  const ids = lookup.ids;
-  const tokens = lookup.tokens;
-  const rows = lookup.rows;
-  const columns = lookup.columns;
-  const padded = (columns + 31) & ~31;
-  const parameterBytes = 16 << kind;
-  const blockBytes = 128 + parameterBytes;
-  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
-    const row = load<i32>(ids + (t << 2));
-    if (<u32>row >= <u32>rows) {
-      zeroRow(out, columns);
-      continue;
-    }
-    const lane = row & 7;
-    const group = weights + <usize>(row >> 3) * (padded >> 5) * blockBytes;
-    for (let c = 0; c < columns; c++) {
-      const block = group + <usize>(c >> 5) * blockBytes;
-      const byte = <i32>load<u8>(block + parameterBytes + (((c & 15) >> 2) << 5) + (lane << 2) + (c & 3));
-      const code = c & 16 ? byte >> 4 : byte & 15;
-      let value: f32;
-      if (kind == 0) value = floatFromF16(load<u16>(block + (lane << 1))) * <f32>(<i32>code - 8);
-      else if (kind == 1)
-        value =
-          floatFromF16(load<u16>(block + (lane << 1))) * <f32>code + floatFromF16(load<u16>(block + 16 + (lane << 1)));
-      else value = load<f32>(block + (lane << 2)) * <f32>code + load<f32>(block + 32 + (lane << 2));
-      store<f32>(out + ((<usize>c) << 2), value);
-    }
-  }
-}
-
-/** Rows of layout `q4`: out f32 [tokens][columns] = scale · (code − 8). */
-export function rows_q4(lookup: Lookup): void {
-  look(Q4, lookup);
-}
-
-/** Rows of layout `q4min`: scale · code + minimum. */
-export function rows_q4min(lookup: Lookup): void {
-  look(Q4_MIN, lookup);
-}
-
-/** Rows of layout `q4k`: scale · code + minimum. */
-export function rows_q4k(lookup: Lookup): void {
-  look(Q4_K, lookup);
+/** The number at a column of row `lane` of a panel. */
+// @ts-ignore: decorator
+@inline
+export function valueQ4(kind: i32, panel: usize, lane: i32, column: i32): f32 {
+  const block = panel + <usize>(column >> 5) * (128 + parameterBytes(kind));
+  const byte = <i32>load<u8>(
+    block + parameterBytes(kind) + (((column & 15) >> 2) << 5) + (lane << 2) + (column & 3),
+  );
+  const code = column & 16 ? byte >> 4 : byte & 15;
+  if (kind == Q4) return floatFromF16(load<u16>(block + (lane << 1))) * <f32>(code - 8);
+  if (kind == Q4_MIN)
+    return floatFromF16(load<u16>(block + (lane << 1))) * <f32>code + floatFromF16(load<u16>(block + 16 + (lane << 1)));
+  return load<f32>(block + (lane << 2)) * <f32>code + load<f32>(block + 32 + (lane << 2));
 }

@@ -1,11 +1,10 @@
 // 6-bit codes × int8 activations with one scale per 32 columns: layout `q6`. value = d · sc · (code − 32).
 import { Product } from "../../abi/product";
-import { Lookup } from "../../abi/lookup";
 import { blockShareOffset, recordBytes, widened } from "../blocks";
 import { storeSums } from "../gemm-blocks";
 import { F16_FACTOR, F16_MASK, floatFromF16, scalesFromF16With } from "../numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
-import { storeOutputs, zeroRow } from "../store";
+import { storeOutputs } from "../store";
 
 /** Bytes of a block of 32 columns: 8 f16 scales, 2 × 8 i8 factors, 2 × 96 bytes of codes. */
 export const Q6_BLOCK_BYTES: i32 = 224;
@@ -228,37 +227,18 @@ export function unpackQ6(to: usize, w: usize, columns: i32): void {
   }
 }
 
-/** Layout `q6`: out f32 [tokens][columns] = (d · sc) · (code − 32). */
-export function rows_q6(lookup: Lookup): void {
-  let out = lookup.out;
-  const weights = lookup.weights;
-  const ids = lookup.ids;
-  const tokens = lookup.tokens;
-  const rows = lookup.rows;
-  const columns = lookup.columns;
-  const padded = (columns + 31) & ~31;
-  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
-    const row = load<i32>(ids + (t << 2));
-    if (<u32>row >= <u32>rows) {
-      zeroRow(out, columns);
-      continue;
-    }
-    const lane = row & 7;
-    const group = weights + <usize>(row >> 3) * (padded >> 5) * Q6_BLOCK_BYTES;
-    for (let c = 0; c < columns; c++) {
-      const block = group + <usize>(c >> 5) * Q6_BLOCK_BYTES;
-      const half = (c >> 4) & 1;
-      const codes = block + 32 + half * 96 + (lane << 2) + (c & 3);
-      const quad = (c & 12) >> 2;
-      let code: i32;
-      if (quad < 3) code = <i32>load<u8>(codes + (quad << 5)) & 63;
-      else
-        code =
-          (<i32>load<u8>(codes) >> 6) |
-          ((<i32>load<u8>(codes, 32) >> 6) << 2) |
-          ((<i32>load<u8>(codes, 64) >> 6) << 4);
-      const scale: f32 = floatFromF16(load<u16>(block + (lane << 1))) * <f32>load<i8>(block + 16 + (half << 3) + lane);
-      store<f32>(out + ((<usize>c) << 2), scale * <f32>(code - 32));
-    }
-  }
+/** The number at a column of row `lane` of a panel: (d · sc) · (code − 32). */
+// @ts-ignore: decorator
+@inline
+export function valueQ6(panel: usize, lane: i32, column: i32): f32 {
+  const block = panel + <usize>(column >> 5) * Q6_BLOCK_BYTES;
+  const half = (column >> 4) & 1;
+  const codes = block + 32 + half * 96 + (lane << 2) + (column & 3);
+  const quad = (column & 12) >> 2;
+  const code =
+    quad < 3
+      ? <i32>load<u8>(codes + (quad << 5)) & 63
+      : (<i32>load<u8>(codes) >> 6) | ((<i32>load<u8>(codes, 32) >> 6) << 2) | ((<i32>load<u8>(codes, 64) >> 6) << 4);
+  const scale: f32 = floatFromF16(load<u16>(block + (lane << 1))) * <f32>load<i8>(block + 16 + (half << 3) + lane);
+  return scale * <f32>(code - 32);
 }

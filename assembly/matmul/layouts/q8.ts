@@ -1,12 +1,11 @@
 // Signed 8-bit codes × int8 activations with one scale per 32 columns: layout `q8`. Both operands need their sign, so
 // both builds widen to 16 bits.
 import { Product } from "../../abi/product";
-import { Lookup } from "../../abi/lookup";
 import { blockShareNoMin, recordBytes } from "../blocks";
 import { storeSums } from "../gemm-blocks";
 import { F16_FACTOR, F16_MASK_UPPER, firstScales, floatFromF16, lastScales, scalesFromF16 } from "../numbers";
 import { hiddenShorts, hiddenWords } from "../opaque";
-import { storeOutputs, zeroRow } from "../store";
+import { storeOutputs } from "../store";
 
 /** The first eight bytes as 16-bit numbers, 256 times as large: 32 · (127 · 128 · 256) fits 32 bits. */
 // @ts-ignore: decorator
@@ -185,28 +184,12 @@ export function unpackQ8(to: usize, w: usize, columns: i32): void {
   }
 }
 
-/** Layout `q8`: out f32 [tokens][columns]. */
-export function rows_q8(lookup: Lookup): void {
-  let out = lookup.out;
-  const weights = lookup.weights;
-  const ids = lookup.ids;
-  const tokens = lookup.tokens;
-  const rows = lookup.rows;
-  const columns = lookup.columns;
-  const padded = (columns + 31) & ~31;
-  for (let t = 0; t < tokens; t++, out += (<usize>columns) << 2) {
-    const row = load<i32>(ids + (t << 2));
-    if (<u32>row >= <u32>rows) {
-      zeroRow(out, columns);
-      continue;
-    }
-    const lane = row & 7;
-    const group = weights + <usize>(row >> 3) * (padded >> 5) * 272;
-    for (let c = 0; c < columns; c++) {
-      const block = group + <usize>(c >> 5) * 272;
-      const pair = (((c & 31) >> 2) << 1) + (c & 1);
-      const code = load<i8>(block + 16 + (pair << 4) + (lane << 1) + ((c & 2) >> 1));
-      store<f32>(out + ((<usize>c) << 2), floatFromF16(load<u16>(block + (lane << 1))) * <f32>code);
-    }
-  }
+/** The number at a column of row `lane` of a panel. */
+// @ts-ignore: decorator
+@inline
+export function valueQ8(panel: usize, lane: i32, column: i32): f32 {
+  const block = panel + <usize>(column >> 5) * 272;
+  const pair = (((column & 31) >> 2) << 1) + (column & 1);
+  const code = load<i8>(block + 16 + (pair << 4) + (lane << 1) + ((column & 2) >> 1));
+  return floatFromF16(load<u16>(block + (lane << 1))) * <f32>code;
 }

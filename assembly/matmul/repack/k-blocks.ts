@@ -1,7 +1,6 @@
-// GGUF K blocks of 256 into `q4k`, `q6` and `codes`. Results as in repack-blocks.ts.
-import { Repack } from "../../abi/repack";
+// One GGUF K block of 256 columns into row `lane` of a panel. False where its f16 scales are not finite.
 import { floatFromF16 } from "../numbers";
-import { packCodes, packNibbles, packQ6Block, placeOfRow } from "./pack";
+import { packCodes, packNibbles, packQ6Block } from "./pack";
 import { isFinite16 } from "./blocks";
 
 /** The 6-bit scale of sub-block `i` of a Q4_K or Q5_K block. */
@@ -23,169 +22,103 @@ function minimum6(scales: usize, i: i32): i32 {
 }
 
 /** Q4_K to `q4k`: scale d · sc, minimum −(dmin · mn). */
-export function repack_q4_k(job: Repack): i32 {
-  const weights = job.weights;
-  let source = job.source;
-  const rows = job.rows;
-  const columns = job.columns;
-  const firstRow = job.firstRow;
-  const headDim = job.headDim;
-  const temp = job.temp;
-  const start = source;
-  const blocks = columns >> 8;
-  for (let i = 0; i < rows; i++) {
-    const row = placeOfRow(firstRow + i, headDim);
-    const lane = row & 7;
-    let block = weights + <usize>(row >> 3) * blocks * 8 * 192;
-    for (let b = 0; b < blocks; b++, source += 144) {
-      if (!isFinite16(load<u16>(source)) || !isFinite16(load<u16>(source, 2))) return <i32>(source - start);
-      const d = floatFromF16(load<u16>(source));
-      const dmin = floatFromF16(load<u16>(source, 2));
-      for (let s = 0; s < 8; s++, block += 192) {
-        store<f32>(block + (lane << 2), d * <f32>scale6(source + 4, s));
-        store<f32>(block + (lane << 2), -(dmin * <f32>minimum6(source + 4, s)), 32);
-        const from = source + 16 + ((s >> 1) << 5);
-        const shift = (s & 1) << 2;
-        const mask = i8x16.splat(15);
-        const low = v128.and(i16x8.shr_u(v128.load(from), shift), mask);
-        const high = v128.and(i16x8.shr_u(v128.load(from, 16), shift), mask);
-        v128.store(temp, v128.or(low, i16x8.shl(high, 4)));
-        packNibbles(block + 64, lane, temp);
-      }
-    }
+// @ts-ignore: decorator
+@inline
+export function q4_k(block: usize, lane: i32, source: usize, temp: usize): bool {
+  if (!isFinite16(load<u16>(source)) || !isFinite16(load<u16>(source, 2))) return false;
+  const d = floatFromF16(load<u16>(source));
+  const dmin = floatFromF16(load<u16>(source, 2));
+  for (let s = 0; s < 8; s++, block += 192) {
+    store<f32>(block + (lane << 2), d * <f32>scale6(source + 4, s));
+    store<f32>(block + (lane << 2), -(dmin * <f32>minimum6(source + 4, s)), 32);
+    const from = source + 16 + ((s >> 1) << 5);
+    const shift = (s & 1) << 2;
+    const mask = i8x16.splat(15);
+    const low = v128.and(i16x8.shr_u(v128.load(from), shift), mask);
+    const high = v128.and(i16x8.shr_u(v128.load(from, 16), shift), mask);
+    v128.store(temp, v128.or(low, i16x8.shl(high, 4)));
+    packNibbles(block + 64, lane, temp);
   }
-  return -1;
+  return true;
 }
 
 /** Q5_K to `codes`. */
-export function repack_q5_k(job: Repack): i32 {
-  const weights = job.weights;
-  let source = job.source;
-  const rows = job.rows;
-  const columns = job.columns;
-  const firstRow = job.firstRow;
-  const headDim = job.headDim;
-  const temp = job.temp;
-  const start = source;
-  const blocks = columns >> 8;
-  for (let i = 0; i < rows; i++) {
-    const row = placeOfRow(firstRow + i, headDim);
-    let half = weights + <usize>(row >> 3) * blocks * 16 * 192;
-    for (let b = 0; b < blocks; b++, source += 176) {
-      if (!isFinite16(load<u16>(source)) || !isFinite16(load<u16>(source, 2))) return <i32>(source - start);
-      const d = floatFromF16(load<u16>(source));
-      const dmin = floatFromF16(load<u16>(source, 2));
-      for (let s = 0; s < 8; s++, half += 384) {
-        const scale: f32 = d * <f32>scale6(source + 4, s);
-        const minimum: f32 = -(dmin * <f32>minimum6(source + 4, s));
-        const nibbles = source + 48 + ((s >> 1) << 5);
-        for (let l: usize = 0; l < 32; l += 16) {
-          const low = v128.and(i16x8.shr_u(v128.load(nibbles + l), (s & 1) << 2), i8x16.splat(15));
-          const fifth = v128.and(i16x8.shr_u(v128.load(source + l, 16), s), i8x16.splat(1));
-          v128.store(temp + l, v128.or(low, i16x8.shl(fifth, 4)));
-        }
-        packCodes(half, row & 7, scale, minimum, temp);
-        packCodes(half + 192, row & 7, scale, minimum, temp + 16);
-      }
+// @ts-ignore: decorator
+@inline
+export function q5_k(half: usize, lane: i32, source: usize, temp: usize): bool {
+  if (!isFinite16(load<u16>(source)) || !isFinite16(load<u16>(source, 2))) return false;
+  const d = floatFromF16(load<u16>(source));
+  const dmin = floatFromF16(load<u16>(source, 2));
+  for (let s = 0; s < 8; s++, half += 384) {
+    const scale: f32 = d * <f32>scale6(source + 4, s);
+    const minimum: f32 = -(dmin * <f32>minimum6(source + 4, s));
+    const nibbles = source + 48 + ((s >> 1) << 5);
+    for (let l: usize = 0; l < 32; l += 16) {
+      const low = v128.and(i16x8.shr_u(v128.load(nibbles + l), (s & 1) << 2), i8x16.splat(15));
+      const fifth = v128.and(i16x8.shr_u(v128.load(source + l, 16), s), i8x16.splat(1));
+      v128.store(temp + l, v128.or(low, i16x8.shl(fifth, 4)));
     }
+    packCodes(half, lane, scale, minimum, temp);
+    packCodes(half + 192, lane, scale, minimum, temp + 16);
   }
-  return -1;
+  return true;
 }
 
 /** Q6_K to `q6`. */
-export function repack_q6_k(job: Repack): i32 {
-  const weights = job.weights;
-  let source = job.source;
-  const rows = job.rows;
-  const columns = job.columns;
-  const firstRow = job.firstRow;
-  const headDim = job.headDim;
-  const temp = job.temp;
-  const start = source;
-  const blocks = columns >> 8;
-  for (let i = 0; i < rows; i++) {
-    const row = placeOfRow(firstRow + i, headDim);
-    let block = weights + <usize>(row >> 3) * blocks * 8 * 224;
-    for (let b = 0; b < blocks; b++, source += 210) {
-      const d = load<u16>(source, 208);
-      if (!isFinite16(d)) return <i32>(source - start);
-      for (let s = 0; s < 8; s++, block += 224) {
-        // 32 columns: half n of the block of 256, quarter k of that half.
-        const n = s >> 2;
-        const k = s & 3;
-        for (let part = 0; part < 32; part += 16) {
-          const low = v128.load(source + (n << 6) + ((k & 1) << 5) + part);
-          const high = v128.load(source + 128 + (n << 5) + part);
-          const lowBits = v128.and(i16x8.shr_u(low, (k >> 1) << 2), i8x16.splat(15));
-          const highBits = v128.and(i16x8.shr_u(high, k << 1), i8x16.splat(3));
-          v128.store(temp + part, v128.or(lowBits, i16x8.shl(highBits, 4)));
-        }
-        const factors = source + 192 + (s << 1);
-        packQ6Block(block, row & 7, d, load<i8>(factors), load<i8>(factors, 1), temp);
-      }
+// @ts-ignore: decorator
+@inline
+export function q6_k(block: usize, lane: i32, source: usize, temp: usize): bool {
+  const d = load<u16>(source, 208);
+  if (!isFinite16(d)) return false;
+  for (let s = 0; s < 8; s++, block += 224) {
+    // 32 columns: half n of the block of 256, quarter k of that half.
+    const n = s >> 2;
+    const k = s & 3;
+    for (let part = 0; part < 32; part += 16) {
+      const low = v128.load(source + (n << 6) + ((k & 1) << 5) + part);
+      const high = v128.load(source + 128 + (n << 5) + part);
+      const lowBits = v128.and(i16x8.shr_u(low, (k >> 1) << 2), i8x16.splat(15));
+      const highBits = v128.and(i16x8.shr_u(high, k << 1), i8x16.splat(3));
+      v128.store(temp + part, v128.or(lowBits, i16x8.shl(highBits, 4)));
     }
+    const factors = source + 192 + (s << 1);
+    packQ6Block(block, lane, d, load<i8>(factors), load<i8>(factors, 1), temp);
   }
-  return -1;
+  return true;
 }
 
 /** Q2_K to `codes`: 4-bit scale and minimum per 16 columns. */
-export function repack_q2_k(job: Repack): i32 {
-  const weights = job.weights;
-  let source = job.source;
-  const rows = job.rows;
-  const columns = job.columns;
-  const firstRow = job.firstRow;
-  const headDim = job.headDim;
-  const temp = job.temp;
-  const start = source;
-  const blocks = columns >> 8;
-  for (let i = 0; i < rows; i++) {
-    const row = placeOfRow(firstRow + i, headDim);
-    let half = weights + <usize>(row >> 3) * blocks * 16 * 192;
-    for (let b = 0; b < blocks; b++, source += 84) {
-      if (!isFinite16(load<u16>(source, 80)) || !isFinite16(load<u16>(source, 82))) return <i32>(source - start);
-      const d = floatFromF16(load<u16>(source, 80));
-      const dmin = floatFromF16(load<u16>(source, 82));
-      for (let s = 0; s < 16; s++, half += 192) {
-        const parameters = <i32>load<u8>(source + s);
-        const codes = v128.load(source + 16 + ((s >> 3) << 5) + ((s & 1) << 4));
-        v128.store(temp, v128.and(i16x8.shr_u(codes, ((s >> 1) & 3) << 1), i8x16.splat(3)));
-        packCodes(half, row & 7, d * <f32>(parameters & 15), -(dmin * <f32>(parameters >> 4)), temp);
-      }
-    }
+// @ts-ignore: decorator
+@inline
+export function q2_k(half: usize, lane: i32, source: usize, temp: usize): bool {
+  if (!isFinite16(load<u16>(source, 80)) || !isFinite16(load<u16>(source, 82))) return false;
+  const d = floatFromF16(load<u16>(source, 80));
+  const dmin = floatFromF16(load<u16>(source, 82));
+  for (let s = 0; s < 16; s++, half += 192) {
+    const parameters = <i32>load<u8>(source + s);
+    const codes = v128.load(source + 16 + ((s >> 3) << 5) + ((s & 1) << 4));
+    v128.store(temp, v128.and(i16x8.shr_u(codes, ((s >> 1) & 3) << 1), i8x16.splat(3)));
+    packCodes(half, lane, d * <f32>(parameters & 15), -(dmin * <f32>(parameters >> 4)), temp);
   }
-  return -1;
+  return true;
 }
 
 /** Q3_K to `q6`: 6-bit signed scale per 16 columns, value = d · sc · (code − 4), so the codes are 28 larger. */
-export function repack_q3_k(job: Repack): i32 {
-  const weights = job.weights;
-  let source = job.source;
-  const rows = job.rows;
-  const columns = job.columns;
-  const firstRow = job.firstRow;
-  const headDim = job.headDim;
-  const temp = job.temp;
-  const start = source;
-  const blocks = columns >> 8;
-  for (let i = 0; i < rows; i++) {
-    const row = placeOfRow(firstRow + i, headDim);
-    let block = weights + <usize>(row >> 3) * blocks * 8 * 224;
-    for (let b = 0; b < blocks; b++, source += 110) {
-      const d = load<u16>(source, 108);
-      if (!isFinite16(d)) return <i32>(source - start);
-      for (let s = 0; s < 8; s++, block += 224) {
-        for (let part = 0; part < 32; part += 16) {
-          const codes = v128.load(source + 32 + ((s >> 2) << 5) + part);
-          const two = v128.and(i16x8.shr_u(codes, (s & 3) << 1), i8x16.splat(3));
-          const third = v128.and(i16x8.shr_u(v128.load(source + part), s), i8x16.splat(1));
-          v128.store(temp + part, i8x16.add(v128.or(two, i16x8.shl(third, 2)), i8x16.splat(28)));
-        }
-        packQ6Block(block, row & 7, d, scale3(source + 96, s << 1), scale3(source + 96, (s << 1) + 1), temp);
-      }
+// @ts-ignore: decorator
+@inline
+export function q3_k(block: usize, lane: i32, source: usize, temp: usize): bool {
+  const d = load<u16>(source, 108);
+  if (!isFinite16(d)) return false;
+  for (let s = 0; s < 8; s++, block += 224) {
+    for (let part = 0; part < 32; part += 16) {
+      const codes = v128.load(source + 32 + ((s >> 2) << 5) + part);
+      const two = v128.and(i16x8.shr_u(codes, (s & 3) << 1), i8x16.splat(3));
+      const third = v128.and(i16x8.shr_u(v128.load(source + part), s), i8x16.splat(1));
+      v128.store(temp + part, i8x16.add(v128.or(two, i16x8.shl(third, 2)), i8x16.splat(28)));
     }
+    packQ6Block(block, lane, d, scale3(source + 96, s << 1), scale3(source + 96, (s << 1) + 1), temp);
   }
-  return -1;
+  return true;
 }
 
 /** The 6-bit scale of 16 columns of a Q3_K block, −32 … 31. */
