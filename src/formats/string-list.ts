@@ -19,9 +19,10 @@ export class StringList implements Strings {
   }
 
   /** Appends the strings that `text` consists of, `lengths` UTF-16 units each. */
-  append(text: string, lengths: readonly number[]): void {
-    let end = 0;
-    this.#parts.push({ text, ends: Uint32Array.from(lengths, (length) => (end += length)) });
+  append(text: string, lengths: ArrayLike<number>): void {
+    const ends = new Uint32Array(lengths.length);
+    for (let i = 0, end = 0; i < lengths.length; i++) ends[i] = end += lengths[i] as number;
+    this.#parts.push({ text, ends });
     this.#length += lengths.length;
   }
 

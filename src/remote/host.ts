@@ -87,15 +87,9 @@ export function serveHost(port: Port, { startsThreads = false } = {}): void {
       return ((await endpoint.exposed(session)) as Session).length;
     },
     /** A part of the long lists, short enough for a page to take in between two frames. */
-    vocabulary(from: number, count: number) {
+    vocabulary(from: number, count: number): VocabularyPart {
       const { tokens, merges } = (model as Model).file.tokenizer;
-      const pairs = merges.slice(from, from + count);
-      // One long text: ten thousands of strings arrive as garbage whose collection a page would feel.
-      return {
-        tokens: tokens.slice(from, from + count),
-        merges: pairs.join(""),
-        lengths: pairs.map((pair) => pair.length),
-      };
+      return { tokens: joined(tokens.slice(from, from + count)), merges: joined(merges.slice(from, from + count)) };
     },
   });
 }
@@ -130,4 +124,21 @@ function describe(endpoint: Endpoint, model: Model): ModelDescription {
 
 function isList(value: unknown): value is ArrayLike<unknown> | StringList {
   return Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof StringList;
+}
+
+/** Some entries of the vocabulary, and as many merges. */
+export interface VocabularyPart {
+  tokens: JoinedStrings;
+  merges: JoinedStrings;
+}
+
+/** What `StringList.append` takes. */
+interface JoinedStrings {
+  text: string;
+  lengths: Uint32Array;
+}
+
+/** Strings as one: ten thousands arrive as garbage whose collection the caller would feel. */
+function joined(strings: readonly string[]): JoinedStrings {
+  return { text: strings.join(""), lengths: Uint32Array.from(strings, ({ length }) => length) };
 }

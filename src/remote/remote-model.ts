@@ -26,7 +26,7 @@ import type {
   TokenIds,
 } from "../types.js";
 import { Endpoint, type Port } from "./endpoint.js";
-import type { ModelDescription, Note } from "./host.js";
+import type { ModelDescription, Note, VocabularyPart } from "./host.js";
 import { mapTensors } from "./map-tensors.js";
 import { PageTokenizer } from "./page-tokenizer.js";
 import { RemoteChat } from "./remote-chat.js";
@@ -50,13 +50,6 @@ export interface HostThread {
   terminate(): void;
 }
 
-/** Some entries of the vocabulary, and as many merges in one text, whose lengths are beside it. */
-interface VocabularyPart {
-  tokens: string[];
-  merges: string;
-  lengths: number[];
-}
-
 /** Loads a model in another thread. The result is used like any other model. */
 export async function loadRemoteModel(host: HostThread, source: ModelSource, options: LoadOptions): Promise<Model> {
   const endpoint = new Endpoint(host.port);
@@ -69,15 +62,24 @@ export async function loadRemoteModel(host: HostThread, source: ModelSource, opt
       note = latest as Note;
     };
     const description = await endpoint.call<ModelDescription>("host", "load", [data, options]);
-    const tokens: string[] = [];
+    const tokens = new StringList();
     const merges = new StringList();
     for (let from = 0; from < Math.max(description.tokens, description.merges); from += VOCABULARY_PART) {
       options.signal?.throwIfAborted();
       const part = await endpoint.call<VocabularyPart>("host", "vocabulary", [from, VOCABULARY_PART]);
-      for (const token of part.tokens) tokens.push(token);
-      merges.append(part.merges, part.lengths);
+      tokens.append(part.tokens.text, part.tokens.lengths);
+      merges.append(part.merges.text, part.merges.lengths);
     }
-    const tokenizer = { ...description.tokenizer, tokens, merges };
+    let made: string[] | undefined;
+    const tokenizer = {
+      ...description.tokenizer,
+      merges,
+      // When first asked for: as strings of their own they hold the caller up for some milliseconds.
+      get tokens() {
+        made ??= tokens.slice(0, tokens.length);
+        return made;
+      },
+    };
     return new RemoteModel(host, endpoint, description, tokenizer, note as Note);
   } catch (error) {
     endpoint.close(disposed());
