@@ -5,13 +5,16 @@ import { existsSync, statSync } from "node:fs";
 import { DeltaLLMError } from "#src/errors.js";
 import { openRandomModel } from "#src/formats/random-model.js";
 import { loadModel } from "#src/index.js";
-import { type TernaryType, writeGguf } from "./files/gguf.js";
+import { type FileType, fileTypes, writeGguf } from "./files/gguf.js";
 import { readFlags, wholeFlag } from "./harness/flags.js";
 
 const { values: flags } = readFlags("npm run bench:file -- --shape bitnet-2b --ffn-zeros 0.8 --out FILE.gguf", {
   shape: { type: "string", default: "bitnet-2b", says: "SHAPE as of deltallm bench --shape" },
   "ffn-zeros": { type: "string", says: "SHARE of zero gates, for shapes of BitNet" },
-  type: { type: "string", default: "TQ2_0", says: "TYPE of ternary weights: TQ2_0 for llama.cpp, I2_S for bitnet.cpp" },
+  type: {
+    type: "string",
+    says: "TYPE of the weights: TQ2_0 (default, for llama.cpp) or I2_S (for bitnet.cpp) for BitNet, else Q8_0 or Q4_0",
+  },
   out: { type: "string", says: "FILE to write" },
   force: { type: "boolean", default: false, says: "replace FILE where there is one" },
   tokens: { type: "string", default: "64", says: "N tokens on which zeros are measured" },
@@ -20,15 +23,16 @@ const fail = (message: string): never => {
   console.error(message);
   process.exit(2);
 };
-const { shape, type } = flags;
+const { shape } = flags;
 const out = flags.out ?? fail("Give --out FILE.gguf");
-if (type !== "TQ2_0" && type !== "I2_S") fail(`--type ${type}: there are TQ2_0 and I2_S`);
 if (existsSync(out) && !flags.force) fail(`--out ${out}: there is such a file. --force replaces it`);
 const tokens = wholeFlag("tokens", flags.tokens);
 const zeros = flags["ffn-zeros"];
 try {
   const random = openRandomModel(zeros === undefined ? shape : `${shape}:${zeros}`);
-  await writeGguf(random, out, type as TernaryType);
+  const types: readonly FileType[] = fileTypes[random.config.architecture === "bitnet" ? "I2_S" : "Q8_0"];
+  const type = types.find((known) => known === (flags.type ?? types[0]));
+  await writeGguf(random, out, type ?? fail(`--type ${flags.type}: of this shape there are ${types.join(" and ")}`));
   const size = `${(statSync(out).size / 1e6).toFixed(0)} MB`;
   if (random.config.activation !== "relu2") console.log(`${out}: ${size}`);
   else {

@@ -71,6 +71,6 @@ function oneRow(states: usize, rows: QueryRows, row: i32, start: i32, fresh: i32
   const state = fresh ? states : work + <usize>(TILE * RANGE << 2);
   storeState(state, headDim, top, total);
   memory.fill(state, 0, bytes);
-  addValues(1, state, 0, work, 4, cache.values, offset, start, from, count, bytes);
+  addValues(state, work, 4, cache.values, offset, start, from, count, bytes);
   if (!fresh) mergeState(states, state, headDim);
 }

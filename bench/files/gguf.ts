@@ -2,10 +2,16 @@ import { open, rename, rm } from "node:fs/promises";
 import { I2S_TAIL_BYTES } from "#src/formats/gguf/types.js";
 import type { ModelFile, TensorInfo } from "#src/formats/model-file.js";
 
-/** Types of ternary matrices a file can have: of llama.cpp, and of bitnet.cpp. */
-export type TernaryType = "TQ2_0" | "I2_S";
+const typeIds = { F32: 0, Q4_0: 2, Q8_0: 8, TQ2_0: 35, I2_S: 36 };
 
-const typeIds = { F32: 0, Q8_0: 8, TQ2_0: 35, I2_S: 36 };
+/** Types the matrices of layers can have in a file, by that of the random model. */
+export const fileTypes = {
+  /** Of llama.cpp, and of bitnet.cpp. */
+  I2_S: ["TQ2_0", "I2_S"],
+  /** The same weights, and the upper four bits of each. */
+  Q8_0: ["Q8_0", "Q4_0"],
+} as const;
+export type FileType = (typeof fileTypes)[keyof typeof fileTypes][number];
 const ALIGNMENT = 32;
 /** Bytes read at a time: whole blocks of every type. */
 const PIECE = 1 << 20;
@@ -15,14 +21,14 @@ const PIECE = 1 << 20;
  * The weights of both types are the same. llama.cpp's name for BitNet is `bitnet`, where relu² must be said (llama.cpp itself
  * computes SiLU there, at the same speed), bitnet.cpp's is `bitnet-b1.58`.
  */
-export async function writeGguf(model: ModelFile, path: string, ternary: TernaryType): Promise<void> {
+export async function writeGguf(model: ModelFile, path: string, as: FileType): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   const file = await open(temporary, "wx");
   try {
-    await file.write(header(model, ternary));
+    await file.write(header(model, as));
     for (const tensor of model.allTensors) {
       let written = 0;
-      for await (const bytes of contents(tensor, ternary)) {
+      for await (const bytes of contents(tensor, as)) {
         await file.write(bytes);
         written += bytes.length;
       }
@@ -39,14 +45,18 @@ export async function writeGguf(model: ModelFile, path: string, ternary: Ternary
 }
 
 const padded = (length: number) => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
-const inFile = ({ type }: TensorInfo, ternary: TernaryType) =>
-  (type === "I2_S" ? ternary : type) as keyof typeof typeIds;
+const inFile = ({ type, name }: TensorInfo, as: FileType) =>
+  (type === "F32" || name === "token_embd.weight" ? type : as) as keyof typeof typeIds;
 
-function sizeInFile(tensor: TensorInfo, ternary: TernaryType): number {
-  return inFile(tensor, ternary) === "TQ2_0" ? ((tensor.byteLength - I2S_TAIL_BYTES) / 64) * 66 : tensor.byteLength;
+function sizeInFile(tensor: TensorInfo, as: FileType): number {
+  const type = inFile(tensor, as);
+  if (type === "TQ2_0") return ((tensor.byteLength - I2S_TAIL_BYTES) / 64) * 66;
+  return type === "Q4_0" ? (tensor.byteLength / 34) * 18 : tensor.byteLength;
 }
 
-async function* contents({ type, source, byteLength }: TensorInfo, ternary: TernaryType): AsyncGenerator<Uint8Array> {
+async function* contents(tensor: TensorInfo, as: FileType): AsyncGenerator<Uint8Array> {
+  const { type, source, byteLength } = tensor;
+  const to = inFile(tensor, as);
   // Blocks of 34 bytes are read whole.
   const piece = type === "Q8_0" ? 34 * (PIECE / 32) : PIECE;
   const tail = type === "I2_S" ? I2S_TAIL_BYTES : 0;
@@ -55,9 +65,9 @@ async function* contents({ type, source, byteLength }: TensorInfo, ternary: Tern
   const scale = tail === 0 ? 0 : halfOf(new DataView(last.buffer, last.byteOffset).getFloat32(0, true));
   for (let at = 0; at < end; at += piece) {
     const bytes = await source.read(at, Math.min(piece, end - at));
-    yield type === "I2_S" && ternary === "TQ2_0" ? toTq2(bytes, scale) : bytes;
+    yield to === "TQ2_0" ? toTq2(bytes, scale) : to === "Q4_0" ? toQ4(bytes) : bytes;
   }
-  if (tail > 0 && ternary === "I2_S") yield last;
+  if (to === "I2_S") yield last;
 }
 
 /** I2_S has the first of four groups of 32 weights in the highest bits, TQ2_0 in the lowest; and a scale after 64 bytes. */
@@ -71,6 +81,17 @@ function toTq2(codes: Uint8Array, scale: number): Uint8Array {
   return out;
 }
 
+/** 8-bit blocks of 32 weights to 4-bit ones: c / 16 rounded down, with 16 times the scale 2⁻⁸ that random weights have. */
+function toQ4(blocks: Uint8Array): Uint8Array {
+  const out = new Uint8Array((blocks.length / 34) * 18);
+  for (let from = 0, to = 0; from < blocks.length; from += 34, to += 18) {
+    out[to + 1] = 0x2c;
+    const code = (i: number) => ((blocks[from + 2 + i] as number) + 128) & 255;
+    for (let i = 0; i < 16; i++) out[to + 2 + i] = (code(i) >> 4) | (code(i + 16) & 0xf0);
+  }
+  return out;
+}
+
 const reversed = Uint8Array.from({ length: 256 }, (_, b) => (b << 6) | ((b & 12) << 2) | ((b >> 2) & 12) | (b >> 6));
 
 /** The bits of the nearest number of 16 bits, of a positive number below 1. */
@@ -80,7 +101,7 @@ function halfOf(x: number): number {
   return fraction < 1024 ? fraction : fraction - 1024 + ((exponent + 15) << 10);
 }
 
-function header(model: ModelFile, ternary: TernaryType): Uint8Array {
+function header(model: ModelFile, as: FileType): Uint8Array {
   const parts: Uint8Array[] = [];
   const u32 = (value: number) => parts.push(new Uint8Array(Uint32Array.of(value).buffer));
   const u64 = (value: number) => parts.push(new Uint8Array(BigUint64Array.of(BigInt(value)).buffer));
@@ -89,7 +110,7 @@ function header(model: ModelFile, ternary: TernaryType): Uint8Array {
     u64(bytes.length);
     parts.push(bytes);
   };
-  const entries = metadata(model, ternary);
+  const entries = metadata(model, as);
   parts.push(new TextEncoder().encode("GGUF"));
   u32(3);
   u64(model.allTensors.length);
@@ -122,9 +143,9 @@ function header(model: ModelFile, ternary: TernaryType): Uint8Array {
     text(tensor.name);
     u32(tensor.shape.length);
     for (const length of tensor.shape.toReversed()) u64(length);
-    u32(typeIds[inFile(tensor, ternary)]);
+    u32(typeIds[inFile(tensor, as)]);
     u64(offset);
-    offset += padded(sizeInFile(tensor, ternary));
+    offset += padded(sizeInFile(tensor, as));
   }
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   const bytes = new Uint8Array(padded(length));
@@ -138,9 +159,9 @@ function header(model: ModelFile, ternary: TernaryType): Uint8Array {
 
 type Value = string | number | boolean | Float32Array | readonly string[] | readonly number[];
 
-function metadata({ config, name, tokenizer }: ModelFile, ternary: TernaryType): [key: string, value: Value][] {
+function metadata({ config, name, tokenizer }: ModelFile, as: FileType): [key: string, value: Value][] {
   const bitnet = config.architecture === "bitnet";
-  const arch = !bitnet ? config.architecture : ternary === "I2_S" ? "bitnet-b1.58" : "bitnet";
+  const arch = !bitnet ? config.architecture : as === "I2_S" ? "bitnet-b1.58" : "bitnet";
   // llama.cpp wants merges. The pairs of letters replace names at the end, the last two tokens begin and end a text.
   const tokens = [...tokenizer.tokens];
   const letters = [..."abcdefghijklmnopqrstuvwxyz"];

@@ -73,6 +73,18 @@ test("a file of random weights is that model in every type: the same logits, the
   assert.equal(readdirSync(folder).sort(), ["I2_S.gguf", "TQ2_0.gguf"]);
 });
 
+test("other shapes are written with 8 bits, or 4, and read back", async () => {
+  for (const type of ["Q8_0", "Q4_0"]) {
+    const { status, stdout, stderr } = make(`--shape smollm2 --type ${type} --out ${type}.gguf`);
+    assert.is(status, 0, stderr);
+    assert.match(stdout, type === "Q8_0" ? /14[0-9] MB/ : /9[0-9] MB/);
+    await using model = await loadModel(join(folder, `${type}.gguf`), { threads: 1, contextLength: 64 });
+    const logits = await model.createSession().prefill([5, 6]);
+    assert.ok(logits.every(Number.isFinite));
+    rmSync(join(folder, `${type}.gguf`));
+  }
+});
+
 test("what cannot be written is refused, and no file is lost or half written", () => {
   writeFileSync(join(folder, "mine.gguf"), "mine");
   for (const [line, says] of [
