@@ -71,6 +71,20 @@ export function arrangeLayers(thread: Thread, plan: ModelPlan, layers: readonly 
   }
 }
 
+/** Filled anew for every layer: objects for each would be garbage. */
+const gated: Gated = {
+  gate: 0,
+  weights: 0,
+  activations: 0,
+  scratch: 0,
+  counters: 0,
+  tokens: 0,
+  rows: 0,
+  columns: 0,
+  scale: 0,
+};
+const activeProduct = { accumulate: false as boolean, scratch: 0, active: { offsets: 0, values: 0 } };
+
 /**
  * gate = relu(gate)² · (x · upᵀ) for the rows whose gates this thread has computed; no barrier is needed in between.
  * @param input x as the products read it
@@ -87,17 +101,16 @@ export function gateActiveRows(
   if (tokens === 0) return;
   if (thread.index === 0) bookTokens(thread, counters, tokens);
   if (start >= end) return;
-  Gated.write(thread.view(), thread.records, {
-    gate: buffers.gate,
-    weights: up.address,
-    activations: input,
-    scratch,
-    counters,
-    tokens,
-    rows: up.rows,
-    columns: up.columns,
-    scale: up.scale,
-  });
+  gated.gate = buffers.gate;
+  gated.weights = up.address;
+  gated.activations = input;
+  gated.scratch = scratch;
+  gated.counters = counters;
+  gated.tokens = tokens;
+  gated.rows = up.rows;
+  gated.columns = up.columns;
+  gated.scale = up.scale;
+  Gated.write(thread.view(), thread.records, gated);
   thread.kernels.gated_ternary(thread.records, start, end);
 }
 
@@ -105,7 +118,9 @@ export function gateActiveRows(
  * Share of active columns up to which columns are taken one by one for each token; beyond, all columns of a few rows are
  * unpacked for all tokens together. Of the simd kernels, the latter are nearer to the former.
  */
-const DENSE = { relaxed: 0.45, simd: 0.3 };
+function mostActive({ kernels }: Thread): number {
+  return kernels.relaxed_dots() ? 0.45 : 0.3;
+}
 
 /**
  * Options of a product; for a matrix by columns with lists of the active ones, unless all are as quick: by the density of this
@@ -120,13 +135,16 @@ export function activeOptions(
   options: ProductOptions,
 ): ProductOptions {
   if (weight.layout !== "ternary-columns") return options;
+  activeProduct.accumulate = options.accumulate ?? false;
+  activeProduct.scratch = options.scratch;
+  activeProduct.active.offsets = buffers.gate;
+  activeProduct.active.values = buffers.up;
   // One token's columns are always taken one by one.
-  if (tokens === 1 && thread.index > 0) return { ...options, active: columnLists(buffers) };
+  if (tokens === 1 && thread.index > 0) return activeProduct;
   const active = activeColumns(thread, weight, buffers.activations["int8-token"], tokens);
-  const dense = thread.kernels.relaxed_dots() ? DENSE.relaxed : DENSE.simd;
-  const sparse = tokens === 1 || active <= dense * weight.columns * tokens;
+  const sparse = tokens === 1 || active <= mostActive(thread) * weight.columns * tokens;
   if (thread.index === 0) bookColumns(thread, counters, weight, tokens, active, sparse);
-  return sparse ? { ...options, active: columnLists(buffers) } : options;
+  return sparse ? activeProduct : options;
 }
 
 /** Counts the gates that were computed with all of `up`, if they are counted: of this thread's rows, or as `applyOwnGate`. */
@@ -164,7 +182,7 @@ export function readyColumns(
 }
 
 /** Gates and gated values are free once the input of `down` is quantised. */
-export function columnLists({ gate, up }: Buffers): ColumnLists {
+function columnLists({ gate, up }: Buffers): ColumnLists {
   return { offsets: gate, values: up };
 }
 

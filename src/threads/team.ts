@@ -13,6 +13,8 @@ const RECORDS = 320;
 const commandText = (threads: number) => RECORDS + threads * RECORD_BYTES;
 /** Rounds of the spin loop before a thread sleeps: some 50 µs, longer than most waits inside a token. Waking costs as much. */
 const SPINS = 100_000;
+/** Rounds in which a worker waits for the next command: what happens between two tokens takes longer. */
+const COMMAND_SPINS = 1_000_000;
 
 /** What a worker is started with; plain data. */
 export interface WorkerStart {
@@ -137,7 +139,7 @@ export function serve(start: WorkerStart, execute: Execute): void {
     const thread = teamThread(kernels, start.wasm, start.mailbox, start);
     const decoder = new TextDecoder();
     for (;;) {
-      thread.barrier();
+      thread.barrier(COMMAND_SPINS);
       const length = new Int32Array(start.wasm.buffer, start.mailbox + COMMAND_LENGTH, 1)[0] as number;
       // Copied, because TextDecoder refuses shared memory in browsers.
       const text = new Uint8Array(start.wasm.buffer, start.mailbox + commandText(start.count), length).slice();
@@ -157,13 +159,13 @@ function teamThread(
   mailbox: number,
   { index, count }: { index: number; count: number },
   othersEnded?: (waited: number) => boolean,
-): Thread {
+): Thread & { barrier(spins?: number): void } {
   return makeThread(kernels, memory, mailbox + RECORDS + index * RECORD_BYTES, {
     index,
     count,
-    barrier() {
+    barrier(spins = SPINS) {
       if (count === 1) return;
-      let state = kernels.barrier(mailbox, count, SPINS);
+      let state = kernels.barrier(mailbox, count, spins);
       if (state > 1) {
         const start = performance.now();
         while (state > 1 && !othersEnded?.(performance.now() - start)) state = kernels.barrier_wait(mailbox, state & 1);
