@@ -1,3 +1,4 @@
+import { createRandom } from "#src/eval/statistics/random.js";
 import type { KernelFamily } from "#src/kernels/choose.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { activationBytes } from "#src/matmul/activations.js";
@@ -94,12 +95,8 @@ function rig(layout: LayoutName, rows: number, columns: number, tokens: number, 
 
 /** Four ternary codes per byte, a share of them zero (code 1). */
 function ternaryCodes(bytes: Uint8Array, share: number): void {
-  let state = 99;
-  const code = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const x = state / 2 ** 32;
-    return x < share ? 1 : (state >>> 8) & 1 ? 2 : 0;
-  };
+  const random = createRandom(99);
+  const code = () => (random() < share ? 1 : random() < 0.5 ? 2 : 0);
   const pattern = Math.min(bytes.length, 1 << 18);
   for (let i = 0; i < pattern; i++) bytes[i] = code() | (code() << 2) | (code() << 4) | (code() << 6);
   for (let at = pattern; at < bytes.length; at += pattern)

@@ -1,3 +1,4 @@
+import { createRandom } from "#src/eval/statistics/random.js";
 import type { KernelFamily } from "#src/kernels/choose.js";
 import { Gated } from "#src/kernels/generated.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
@@ -28,15 +29,6 @@ interface Setting {
   family: KernelFamily;
 }
 
-/** Numbers 0 … 1 in an order that is always the same. */
-function randomNumbers(): () => number {
-  let state = 99;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 /** One matrix of BitNet-2B's feed-forward network many times over, in the layout for dense and in that for sparse inputs. */
 function rig({ matrix, tokens, family }: Setting, size: Environment["size"]) {
   const [wide, narrow] = size === "smoke" ? [128, 64] : [6912, 2560];
@@ -44,7 +36,7 @@ function rig({ matrix, tokens, family }: Setting, size: Environment["size"]) {
   const memory = new Memory({ shared: false });
   const kernels = instantiateKernels(kernelModule(family), memory.wasm);
   const thread = makeThread(kernels, memory.wasm, memory.alloc(RECORD_BYTES, "records"));
-  const next = randomNumbers();
+  const next = createRandom(99);
   const bytes = Math.ceil(rows / 8) * layouts.ternary.groupBytes(columns);
   const room = bytes + 4096;
   const temp = memory.alloc(room, "temp");

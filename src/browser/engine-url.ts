@@ -1,4 +1,5 @@
 import { KernelError } from "../errors.js";
+import { fromBase64 } from "../platform/base64.js";
 
 let fromText: Promise<string> | undefined;
 
@@ -41,9 +42,7 @@ const HINT =
 function engineBlob(): Promise<string> {
   fromText ??= (async () => {
     const { engineText } = await import("./engine-text.js");
-    const text = atob(engineText);
-    const packed = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const stream = new Blob([fromBase64(engineText)]).stream().pipeThrough(new DecompressionStream("gzip"));
     const script = await new Response(stream).blob();
     return URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   })();

@@ -1,20 +1,21 @@
+import { fromBase64 } from "../platform/base64.js";
 import { binaries } from "./binaries.js";
 import { inflate } from "./inflate.js";
 
 /** The bytes of one of the two builds inside the package, for shared memory. */
 export function unpackKernels(family: "simd" | "relaxed"): Uint8Array<ArrayBuffer> {
   const { deflated, length } = binaries[family];
-  const packed = fromBase64(deflated);
+  const packed = decoded(deflated);
   // The same, faster where it can be had at once.
   const fast = zlib();
   const content = fast ? new Uint8Array(fast.inflateRawSync(packed)) : inflate(packed, length);
   return family === "simd" ? content : applyPatch(unpackKernels("simd"), content);
 }
 
-function fromBase64(text: string): Uint8Array {
+function decoded(text: string): Uint8Array {
   const { Buffer } = globalThis as { Buffer?: { from(text: string, encoding: "base64"): Uint8Array } };
   if (Buffer) return Buffer.from(text, "base64"); // Three milliseconds of the time to the first token.
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return fromBase64(text);
 }
 
 /** Node's own decompression, in runtimes that hand it out without an import. */

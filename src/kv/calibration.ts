@@ -1,4 +1,5 @@
 import { OptionError } from "../errors.js";
+import { fromBase64 } from "../platform/base64.js";
 import { invert } from "./symmetric.js";
 
 /** Target sparsities at which a calibration holds thresholds: 0.05, 0.10 … 0.95. */
@@ -79,20 +80,27 @@ function rounded(x: number): number {
 /** The full symmetric matrix of an upper triangle. @throws OptionError when the text is none of that size */
 export function decodeTriangle(text: string, n: number): Float64Array {
   const damaged = () => new OptionError("The calibration has damaged data of selective scoring", {}, "Calibrate again");
-  let binary: string;
-  try {
-    binary = atob(text);
-  } catch {
-    throw damaged();
-  }
-  if (binary.length !== n * (n + 1) * 2) throw damaged();
-  const view = new DataView(Uint8Array.from(binary, (letter) => letter.charCodeAt(0)).buffer);
+  const triangle = decodeNumbers(text, (n * (n + 1)) / 2);
+  if (!triangle) throw damaged();
   const out = new Float64Array(n * n);
   let at = 0;
   for (let i = 0; i < n; i++)
-    for (let j = i; j < n; j++, at += 4) out[i * n + j] = out[j * n + i] = view.getFloat32(at, true);
-  if (!out.every(Number.isFinite)) throw damaged();
+    for (let j = i; j < n; j++, at++) out[i * n + j] = out[j * n + i] = triangle[at] as number;
   return out;
+}
+
+/** So many finite f32 numbers, or undefined. */
+function decodeNumbers(text: string, count: number): Float64Array | undefined {
+  let bytes: Uint8Array;
+  try {
+    bytes = fromBase64(text);
+  } catch {
+    return undefined;
+  }
+  if (bytes.length !== count * 4) return undefined;
+  const view = new DataView(bytes.buffer);
+  const numbers = Float64Array.from({ length: count }, (_, i) => view.getFloat32(i * 4, true));
+  return numbers.every(Number.isFinite) ? numbers : undefined;
 }
 
 export function encodeMatrix(matrix: Float64Array): string {
@@ -109,17 +117,8 @@ export function encodeMatrix(matrix: Float64Array): string {
 /** The matrix and its inverse transpose. @throws OptionError when the text is no invertible d × d matrix */
 export function decodeBasis(text: string, d: number): { basis: Float64Array; inverse: Float64Array } {
   const damaged = () => new OptionError("The calibration has a damaged score basis", {}, "Calibrate again");
-  let binary: string;
-  try {
-    binary = atob(text);
-  } catch {
-    throw damaged();
-  }
-  if (binary.length !== d * d * 4) throw damaged();
-  const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
-  const basis = Float64Array.from({ length: d * d }, (_, i) => view.getFloat32(i * 4, true));
-  const turned = basis.every(Number.isFinite) ? invert(basis, d) : undefined;
+  const basis = decodeNumbers(text, d * d);
+  const turned = basis && invert(basis, d);
   if (!turned) throw damaged();
   return { basis, inverse: turned.map((_, at) => turned[(at % d) * d + Math.floor(at / d)] as number) };
 }
