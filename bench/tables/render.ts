@@ -47,7 +47,7 @@ function show(cell: Cell, column: Column): string {
 /** Without a format three digits that mean something. */
 function format(value: number, how = ""): string {
   const [, sign, digits] = /^([%+]?)(\d*)$/.exec(how) ?? [];
-  if (sign === "%") return `${(value * 100).toFixed(Number(digits))} %`;
+  if (sign === "%") return `${(value * 100).toFixed(Number(digits)).replace("-", "−")} %`;
   if (sign === "+") return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(Number(digits))}`;
   if (digits) return value.toFixed(Number(digits));
   const places = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value) || 1)));
