@@ -1,5 +1,5 @@
+import { yieldToEventLoop } from "../platform/yield.js";
 import type { LoadOptions, Model, ModelSource } from "../types.js";
-import { loadRemoteModel } from "./remote-model.js";
 import { startNodeHost } from "./start-node-host.js";
 
 /**
@@ -7,16 +7,16 @@ import { startNodeHost } from "./start-node-host.js";
  * into one file, it is loaded in this thread, and `file.notes` says so.
  */
 export async function loadInWorker(source: ModelSource, options: LoadOptions): Promise<Model> {
-  let host: Awaited<ReturnType<typeof startNodeHost>>;
-  try {
-    host = await startNodeHost();
-  } catch (error) {
-    const { loadEngine } = await import("../load-engine.js");
-    const model = await loadEngine(source, options);
-    model.file.notes.push(
-      `the engine runs in the calling thread, because no worker could be started: ${(error as Error).message}`,
-    );
-    return model;
-  }
-  return loadRemoteModel(host, source, options);
+  // To start a thread and to read modules hold the caller up for some 10 ms each: not one right after the other.
+  await yieldToEventLoop();
+  const starting = startNodeHost();
+  const started = starting.then(() => undefined).catch((error: Error) => error);
+  await yieldToEventLoop();
+  const { loadRemoteModel } = await import("./remote-model.js");
+  const error = await started;
+  if (!error) return loadRemoteModel(await starting, source, options);
+  const { loadEngine } = await import("../load-engine.js");
+  const model = await loadEngine(source, options);
+  model.file.notes.push(`the engine runs in the calling thread, because no worker could be started: ${error.message}`);
+  return model;
 }
