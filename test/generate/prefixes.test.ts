@@ -48,6 +48,20 @@ test("a hundred sessions over one prompt fit in the memory of one and their own 
   for (const session of sessions) await session.dispose();
 });
 
+test("a thousand sessions created, used and disposed leave nothing behind", async () => {
+  await using model = await load({ prefixCacheBytes: 0 });
+  const use = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      const session = model.createSession();
+      await session.prefill(ids(70, i * 100));
+      await session.dispose();
+    }
+    return [model.engine.memory.usedBytes, model.engine.memory.wasm.buffer.byteLength, model.open.size];
+  };
+  const after = await use(50);
+  assert.equal(await use(1000), after);
+});
+
 test("the budget holds, nothing is kept with 0, and sessions find room that is kept for later", async () => {
   await using model = await load({ prefixCacheBytes: 1 << 20 });
   for (let i = 0; i < 30; i++) {

@@ -48,6 +48,8 @@ export interface Architecture {
   huggingFace: ClassDefaults;
   /** Matrices are made for ternary weights: full-precision ones of a folder are masters, made ternary at load. */
   ternary?: boolean | undefined;
+  /** Its layer calls `ForwardPass.gated`, which leaves out what a zero gate makes zero. */
+  gated?: boolean | undefined;
   /** Some elements of a head may stay unturned. */
   partialRope?: boolean | undefined;
   /** Switches found in the metadata of a GGUF file; `key` puts the architecture's own prefix in front of a name. */

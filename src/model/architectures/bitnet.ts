@@ -27,6 +27,7 @@ export const bitnet: Architecture = {
     activation: "relu2",
   },
   ternary: true,
+  gated: true,
   readGguf: (fields, key, config) => ({ activation: readActivation(fields, key("hidden_activation"), config) }),
   model: modelTensors,
   layer(config) {
