@@ -15,6 +15,7 @@ import { clearFfnCounters, ffnCounterBytes, readFfnCounters } from "./ffn-counte
 import type { FfnLayersStats } from "./ffn-stats.js";
 import { headRanges } from "./head.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
+import { OpenCaches } from "./open-caches.js";
 import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { Projection } from "./projection.js";
@@ -51,10 +52,9 @@ export class Engine {
   readonly prefillChunk: number;
   readonly #team: Team;
   readonly #plan: ModelPlan;
-  readonly #open = new Map<KeyValueCache, number>();
+  readonly #caches = new OpenCaches();
   readonly #contextLength: number;
   #projection: Projection | undefined;
-  #nextCache = 1;
   #gatesSeen = 0;
   #nextLook = FIRST_LOOK;
   /** Logits of passes that want more than one row. */
@@ -149,10 +149,10 @@ export class Engine {
     if (rows !== ids.length || rows > this.batch || slices.some((s) => s.tokens < 1 || s.position !== s.cache.length))
       throw new Error(`${slices.length} slices of ${rows} tokens do not fit ${ids.length} ids or their caches`);
     for (const { cache, tokens } of slices) cache.reserve(tokens);
-    const named = slices.map((slice) => ({ ...slice, cache: this.#opened(slice.cache) }));
-    this.memory.i32(this.#plan.buffers.ids, rows).set(ids);
     const logits = this.#logitsAddress(slices.reduce((sum, slice) => sum + wantedOf(slice), 0));
-    this.#run({ do: "forward", slices: named, out: logits, output });
+    const named = slices.map((slice) => ({ ...slice, cache: this.#caches.numberOf(slice.cache) }));
+    this.memory.i32(this.#plan.buffers.ids, rows).set(ids);
+    this.#run({ do: "forward", slices: named, out: logits, output, changes: this.#caches.takeChanges() });
     this.#lookAtGates(rows);
     let next = logits;
     const width = output === "logits" ? this.config.vocab : this.config.hidden;
@@ -210,25 +210,11 @@ export class Engine {
 
   /** Forgets a cache; call before the cache is disposed of. */
   close(cache: KeyValueCache): void {
-    const id = this.#open.get(cache);
-    if (id === undefined) return;
-    this.#open.delete(cache);
-    // After a failure there is nobody left to tell, and the first error is the one to be seen.
-    if (this.#team.usable) this.#run({ do: "close cache", cache: id });
+    this.#caches.close(cache);
   }
 
   async dispose(): Promise<void> {
     await this.#team.dispose();
-  }
-
-  #opened(cache: KeyValueCache): number {
-    let id = this.#open.get(cache);
-    if (id === undefined) {
-      id = this.#nextCache++;
-      this.#run({ do: "open cache", cache: id, descriptor: cache.descriptor });
-      this.#open.set(cache, id);
-    }
-    return id;
   }
 
   /** Room for so many rows of logits. @throws MemoryError */

@@ -2,6 +2,7 @@ import type { CacheDescriptor } from "../kv/descriptor.js";
 import type { Execute } from "../threads/team.js";
 import { architectureOf } from "./architectures/index.js";
 import { arrangeLayers, type Room } from "./feed-forward.js";
+import type { CacheChanges } from "./open-caches.js";
 import { ForwardPass } from "./pass.js";
 import type { ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
@@ -10,15 +11,13 @@ import type { Slice } from "./slice.js";
 /** What the coordinating thread tells all threads to do; plain data. */
 export type Command =
   | { do: "plan"; plan: ModelPlan }
-  | { do: "open cache"; cache: number; descriptor: CacheDescriptor }
-  | { do: "close cache"; cache: number }
   /** Brings feed-forward layers to the layouts for sparse inputs. */
   | { do: "arrange"; layers: number[]; room?: Room | undefined }
   /**
    * Runs the ids in the id buffer; caches go by number; `out`: address of the wanted rows, of logits or of what the last
-   * norm makes of the residual stream.
+   * norm makes of the residual stream; `changes`: of the caches, before that.
    */
-  | { do: "forward"; slices: Slice<number>[]; out: number; output: Output };
+  | { do: "forward"; slices: Slice<number>[]; out: number; output: Output; changes: CacheChanges | undefined };
 
 /** What a pass gives of the wanted rows: `[vocab]` or `[hidden]` numbers each. */
 export type Output = "logits" | "hidden";
@@ -36,17 +35,13 @@ export function makeExecute(profile?: Profile): Execute {
       case "plan":
         plan = command.plan;
         break;
-      case "open cache":
-        caches.set(command.cache, command.descriptor);
-        break;
-      case "close cache":
-        caches.delete(command.cache);
-        break;
       case "arrange":
         if (plan) arrangeLayers(thread, plan, command.layers, command.room);
         break;
       case "forward": {
         if (!plan) throw new Error("forward pass without a model");
+        for (const cache of command.changes?.closed ?? []) caches.delete(cache);
+        for (const { cache, descriptor } of command.changes?.opened ?? []) caches.set(cache, descriptor);
         const slices = command.slices.map((slice) => {
           const cache = caches.get(slice.cache);
           if (!cache) throw new Error("forward pass without a cache");

@@ -7,6 +7,7 @@ import { startThreadsWith } from "../model/start-browser-worker.js";
 import type { ChatMessage, LoadOptions, Model, ModelStats, Session } from "../types.js";
 import { Endpoint, type Port } from "./endpoint.js";
 import { mapTensors } from "./map-tensors.js";
+import { packHeads } from "./packed-heads.js";
 import { lendBytes, type SourceData, sourceFromData } from "./remote-source.js";
 
 /** What a page is told about a model. Tensors name their source by its place in `sources`. */
@@ -25,8 +26,9 @@ export interface ModelDescription {
 
 /** What comes with every answer. */
 export interface Note {
-  /** Without the heads, when they were sent a moment ago: they are long. */
-  stats: Omit<ModelStats, "attention"> & { attention: Partial<ModelStats["attention"]> };
+  stats: Omit<ModelStats, "attention"> & { attention: Omit<ModelStats["attention"], "heads"> };
+  /** From `packHeads`; undefined when they were sent a moment ago: they are long. */
+  heads: Float64Array | undefined;
   notes: string[];
   /** Of the session that was called. */
   length: number | undefined;
@@ -70,7 +72,8 @@ export function serveHost(port: Port, { startsThreads = false } = {}): void {
     const short = method === "step" && recent;
     if (!short) noted = now;
     return {
-      stats: { ...stats, attention: short ? sums : attention },
+      stats: { ...stats, attention: sums },
+      heads: short ? undefined : packHeads(heads),
       notes: model.file.notes,
       length: typeof object === "object" && object && "length" in object ? Number(object.length) : undefined,
       messages: object instanceof EngineChat ? changedMessages(object) : undefined,

@@ -33,6 +33,7 @@ import { RemoteChat } from "./remote-chat.js";
 import { RemoteSampler } from "./remote-sampler.js";
 import { plain, RemoteSession } from "./remote-session.js";
 import { borrowBytes, sourceToData } from "./remote-source.js";
+import { RemoteStats } from "./remote-stats.js";
 import { streamPieces } from "./stream-pieces.js";
 
 /** Entries of the vocabulary sent at once: some milliseconds of work for the page. */
@@ -114,7 +115,7 @@ class RemoteModel implements Model {
   readonly #chats = new Map<string, RemoteChat>();
   /** Names of the sessions and chats that are not disposed of. */
   readonly #open = new Set<string>();
-  #stats: ModelStats;
+  readonly #stats: RemoteStats;
   #disposing: Promise<void> | undefined;
 
   constructor(
@@ -126,7 +127,7 @@ class RemoteModel implements Model {
   ) {
     this.#host = host;
     this.#endpoint = endpoint;
-    this.#stats = note.stats as ModelStats;
+    this.#stats = new RemoteStats(note);
     this.config = description.config;
     this.contextLength = description.contextLength;
     const sources = description.sources.map((source) => borrowBytes(endpoint, source));
@@ -144,8 +145,8 @@ class RemoteModel implements Model {
     this.tokenizer = new PageTokenizer(tokenizer, endpoint);
     endpoint.onNote = (latest, target) => {
       if (!latest) return;
-      const { stats, notes, length, messages } = latest as Note;
-      this.#stats = { ...this.#stats, ...stats, attention: { ...this.#stats.attention, ...stats.attention } };
+      const { notes, length, messages } = latest as Note;
+      this.#stats.update(latest as Note);
       this.file.notes = notes;
       const session = this.#sessions.get(target);
       if (session && length !== undefined) session.length = length;
@@ -155,12 +156,11 @@ class RemoteModel implements Model {
   }
 
   stats(): ModelStats {
-    return this.#stats;
+    return this.#stats.get();
   }
 
   resetStats(): void {
-    const none = { tokens: 0, ms: 0, tokensPerSecond: 0 };
-    this.#stats = { ...this.#stats, prefill: none, decode: none };
+    this.#stats.reset();
     this.#endpoint.call("model", "resetStats", []).catch(() => {});
   }
 

@@ -90,11 +90,6 @@ export class Team {
     return team;
   }
 
-  /** False once a thread has failed or the team was disposed of. */
-  get usable(): boolean {
-    return !this.#broken;
-  }
-
   get threads(): number {
     return this.#thread.count;
   }
