@@ -33,7 +33,16 @@ export async function kernelContract(stamp) {
     },
   };
   const { error, stderr } = await asc.main(
-    ["assembly/index.ts", "assembly/abi/index.ts", "--config", "asconfig.json", "--target", "simd", "--noEmit"],
+    [
+      "assembly/index.ts",
+      "assembly/abi/index.ts",
+      "assembly/abi/scratch.ts",
+      "--config",
+      "asconfig.json",
+      "--target",
+      "simd",
+      "--noEmit",
+    ],
     { transforms: [transform] },
   );
   if (error) throw new Error(`${error.message}\n${stderr}`);

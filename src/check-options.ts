@@ -1,5 +1,7 @@
+import { checkSignal } from "./check-signal.js";
 import type { ModelConfig } from "./config.js";
 import { OptionError } from "./errors.js";
+import { show } from "./formats/show.js";
 import type { LoadOptions } from "./types.js";
 
 /** More threads than this are refused, whatever the machine: each takes memory, and a thousand take a minute to start. */
@@ -12,7 +14,7 @@ const LEAST_BOUND = 64;
  */
 export function checkLoadOptions(options: LoadOptions, cores: number): void {
   if (typeof options !== "object" || options === null)
-    throw new OptionError(`The options are ${shown(options)}`, { key: "options" }, "Give an object, or nothing");
+    throw new OptionError(`The options are ${show(options)}`, { key: "options" }, "Give an object, or nothing");
   checkSignal(options.signal);
   const most = Math.max(LEAST_BOUND, cores);
   wholeNumber("threads", options.threads, most);
@@ -25,7 +27,7 @@ export function checkLoadOptions(options: LoadOptions, cores: number): void {
   oneOf("head", options.head, ["f16", "q8", "q6", "q4"]);
   const { attention } = options;
   if (attention !== undefined && (typeof attention !== "object" || attention === null))
-    throw new OptionError(`attention is ${shown(attention)}`, { key: "attention" }, 'Give an object: { kind: "full" }');
+    throw new OptionError(`attention is ${show(attention)}`, { key: "attention" }, 'Give an object: { kind: "full" }');
 }
 
 /** @throws OptionError for anything that cannot be a model */
@@ -35,7 +37,7 @@ export function checkSource(source: unknown): void {
   const { read, open } = (typeof source === "object" && source !== null ? source : {}) as Record<string, unknown>;
   if (typeof read === "function" || typeof open === "function") return;
   throw new OptionError(
-    `${shown(source)} is not a model`,
+    `${show(source)} is not a model`,
     { key: "source" },
     'Give a name, "embedded", a path, a URL, a Blob, a Uint8Array, a ByteSource, or filesFolder(…)',
   );
@@ -51,30 +53,14 @@ export function checkContext(contextLength: number, { contextLength: longest, na
     );
 }
 
-/** @throws OptionError for anything but an AbortSignal or nothing */
-export function checkSignal(signal: unknown): void {
-  if (signal === undefined || signal === null) return;
-  const { aborted, addEventListener } = signal as Partial<AbortSignal>;
-  if (typeof aborted !== "boolean" || typeof addEventListener !== "function")
-    throw new OptionError(
-      `signal is ${shown(signal)}, not an AbortSignal`,
-      { key: "signal" },
-      "Give the signal of an AbortController",
-    );
-}
-
 function wholeNumber(key: string, value: number | undefined, most: number): void {
   if (value === undefined) return;
   if (!Number.isInteger(value) || value < 1)
-    throw new OptionError(`${key} is ${shown(value)}, it must be a whole number above 0`, { key });
+    throw new OptionError(`${key} is ${show(value)}, it must be a whole number above 0`, { key });
   if (value > most) throw new OptionError(`${key} is ${value}`, { key }, `Give at most ${most}`);
 }
 
 function oneOf(key: string, value: string | undefined, allowed: readonly string[]): void {
   if (value !== undefined && !allowed.includes(value))
-    throw new OptionError(`${key} is ${shown(value)}`, { key }, `Use ${allowed.join(", ")}`);
-}
-
-function shown(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+    throw new OptionError(`${key} is ${show(value)}`, { key }, `Use ${allowed.join(", ")}`);
 }

@@ -1,39 +1,43 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+// The public types. Those that a model's parts share are in types/, and look at nothing else.
 import type { AttentionOptions } from "./attention/options.js";
 import type { ModelConfig } from "./config.js";
 import type { ModelFolder } from "./formats/folder.js";
 import type { I2SLayout, ModelFile } from "./formats/model-file.js";
 import type { ByteSource } from "./formats/source.js";
-import type { ChatMessage, JsonSchema, TemplateOptions } from "./generate/messages.js";
-import type { GenerateOptions } from "./generate/options.js";
-import type { Completion, Piece } from "./generate/results.js";
-import type { SamplingOptions } from "./generate/sampling-options.js";
-import type { FromSchema } from "./generate/schema-type.js";
 import type { HubOptions } from "./hub/settings.js";
 import type { KernelSources } from "./kernels/sources.js";
 import type { Calibration } from "./kv/calibration.js";
 import type { AttentionStats } from "./kv/counters.js";
 import type { FfnLayersStats } from "./model/ffn-stats.js";
 import type { Chat, ChatOptions } from "./types/chat.js";
+import type { Progress, SignalOptions, TokenIds } from "./types/common.js";
+import type { GenerateOptions } from "./types/generate-options.js";
+import type { ChatMessage } from "./types/messages.js";
+import type { Completion, Piece } from "./types/results.js";
 import type { Sampler } from "./types/sampler.js";
-import type { Session, SignalOptions } from "./types/session.js";
+import type { SamplingOptions } from "./types/sampling-options.js";
+import type { FromSchema } from "./types/schema-type.js";
+import type { Session } from "./types/session.js";
+import type { Tokenizer } from "./types/tokenizer.js";
+import type { JsonSchema } from "./types/tools.js";
 
 export type { AttentionOptions } from "./attention/options.js";
-export type { ChatMessage, JsonSchema, TemplateOptions, ToolCall, ToolDefinition } from "./generate/messages.js";
-export type { ContextShift, GenerateOptions } from "./generate/options.js";
-export type { Completion, FinishReason, Piece, TokenLogprob, Usage } from "./generate/results.js";
-export type { SamplingOptions } from "./generate/sampling-options.js";
-export type { FromSchema } from "./generate/schema-type.js";
 export type { HubOptions } from "./hub/settings.js";
 export type { Calibration } from "./kv/calibration.js";
 export type { AttentionStats } from "./kv/counters.js";
 export type { FfnLayersStats, FfnStats } from "./model/ffn-stats.js";
 export type { Chat, ChatOptions } from "./types/chat.js";
+export type { Progress, SignalOptions, TokenIds } from "./types/common.js";
+export type { ContextShift, GenerateOptions } from "./types/generate-options.js";
+export type { ChatMessage, TemplateOptions } from "./types/messages.js";
+export type { Completion, FinishReason, Piece, TokenLogprob, Usage } from "./types/results.js";
 export type { Choice, SampleOptions, Sampler } from "./types/sampler.js";
-export type { PrefillOptions, Session, SignalOptions } from "./types/session.js";
-
-/** Token ids, in any array-like form. */
-export type TokenIds = ArrayLike<number>;
+export type { SamplingOptions } from "./types/sampling-options.js";
+export type { FromSchema } from "./types/schema-type.js";
+export type { PrefillOptions, Session } from "./types/session.js";
+export type { Tokenizer } from "./types/tokenizer.js";
+export type { JsonSchema, ToolCall, ToolDefinition } from "./types/tools.js";
 
 /**
  * What a model is loaded from: the name of one on the Hugging Face hub (`"hf:owner/repository"`, with `:Q4_K_M` or
@@ -43,18 +47,6 @@ export type TokenIds = ArrayLike<number>;
  * measuring speed (`"random:bitnet-2b:0.8"`: with 80 % of its gates zero). `filesFolder` makes a folder of files at hand, such as those of a directory picker.
  */
 export type ModelSource = string | URL | Blob | Uint8Array | ByteSource | ModelFolder;
-
-/** How far a long step has come. */
-export interface Progress {
-  /** What is being done. */
-  phase: "open" | "download" | "weights" | "prepare" | "prefill";
-  /** Part of this phase that is done, 0 … 1. */
-  fraction: number;
-  /** Bytes handled in this phase so far; 0 where bytes make no sense. */
-  bytes: number;
-  /** Bytes there are in all, for `download`. */
-  totalBytes?: number | undefined;
-}
 
 /** Options of `loadModel`. */
 export interface LoadOptions {
@@ -112,28 +104,6 @@ export interface LoadOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops loading; everything already taken is given back. */
   signal?: AbortSignal | undefined;
-}
-
-/** Text ↔ token ids. */
-export interface Tokenizer {
-  /**
-   * @param options.special turn special tokens written out in the text into their ids. Default false.
-   * @param options.addBos put the model's first token in front. Default false.
-   */
-  encode(text: string, options?: { special?: boolean; addBos?: boolean }): ArrayLike<number> & Iterable<number>;
-  /** Text of the ids; incomplete UTF-8 becomes U+FFFD. */
-  decode(ids: TokenIds): string;
-  /** Whether the model wants its first token in front of plain text. */
-  readonly addBos: boolean;
-  /** How many tokens a text is, special tokens written out in it taken as plain text. */
-  countTokens(text: string): number;
-  /**
-   * A conversation as the model's chat template writes it, its first token included; encode it with `special: true`.
-   * Special tokens that a message only quotes are marked, so that `encode` takes them as plain text.
-   * A model without a template gets a plain one.
-   * @throws TokenizerError when the template fails or refuses the messages
-   */
-  applyTemplate(messages: readonly ChatMessage[], options?: TemplateOptions): Promise<string>;
 }
 
 /** Speed of one kind of work. */

@@ -4,6 +4,5 @@ export * from "./product";
 export * from "./gated";
 export * from "./repack";
 export * from "./attention";
-export { WORK_BYTES, WORK_BYTES_PER_ELEMENT } from "../attention/work";
 export * from "./rope";
 export * from "./dry";

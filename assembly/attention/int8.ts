@@ -2,19 +2,12 @@ import { QueryRows } from "../abi";
 import { keyPart, valuePart, windowStart } from "./cache";
 import { max4, PAGE, pageOf, RANGE, touch, touchParts } from "./layout";
 import { STEP } from "./product";
-import { queryBytes } from "./queries";
+import { positionOf, queryBytes } from "./queries";
 import { farTiles, integerScores } from "./scores";
 import { rangeSelected } from "./select";
 import { clearState, mergeState, rangeCutoff, rowWeights, scaleRange, scaleScores, stateBytes, storeState } from "./softmax";
 import { addCounts, neededGroups, tileValues, touchGroups } from "./values";
 import { CODES, NEAR, SUMS, TILE_SCALES, TILES } from "./work";
-
-/** Position of the query of a row. */
-// @ts-ignore: decorator
-@inline
-export function positionOf(rows: QueryRows, row: i32): i32 {
-  return rows.position + row / rows.group;
-}
 
 /** `largest`, and the scores of one query at `at` with the whole keys among those from `tile` on (0 or its newest tile). */
 export function newestPeak(largest: v128, tile: i32, query: usize, at: i32, rows: QueryRows): v128 {

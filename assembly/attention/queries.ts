@@ -1,5 +1,13 @@
+import { QueryRows } from "../abi";
 import { STEP, storeLong, storeStep } from "./product";
 import { absMax } from "./store";
+
+/** Position of the query of a row. */
+// @ts-ignore: decorator
+@inline
+export function positionOf(rows: QueryRows, row: i32): i32 {
+  return rows.position + row / rows.group;
+}
 
 /** Bytes of a quantised query row: codes, f32 scale / √headDim, i32 correction 64·Σcodes, i32 [2] of `attention_thresholds`. */
 // @ts-ignore: decorator

@@ -1,10 +1,10 @@
 import { Cache, QueryRows } from "../abi";
 import { keyPart, valuePart, windowStart } from "./cache";
-import { newestPeak, peaksInt8, positionOf, rangeInt8 } from "./int8";
+import { newestPeak, peaksInt8, rangeInt8 } from "./int8";
 import { hoisted, max4, opaqueZero, PAGE, pageOf, RANGE, SPAN } from "./layout";
 import { merged_spans, mergedPart, paddedRuns } from "./merge";
 import { STEP } from "./product";
-import { queryBytes } from "./queries";
+import { positionOf, queryBytes } from "./queries";
 import { farTiles, integerScores, tileScores } from "./scores";
 import { exponentials, mergeState, rangeCutoff, rowWeights, scaleScores, stateBytes, storeState, tileCodes } from "./softmax";
 import { addCounts, tileValues } from "./values";

@@ -1,8 +1,7 @@
 import { QueryRows } from "../abi";
 import { keyPart, leadStride, restPart, restStride, valuePart, windowStart } from "./cache";
-import { positionOf } from "./int8";
 import { max4, PAGE, pageOf, RANGE, sum4, touchEight, touchListed, touchParts } from "./layout";
-import { queryBytes } from "./queries";
+import { positionOf, queryBytes } from "./queries";
 import { farTiles, integerScores } from "./scores";
 import { leadProducts, listWanted } from "./select-leads";
 import { completeListed } from "./select-scores";

@@ -1,8 +1,8 @@
 import type { TensorType } from "#src/formats/model-file.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
+import { loadWeight } from "#src/matmul/load-weight.js";
 import { planWeight, type WeightTarget } from "#src/matmul/plan.js";
 import { storedTypes } from "#src/matmul/stored-types.js";
-import { loadWeight } from "#src/matmul/weight.js";
 import { Memory } from "#src/memory/memory.js";
 import type { Group, Suite } from "../harness/suite.js";
 

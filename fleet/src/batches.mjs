@@ -54,7 +54,7 @@ export async function batchStatus(store, name) {
 /**
  * Machines that have reported within the last minute, and those put out with the reason.
  * @returns {Promise<({ name: string, state: "working" | "silent" | "out", jobsPerSecond: number, tokensPerSecond: number,
- *   shardsPerSecond: number } & Partial<import("./store.mjs").Report>)[]>}
+ *   shardsPerSecond: number } & Partial<import("./store-types.mjs").Report>)[]>}
  */
 export async function machines(store) {
   return (await store.machines()).map(({ silentMs, reason, ...report }) => {

@@ -21,7 +21,7 @@ export const evaluationQueue = (fingerprint) => `evaluations-${fingerprint}`;
 /**
  * Puts the requests of a batch file into the queue. The same file and model give the same batch and the same jobs:
  * doing it again, after an interruption or a loss of the store, adds what is missing and nothing twice.
- * @param {import("./store.mjs").Store} store
+ * @param {import("./store-types.mjs").Store} store
  * @param {{ input: string, model: string, options?: object, fingerprint?: string } & QueueSettings} settings
  * @returns {Promise<Enqueued>}
  * @throws FleetError for a file that is not a batch file; nothing has been put into the queue then
@@ -44,7 +44,7 @@ export async function enqueue(store, settings) {
 
 /**
  * Puts an evaluation, or a sweep, into the queue, cut into shards. Files named by the options go with it.
- * @param {import("./store.mjs").Store} store
+ * @param {import("./store-types.mjs").Store} store
  * @param {{ model: string, words: string[], shards: number } & QueueSettings} settings `words`: options of `deltallm eval`
  * @returns {Promise<Enqueued>}
  * @throws FleetError for options that `deltallm eval` does not take

@@ -54,7 +54,7 @@ function pointsOf(options) {
 
 /**
  * Cuts an evaluation, or a sweep, into jobs: every point of it into shards. Data and other files are put into the store.
- * @param {import("./store.mjs").Store} store
+ * @param {import("./store-types.mjs").Store} store
  * @param {{ model: string, words: string[], shards: number }} plan `words`: options of `deltallm eval`
  * @returns {Promise<{ fingerprint: string, jobs: { custom_id: string, id: string, data: object }[] }>}
  * @throws FleetError for options that `deltallm eval` does not take

@@ -6,7 +6,7 @@ import { FleetError } from "./requests.mjs";
  * What to load for `--model`. `sha256:HASH` is looked for in this machine's cache, then on the machines given, then on
  * those that share it; what comes over the network is compared with the hash. Everything else is what `loadModel` takes.
  * @param {string} model
- * @param {{ store: import("./store.mjs").Store, from?: string[], log?: (line: string) => void }} options `from`: addresses
+ * @param {{ store: import("./store-types.mjs").Store, from?: string[], log?: (line: string) => void }} options `from`: addresses
  * of machines (`http://HOST:PORT`)
  * @returns {Promise<string>}
  * @throws FleetError where nobody has it

@@ -23,7 +23,7 @@ const unwantedOf = `SELECT DISTINCT mine.job FROM item mine WHERE mine.batch = $
 
 /**
  * Opens the store, and makes what it needs in the database: the schemas `<prefix>` and `<prefix>_queue`.
- * @returns {Promise<import("./store.mjs").Store>}
+ * @returns {Promise<import("./store-types.mjs").Store>}
  */
 export async function openPostgres(connectionString, prefix = "deltallm") {
   const schema = `${prefix}_queue`;

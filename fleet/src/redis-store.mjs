@@ -15,7 +15,7 @@ return 'differs'`;
 const MINUTE = 60_000;
 const CHUNK = 500;
 
-/** @returns {import("./store.mjs").Store} */
+/** @returns {import("./store-types.mjs").Store} */
 export function openRedis(address = "redis://127.0.0.1:6379", prefix = "deltallm") {
   const connect = () => {
     const redis = new Redis(address, { maxRetriesPerRequest: null });

@@ -2,6 +2,7 @@ import type { ModelConfig } from "../config.js";
 import type { Kernels } from "../kernels/generated.js";
 import { type CalibratedHead, type Calibration, encodeMatrix } from "../kv/calibration.js";
 import type { Memory } from "../memory/memory.js";
+import type { RopeRows } from "../model/rope-tables.js";
 import { scoreBasis } from "./basis.js";
 import { grid } from "./grid.js";
 import { farImportance } from "./importance.js";
@@ -10,7 +11,7 @@ import type { RecordedHead } from "./recorded-head.js";
 import { chooseMargins, leadingElements, measureSelection, type SelectionCurve } from "./selection.js";
 import { six } from "./six.js";
 import { balancedThresholds, equalThresholds, type SparsityCurve, sparsityCurve } from "./thresholds.js";
-import { type RopeRows, seenKeys, turnedKeys, turnRows } from "./turns.js";
+import { seenKeys, turnedKeys, turnRows } from "./turns.js";
 import { codesOf } from "./walk.js";
 import { Workspace } from "./workspace.js";
 

@@ -1,13 +1,7 @@
+import type { RopeRows } from "../model/rope-tables.js";
 import type { SeenKeys } from "./grid.js";
 import type { RecordedHead } from "./recorded-head.js";
 import type { Workspace } from "./workspace.js";
-
-/** One cosine and sine per pair for a position, as `fillRopeTable` lays them out: f32 [positions][2][turned / 2]. */
-export interface RopeRows {
-  table: Float32Array;
-  /** Elements of a head that are turned, the first ones. */
-  turned: number;
-}
 
 /** Positions, spread over the context, to which the recorded keys are turned: the grid must fit all of them. */
 const TURNS = 8;

@@ -1,9 +1,8 @@
 import { InvalidArgumentError } from "commander";
-import type { EvalFlags } from "./eval-options.js";
-import { number, whole } from "./options.js";
+import { type ModelFlags, number, whole } from "./options.js";
 
 /** Flags of one point of a sweep, on top of those of the command. */
-export type SweepPoint = Partial<EvalFlags>;
+export type SweepPoint = Partial<ModelFlags>;
 
 /** What can be varied, and how a value is read. */
 const axes = {
@@ -16,7 +15,7 @@ const axes = {
   "window-shape": ["windowShape", oneOf("sliding", "block")],
   sink: ["sink", whole(0)],
   "value-cutoff": ["valueCutoff", number],
-} as const satisfies Record<string, readonly [keyof EvalFlags, (text: string) => unknown]>;
+} as const satisfies Record<string, readonly [keyof ModelFlags, (text: string) => unknown]>;
 
 /** The values of each axis, in the order given. */
 export type Sweep = ReadonlyMap<keyof typeof axes, readonly string[]>;

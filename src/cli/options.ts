@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import type { GenerateOptions } from "../generate/options.js";
 import { samplingDefaults } from "../generate/sampling-options.js";
+import type { GenerateOptions } from "../types/generate-options.js";
 import { number, whole } from "./numbers.js";
 import { addMoreSampling, type MoreSamplingFlags, moreSampling } from "./sampling-options.js";
 

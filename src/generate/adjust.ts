@@ -1,7 +1,10 @@
 import { OptionError } from "../errors.js";
 import { type Kernels, Repetition } from "../kernels/generated.js";
-import type { SamplingMemory } from "./sampler.js";
+import type { Memory } from "../memory/memory.js";
 import type { ResolvedSampling } from "./sampling-options.js";
+
+/** What sampling needs of the linear memory. */
+export type SamplingMemory = Pick<Memory, "alloc" | "free" | "u8" | "i32" | "f32">;
 
 /** Changes logits before a token is drawn: biases and penalties, in the order `SamplingOptions` states. */
 export interface Adjustments {

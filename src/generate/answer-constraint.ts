@@ -1,8 +1,8 @@
 import type { Constraint, ConstraintSpec, ConstraintState, TokenBytes } from "../constraints/types.js";
 import { OptionError } from "../errors.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
+import type { GenerateOptions } from "../types/generate-options.js";
 import type { AnswerConstraint } from "./constraint.js";
-import type { GenerateOptions } from "./options.js";
 
 /** Constraints of one tokenizer that are kept, the newest last. */
 const mostKept = 32;

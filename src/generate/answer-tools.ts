@@ -1,11 +1,11 @@
 import type { ConstraintSpec, ConstraintState } from "../constraints/types.js";
 import { OptionError } from "../errors.js";
 import type { ParsedText, ToolParser } from "../tools/parser.js";
+import type { GenerateOptions } from "../types/generate-options.js";
+import type { Piece } from "../types/results.js";
+import type { ToolDefinition } from "../types/tools.js";
 import type { TokenIds } from "../types.js";
 import { begin, keptConstraint, specKey } from "./answer-constraint.js";
-import type { ToolDefinition } from "./messages.js";
-import type { GenerateOptions } from "./options.js";
-import type { Piece } from "./results.js";
 import type { TemplateTokenizer } from "./template.js";
 
 /** What reading an answer with tools needs. */

@@ -1,10 +1,11 @@
+import type { GenerateOptions } from "../types/generate-options.js";
+import type { Piece } from "../types/results.js";
 import type { TokenIds } from "../types.js";
 import { answerConstraint } from "./answer-constraint.js";
 import { toolAnswer } from "./answer-tools.js";
 import { type GenerationSetting, generate } from "./generate.js";
-import { type GenerateOptions, resolveLimits } from "./options.js";
+import { resolveLimits } from "./options.js";
 import { checkFits } from "./prompt.js";
-import type { Piece } from "./results.js";
 import type { EngineSession, SessionHost } from "./session.js";
 import type { TemplateTokenizer } from "./template.js";
 

@@ -1,10 +1,10 @@
 import { createCache } from "../attention/create-cache.js";
 import { calibrate } from "../calibration/calibrate.js";
+import { readRecording } from "../calibration/record.js";
 import { OptionError } from "../errors.js";
 import { fingerprint } from "../formats/fingerprint.js";
 import type { ModelFile } from "../formats/model-file.js";
 import type { Calibration } from "../kv/calibration.js";
-import { readRecording } from "../kv/record.js";
 import type { CalibrateOptions, TokenIds } from "../types.js";
 import { EngineSession, type SessionHost } from "./session.js";
 

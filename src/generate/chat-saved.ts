@@ -1,7 +1,7 @@
 import { SessionError } from "../errors.js";
 import { checksum } from "../kv/checksum.js";
+import type { ChatMessage } from "../types/messages.js";
 import { Conversation } from "./conversation.js";
-import type { ChatMessage } from "./messages.js";
 import { checkMessages } from "./prompt.js";
 
 const MAGIC = "DLTLCHAT";

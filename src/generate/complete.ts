@@ -1,6 +1,6 @@
-import type { ToolCall } from "./messages.js";
-import type { GenerateOptions } from "./options.js";
-import type { Completion, Piece, TokenLogprob } from "./results.js";
+import type { GenerateOptions } from "../types/generate-options.js";
+import type { Completion, Piece, TokenLogprob } from "../types/results.js";
+import type { ToolCall } from "../types/tools.js";
 import { collectCall } from "./tool-calls.js";
 
 /** Gathers a generation into one answer. */

@@ -1,5 +1,5 @@
 import { OptionError } from "../errors.js";
-import type { ChatMessage } from "./messages.js";
+import type { ChatMessage } from "../types/messages.js";
 import { checkMessages } from "./prompt.js";
 import type { TemplateTokenizer } from "./template.js";
 

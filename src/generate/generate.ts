@@ -1,12 +1,12 @@
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
+import type { GenerateOptions } from "../types/generate-options.js";
+import type { FinishReason, Piece, PieceReader } from "../types/results.js";
 import type { TokenIds } from "../types.js";
 import { type AnswerConstraint, passRanges } from "./constraint.js";
 import { samplerFor } from "./model-sampler.js";
-import type { GenerateOptions } from "./options.js";
 import { resolveLimits } from "./options.js";
 import { choosePass } from "./pass.js";
 import { shiftTokens } from "./prompt.js";
-import type { FinishReason, Piece, PieceReader } from "./results.js";
 import type { Sampled } from "./sampler.js";
 import type { EngineSession, SessionHost } from "./session.js";
 import { createSpeculator } from "./speculation.js";

@@ -1,14 +1,15 @@
-import { checkSignal } from "../check-options.js";
+import { checkSignal } from "../check-signal.js";
 import { OptionError, SessionError } from "../errors.js";
 import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { Engine } from "../model/engine.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { Choice, Sampler as PublicSampler, SampleOptions } from "../types/sampler.js";
+import type { SamplingOptions } from "../types/sampling-options.js";
 import type { TokenIds } from "../types.js";
 import { checkVocabularyIds } from "./check-ids.js";
 import { resolveLimits } from "./options.js";
 import { createSampler, type Sampled, type Sampler } from "./sampler.js";
-import { resolveSampling, type SamplingOptions } from "./sampling-options.js";
+import { resolveSampling } from "./sampling-options.js";
 import { sequenceBreakers } from "./sequence-breakers.js";
 import { tokenLogprob } from "./token-logprob.js";
 

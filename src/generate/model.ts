@@ -9,6 +9,8 @@ import type { Engine } from "../model/engine.js";
 import type { Profile } from "../model/profile.js";
 import { fallbackTemplate } from "../tokenizer/fallback-template.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
+import type { GenerateOptions } from "../types/generate-options.js";
+import type { Completion, Piece, PieceReader } from "../types/results.js";
 import type {
   AttentionStats,
   CalibrateOptions,
@@ -33,9 +35,7 @@ import { EngineChat } from "./chat.js";
 import { gather } from "./complete.js";
 import { endWhenForgotten } from "./forgotten.js";
 import { ModelSampler } from "./model-sampler.js";
-import type { GenerateOptions } from "./options.js";
 import { type Prompt, promptTokens } from "./prompt.js";
-import type { Completion, Piece, PieceReader } from "./results.js";
 import { Scheduler } from "./scheduler.js";
 import { scoreContinuations, scoreWindow } from "./score.js";
 import { EngineSession, type SessionHost } from "./session.js";

@@ -1,7 +1,7 @@
 import { OptionError, SessionError } from "../errors.js";
+import type { GenerateOptions } from "../types/generate-options.js";
+import type { ChatMessage } from "../types/messages.js";
 import type { TokenIds } from "../types.js";
-import type { ChatMessage } from "./messages.js";
-import type { GenerateOptions } from "./options.js";
 import type { TemplateTokenizer } from "./template.js";
 
 /** What `generate` takes. */

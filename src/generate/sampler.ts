@@ -1,7 +1,6 @@
 import { OptionError } from "../errors.js";
 import type { Kernels } from "../kernels/generated.js";
-import type { Memory } from "../memory/memory.js";
-import { createAdjustments } from "./adjust.js";
+import { createAdjustments, type SamplingMemory } from "./adjust.js";
 import { noNumbers } from "./logits.js";
 import type { ResolvedSampling } from "./sampling-options.js";
 
@@ -45,9 +44,6 @@ export interface Sampler {
   /** Gives the memory back. Any number of calls is fine. */
   dispose(): void;
 }
-
-/** What sampling needs of the linear memory. */
-export type SamplingMemory = Pick<Memory, "alloc" | "free" | "u8" | "i32" | "f32">;
 
 const STATE_BYTES = 16;
 /** Candidates sorted at first when there is no top-k; eight times as many when those do not decide. */

@@ -1,4 +1,4 @@
-import { checkSignal } from "../check-options.js";
+import { checkSignal } from "../check-signal.js";
 import { OptionError } from "../errors.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { ContinuationScore, ScoreOptions, TokenIds } from "../types.js";

@@ -2,20 +2,19 @@ import type { SuggestedSampling } from "../formats/suggested-sampling.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import type { PrefixIndex } from "../kv/prefix-index.js";
 import type { Engine } from "../model/engine.js";
+import type { GenerateOptions } from "../types/generate-options.js";
+import type { Piece, PieceReader } from "../types/results.js";
 import type { TokenIds } from "../types.js";
 import type { AttentionMeter } from "./attention-meter.js";
-import type { GenerateOptions } from "./options.js";
-import type { Piece, PieceReader } from "./results.js";
 import type { Scheduler } from "./scheduler.js";
-import type { EngineSession } from "./session.js";
 import type { PassTimes } from "./speculation.js";
 
-/** What sessions of one model share. */
-export interface SessionHost {
+/** What the sessions of one model share. */
+export interface HostOf<Session> {
   readonly engine: Engine;
   readonly scheduler: Scheduler;
   readonly attentionMeter: AttentionMeter;
-  readonly open: Set<EngineSession>;
+  readonly open: Set<Session>;
   /** Pages of all sessions by their tokens. */
   readonly prefixes: PrefixIndex;
   /** Tokens taken from there instead of computing them. */
@@ -33,7 +32,7 @@ export interface SessionHost {
   modelId(): Promise<string>;
   /** What `Session.generate` does. */
   generateIn(
-    session: EngineSession,
+    session: Session,
     prompt: string | TokenIds,
     options: GenerateOptions,
     reader?: PieceReader,

@@ -1,21 +1,22 @@
-import { checkSignal } from "../check-options.js";
+import { checkSignal } from "../check-signal.js";
 import { OptionError, SessionError, UnsupportedError } from "../errors.js";
 import type { KeyValueCache } from "../kv/cache.js";
 import { PAGE } from "../kv/layout.js";
 import { pageKeys } from "../kv/prefix-index.js";
 import type { HeadRanges } from "../model/slice.js";
 import { stepwise, unlessAborted } from "../platform/waiting.js";
+import type { GenerateOptions } from "../types/generate-options.js";
+import type { Piece, PieceReader } from "../types/results.js";
 import type { AttentionStats, PrefillOptions, Session, SignalOptions, TokenIds } from "../types.js";
 import { checkIds } from "./check-ids.js";
 import { checkLogits } from "./logits.js";
-import type { GenerateOptions } from "./options.js";
-import type { Piece, PieceReader } from "./results.js";
 import type { Prefix, Sequence } from "./scheduler.js";
-import type { SessionHost } from "./session-host.js";
+import type { HostOf } from "./session-host.js";
 import { readSessionNote, sessionNote } from "./session-note.js";
 import { SharedPages } from "./shared-pages.js";
 
-export type { SessionHost } from "./session-host.js";
+/** What the sessions of one model share. */
+export type SessionHost = HostOf<EngineSession>;
 
 export interface AdvanceOptions extends PrefillOptions {
   /** What of the head the wanted rows need, as in `Slice`. */

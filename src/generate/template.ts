@@ -1,8 +1,9 @@
 import type { TokenizerData } from "../formats/model-file.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import { fenced, mistral, type ToolFormat, toolFormatOf } from "../tools/formats.js";
+import type { ChatMessage, TemplateOptions } from "../types/messages.js";
+import type { ToolDefinition } from "../types/tools.js";
 import type { Tokenizer } from "../types.js";
-import type { ChatMessage, TemplateOptions, ToolDefinition } from "./messages.js";
 
 /** The tokenizer with the model's template. */
 export type TemplateTokenizer = ModelTokenizer &

@@ -1,5 +1,5 @@
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
-import type { TokenLogprob } from "./results.js";
+import type { TokenLogprob } from "../types/results.js";
 
 /** A token with its text. A vocabulary may be shorter than the rows of logits. */
 export function tokenLogprob(

@@ -1,5 +1,5 @@
-import type { ToolCall } from "./messages.js";
-import type { Piece } from "./results.js";
+import type { Piece } from "../types/results.js";
+import type { ToolCall } from "../types/tools.js";
 
 /** Puts the parts of tool calls together. */
 export function collectCall(calls: ToolCall[], delta: Piece["toolCallDelta"]): void {

@@ -1,8 +1,8 @@
 import { OptionError, SourceError } from "../errors.js";
-import type { HubOptions } from "../types.js";
 import type { ListedFile } from "./contents.js";
 import type { ModelName } from "./names.js";
 import type { PulledFile, PullProgress } from "./pull.js";
+import type { HubOptions } from "./settings.js";
 import { hubSettings } from "./settings.js";
 import { nameOf, openCache } from "./source.js";
 

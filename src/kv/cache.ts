@@ -1,13 +1,9 @@
-import type { ModelConfig } from "../config.js";
-import type { Kernels } from "../kernels/generated.js";
 import type { Steps } from "../platform/waiting.js";
 import type { AttentionStats } from "./counters.js";
 import type { CacheDescriptor } from "./descriptor.js";
-import type { SharedConstants } from "./grid.js";
 import type { HeldPage } from "./held-page.js";
-import type { CacheKind } from "./layout.js";
-import type { PagePool, PageTable } from "./pages.js";
-import type { CachePolicy } from "./policy.js";
+import type { PageTable } from "./pages.js";
+import type { CacheParts } from "./parts.js";
 
 /** Keys and values of one sequence. Lives on the coordinating thread; no other thread may run while it is changed. */
 export interface KeyValueCache {
@@ -53,22 +49,6 @@ export interface KeyValueCache {
   stats(): AttentionStats;
   /** Gives all memory back; the cache cannot be used any more. Doing it twice is harmless. */
   dispose(): void;
-}
-
-/** What a cache is made of and for; forks of it share them. */
-export interface CacheParts {
-  pool: PagePool;
-  kernels: Kernels;
-  config: ModelConfig;
-  kind: CacheKind;
-  contextLength: number;
-  /** Threads that attend. */
-  threads: number;
-  policy: CachePolicy;
-  /** Keys a query sees in each layer, its own included; 0: all before it. */
-  windows: readonly number[] | undefined;
-  constants: SharedConstants;
-  record: boolean;
 }
 
 /** How far a cache has come; changed by the functions of progress.ts alone. */

@@ -1,8 +1,8 @@
 import { Cache } from "../kernels/generated.js";
-import type { CacheParts } from "./cache.js";
 import { COUNTED_THREADS, counterBytes } from "./counters.js";
 import type { GridDescriptor } from "./grid.js";
 import { type CacheKind, recordingBytes } from "./layout.js";
+import type { CacheParts } from "./parts.js";
 
 /** Everything a thread must know about a cache: plain numbers, cloned once; what changes lives in the model's memory. */
 export interface CacheDescriptor {

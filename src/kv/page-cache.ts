@@ -1,13 +1,14 @@
 import { SessionError } from "../errors.js";
 import { atOnce, type Steps } from "../platform/waiting.js";
 import { adoptPages } from "./adopt.js";
-import type { CacheContent, CacheParts, KeyValueCache, Progress } from "./cache.js";
+import type { CacheContent, KeyValueCache, Progress } from "./cache.js";
 import type { AttentionStats } from "./counters.js";
 import { type CacheDescriptor, describeCache, swapReferences, writeRecord } from "./descriptor.js";
 import type { HeldPage } from "./held-page.js";
 import { PAGE } from "./layout.js";
 import { mergedRuns, spansMergedAt } from "./merge.js";
 import type { PageTable } from "./pages.js";
+import type { CacheParts } from "./parts.js";
 import { growSpans, mergeAgain, offerPages, packPages, packSpans, settle, usedEntries, walkBack } from "./progress.js";
 import { findReferences } from "./references.js";
 import { restoreCache, saveCache } from "./saved.js";

@@ -1,8 +1,8 @@
-import type { CacheParts } from "./cache.js";
 import { ownBytes } from "./descriptor.js";
 import { PAGE, pageBytes, recordingBytes, SPAN } from "./layout.js";
 import { looseBytes, merges } from "./merge.js";
 import { PageTable } from "./pages.js";
+import type { CacheParts } from "./parts.js";
 
 /** The memory of one cache. */
 export interface CacheMemory {

@@ -1,5 +1,4 @@
 import { attentionScratchBytes } from "../attention/scratch.js";
-import type { RopeRows } from "../calibration/turns.js";
 import { type ModelConfig, ropeDimOf, turns, windowOf } from "../config.js";
 import type { ModelFile } from "../formats/model-file.js";
 import { chooseKernelBuild, type KernelFamily } from "../kernels/choose.js";
@@ -10,16 +9,17 @@ import { layouts } from "../matmul/layouts/index.js";
 import { Memory } from "../memory/memory.js";
 import { Team } from "../threads/team.js";
 import { type Command, makeExecute, type Output } from "./execute.js";
-import { arrangingBytes, FIRST_LOOK, leavesOut, type Room, sparseLayers } from "./feed-forward.js";
+import { arrangingBytes, FIRST_LOOK, type Room, sparseLayers } from "./feed-forward.js";
 import { clearFfnCounters, ffnCounterBytes, readFfnCounters } from "./ffn-counters.js";
 import type { FfnLayersStats } from "./ffn-stats.js";
 import { headRanges } from "./head.js";
+import { leavesOut } from "./leaves-out.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import { OpenCaches } from "./open-caches.js";
 import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { Projection } from "./projection.js";
-import { makeRopeTables } from "./rope-tables.js";
+import { makeRopeTables, type RopeRows } from "./rope-tables.js";
 import { type HeadRanges, rowsOf, type Slice, wantedOf } from "./slice.js";
 import { startWorker } from "./start-worker.js";
 

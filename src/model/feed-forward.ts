@@ -7,7 +7,6 @@ import { canBeLines, toLines } from "../matmul/lines.js";
 import type { ProductOptions } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
 import { share, type Thread } from "../threads/thread.js";
-import { architectureOf } from "./architectures/index.js";
 import { bookColumns, bookGates, bookInputs, bookTokens } from "./ffn-counters.js";
 import type { FfnLayersStats, FfnStats } from "./ffn-stats.js";
 import type { PassRows } from "./pass-rows.js";
@@ -15,11 +14,6 @@ import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
 
 // Feed-forward networks with relu²: rows of `up` whose gate is not positive and columns of `down` whose input is zero are
 // left out. That changes no bit: what is left out is exactly zero, and the sums are integers.
-
-/** Whether the gates of such a model can make most of a layer zero, and its architecture makes use of that. */
-export function leavesOut(config: ModelConfig): boolean {
-  return config.activation === "relu2" && architectureOf(config).gated === true;
-}
 
 /** Zero gates from which on a layer is better off with `up` by rows and `down` by columns. */
 const SPARSE = 2 / 3;

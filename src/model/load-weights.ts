@@ -1,13 +1,13 @@
 import type { ModelConfig } from "../config.js";
 import type { LinearTensor, ModelFile, TensorInfo } from "../formats/model-file.js";
 import type { Kernels } from "../kernels/generated.js";
+import { loadVector, loadWeight } from "../matmul/load-weight.js";
 import { type Lines, planWeight, type WeightPlan } from "../matmul/plan.js";
 import { readBuffers } from "../matmul/stream.js";
 import type { Weight } from "../matmul/weight.js";
-import { loadVector, loadWeight } from "../matmul/weight.js";
 import type { Memory } from "../memory/memory.js";
 import { isMatrix, layerRoles, type MatrixRole, matrixRoles } from "./architectures/roles.js";
-import { leavesOut } from "./feed-forward.js";
+import { leavesOut } from "./leaves-out.js";
 import type { LayerWeights } from "./plan.js";
 
 /** Bytes of the buffer through which weights stream: small beside any model, large beside a row. */

@@ -10,6 +10,13 @@ export interface RopeTables {
   windowTable: number;
 }
 
+/** One cosine and sine per pair for a position, as `fillRopeTable` lays them out: f32 [positions][2][turned / 2]. */
+export interface RopeRows {
+  table: Float32Array;
+  /** Elements of a head that are turned, the first ones. */
+  turned: number;
+}
+
 /**
  * Computes the tables inside WebAssembly.
  * @param contextLength of the sessions; decides which factors LongRoPE takes

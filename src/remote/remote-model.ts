@@ -1,10 +1,10 @@
 import { SessionError } from "../errors.js";
 import type { ModelFile, TensorInfo } from "../formats/model-file.js";
 import { StringList } from "../formats/string-list.js";
-import type { GenerateOptions } from "../generate/options.js";
 import type { Prompt } from "../generate/prompt.js";
 import type { Calibration } from "../kv/calibration.js";
 import type { StartWorker, WorkerHandle, WorkerStart } from "../threads/team.js";
+import type { GenerateOptions } from "../types/generate-options.js";
 import type {
   CalibrateOptions,
   Chat,

@@ -1,6 +1,7 @@
 import { TokenizerError, UnsupportedError } from "../errors.js";
 import { type TokenizerData, TokenType } from "../formats/model-file.js";
-import type { TokenIds, Tokenizer } from "../types.js";
+import type { TokenIds } from "../types/common.js";
+import type { Tokenizer } from "../types/tokenizer.js";
 import { fromAlphabet } from "./byte-alphabet.js";
 import { ByteBpeEncoding } from "./byte-bpe.js";
 import { SentencePieceEncoding, sentencePieceBytes } from "./sentencepiece.js";

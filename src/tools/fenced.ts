@@ -1,4 +1,5 @@
-import type { ChatMessage, ToolCall, ToolDefinition } from "../generate/messages.js";
+import type { ChatMessage } from "../types/messages.js";
+import type { ToolCall, ToolDefinition } from "../types/tools.js";
 import { fenced, type ToolFormat } from "./formats.js";
 
 /**

@@ -8,7 +8,7 @@ import { JsonText } from "../constraints/schema/text.js";
 import { specialBytes } from "../constraints/token-trie.js";
 import type { Constraint, ConstraintSpec, JsonSchema, TokenBytes } from "../constraints/types.js";
 import { OptionError } from "../errors.js";
-import type { ToolDefinition } from "../generate/messages.js";
+import type { ToolDefinition } from "../types/tools.js";
 import type { ToolFormat } from "./formats.js";
 
 /** How many calls an answer may have. */

@@ -1,4 +1,4 @@
-import type { Piece } from "../generate/results.js";
+import type { Piece } from "../types/results.js";
 import type { ToolFormat } from "./formats.js";
 import { type CallReader, JsonCall } from "./json-call.js";
 import { PythonCall } from "./python-call.js";

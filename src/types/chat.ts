@@ -1,7 +1,7 @@
-import type { ChatMessage } from "../generate/messages.js";
-import type { GenerateOptions } from "../generate/options.js";
-import type { Piece } from "../generate/results.js";
-import type { SignalOptions } from "./session.js";
+import type { SignalOptions } from "./common.js";
+import type { GenerateOptions } from "./generate-options.js";
+import type { ChatMessage } from "./messages.js";
+import type { Piece } from "./results.js";
 
 /** What a chat begins with. */
 export interface ChatOptions {

@@ -1,6 +1,5 @@
-import type { TokenLogprob } from "../generate/results.js";
-import type { TokenIds } from "../types.js";
-import type { SignalOptions } from "./session.js";
+import type { SignalOptions, TokenIds } from "./common.js";
+import type { TokenLogprob } from "./results.js";
 
 /** Options of `Sampler.sample`. */
 export interface SampleOptions extends SignalOptions {

@@ -1,12 +1,6 @@
-import type { GenerateOptions } from "../generate/options.js";
-import type { Piece } from "../generate/results.js";
-import type { Progress, TokenIds } from "../types.js";
-
-/** Options of calls that take nothing but a signal. */
-export interface SignalOptions {
-  /** Gives the call up: it rejects with the signal's reason, and everything can be used as before. */
-  signal?: AbortSignal | undefined;
-}
+import type { Progress, SignalOptions, TokenIds } from "./common.js";
+import type { GenerateOptions } from "./generate-options.js";
+import type { Piece } from "./results.js";
 
 /** Options of `Session.prefill`. */
 export interface PrefillOptions {

@@ -3,10 +3,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { KernelError, OptionError } from "#src/errors.js";
 import { createSampler, readTokenLogprobs, type Sampler } from "#src/generate/sampler.js";
-import { resolveSampling, type SamplingOptions } from "#src/generate/sampling-options.js";
+import { resolveSampling } from "#src/generate/sampling-options.js";
 import type { Kernels } from "#src/kernels/generated.js";
 import { instantiateKernels, kernelModule } from "#src/kernels/instantiate.js";
 import { Memory } from "#src/memory/memory.js";
+import type { SamplingOptions } from "#src/types/sampling-options.js";
 import { runnableBuilds } from "../helpers/kernels.js";
 import * as twin from "../twins/sampling.js";
 

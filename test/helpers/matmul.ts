@@ -8,10 +8,11 @@ import { instantiateKernels, type KernelBuild, kernelModule } from "#src/kernels
 import { activationBytes, quantiseActivations } from "#src/matmul/activations.js";
 import type { DotChoice } from "#src/matmul/dots.js";
 import { layouts } from "#src/matmul/layouts/index.js";
+import { loadWeight } from "#src/matmul/load-weight.js";
 import { embedRows, matmul, matmulRanges } from "#src/matmul/matmul.js";
 import { planWeight, type WeightTarget } from "#src/matmul/plan.js";
 import { storedTypes } from "#src/matmul/stored-types.js";
-import { loadWeight, type Weight } from "#src/matmul/weight.js";
+import type { Weight } from "#src/matmul/weight.js";
 import { Memory } from "#src/memory/memory.js";
 import { makeThread, RECORD_BYTES, type Thread } from "#src/threads/thread.js";
 import { dequantise } from "../twins/dequantise.js";

@@ -3,11 +3,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TokenizerError } from "#src/errors.js";
 import { TokenType } from "#src/formats/model-file.js";
-import type { ToolCall, ToolDefinition } from "#src/generate/messages.js";
 import { withTemplate } from "#src/generate/template.js";
 import { collectCall } from "#src/generate/tool-calls.js";
 import type { ModelTokenizer } from "#src/tokenizer/tokenizer.js";
 import { ToolParser } from "#src/tools/parser.js";
+import type { ToolCall, ToolDefinition } from "#src/types/tools.js";
 import { fixture } from "../helpers/fixtures.js";
 import { storyData } from "../helpers/tokenizers.js";
 

@@ -1,11 +1,11 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { OptionError } from "#src/errors.js";
-import type { ToolCall, ToolDefinition } from "#src/generate/messages.js";
 import { collectCall } from "#src/generate/tool-calls.js";
 import { fenced, granite, hermes, lfm2, llama3, mistral, type ToolFormat, toolFormatOf } from "#src/tools/formats.js";
 import { compileTools } from "#src/tools/grammar.js";
 import { ToolParser } from "#src/tools/parser.js";
+import type { ToolCall, ToolDefinition } from "#src/types/tools.js";
 import { accepts, byteVocabulary, randomNumbers, tokensOf } from "../helpers/constraints.js";
 import { transcripts } from "./transcripts.js";
 

@@ -1,9 +1,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { ToolCall } from "#src/generate/messages.js";
 import { collectCall } from "#src/generate/tool-calls.js";
 import type { ToolFormat } from "#src/tools/formats.js";
 import { ToolParser } from "#src/tools/parser.js";
+import type { ToolCall } from "#src/types/tools.js";
 import { randomNumbers } from "../helpers/constraints.js";
 import { transcripts } from "./transcripts.js";
 

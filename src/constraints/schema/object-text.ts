@@ -1,7 +1,7 @@
-import type { Node } from "../nodes.js";
-import { refuse } from "./document.js";
-import type { SchemaText } from "./schema.js";
+import type { Node, NodeFactory } from "../nodes.js";
+import { type Conjunct, refuse } from "./document.js";
 import type { ObjectShape } from "./shapes.js";
+import type { JsonText } from "./text.js";
 
 /** Most properties that are counted for `minProperties` and `maxProperties`. */
 const mostCounted = 200;
@@ -18,8 +18,16 @@ export interface ObjectStyle {
   readonly others: boolean;
 }
 
+/** Writes the values of the properties. */
+export interface ValueWriter {
+  readonly nodes: NodeFactory;
+  readonly text: JsonText;
+  /** The texts of what all these schemas allow together. */
+  value(schemas: readonly Conjunct[]): Node;
+}
+
 /** Objects: the listed properties in their order, those that need not be there perhaps left out, then others. */
-export function objectNode(writer: SchemaText, shape: ObjectShape, pointer: string, style?: ObjectStyle): Node {
+export function objectNode(writer: ValueWriter, shape: ObjectShape, pointer: string, style?: ObjectStyle): Node {
   const { nodes, text } = writer;
   const colon = nodes.sequence(nodes.text(":"), text.gap);
   const {

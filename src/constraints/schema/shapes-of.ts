@@ -99,13 +99,14 @@ export class Shapes {
 
   #find(schemas: readonly Conjunct[]): Shape[] {
     const found: Shape[] = [];
+    const isEmpty = (some: readonly Conjunct[]) => this.isEmpty(some);
     for (const { keywords, negated } of this.#alternatives(schemas)) {
       const merged = merge(keywords);
       const values = merged.values.filter((value) => schemas.every((schema) => fits(this.document, value, schema)));
       let shapes: Shape[] = [{ ...merged, values }];
       for (const { schema, pointer } of negated) {
         const excluded = this.of([{ schema, pointer }]);
-        for (const each of excluded) shapes = shapes.flatMap((shape) => subtract(this, shape, each, pointer));
+        for (const each of excluded) shapes = shapes.flatMap((shape) => subtract(isEmpty, shape, each, pointer));
       }
       found.push(...shapes);
     }

@@ -45,3 +45,6 @@ export interface OtherProperties {
   /** Allowed only because the schema says nothing against them: they are not written. */
   readonly silent: boolean;
 }
+
+/** Whether it is certain that no value fits all of these schemas. */
+export type IsEmpty = (schemas: readonly Conjunct[]) => boolean;

@@ -1,8 +1,7 @@
 import { complement, intersect, literals, matches } from "../automaton.js";
 import { type Conjunct, isObject, isTrivial, refuse } from "./document.js";
 import type { Bound, NumberShape } from "./numbers.js";
-import type { ArrayShape, ObjectShape, Shape } from "./shapes.js";
-import type { Shapes } from "./shapes-of.js";
+import type { ArrayShape, IsEmpty, ObjectShape, Shape } from "./shapes.js";
 import { type StringShape, sized, stringAutomaton } from "./strings.js";
 
 /**
@@ -10,7 +9,7 @@ import { type StringShape, sized, stringAutomaton } from "./strings.js";
  * alone: they were tried against the schemas themselves.
  * @throws OptionError when it cannot be decided
  */
-export function subtract(shapes: Shapes, shape: Shape, excluded: Shape, pointer: string): Shape[] {
+export function subtract(isEmpty: IsEmpty, shape: Shape, excluded: Shape, pointer: string): Shape[] {
   const result: Shape[] = [];
   if (shape.values.length) result.push({ values: shape.values });
   const add = <Kind extends keyof Shape>(kind: Kind, parts: NonNullable<Shape[Kind]>[]) => {
@@ -39,7 +38,7 @@ export function subtract(shapes: Shapes, shape: Shape, excluded: Shape, pointer:
   if (shape.array) {
     if (single.some((value) => Array.isArray(value) && canBeLong(shape.array!, value.length)))
       throw undecided("arrays");
-    const kept = !excluded.array || areDisjointArrays(shapes, shape.array, excluded.array);
+    const kept = !excluded.array || areDisjointArrays(isEmpty, shape.array, excluded.array);
     if (kept) add("array", [shape.array]);
     else if (!allowsAllArrays(excluded.array!)) throw undecided("arrays");
   }
@@ -48,7 +47,7 @@ export function subtract(shapes: Shapes, shape: Shape, excluded: Shape, pointer:
     add(
       "object",
       excluded.object
-        ? subtractObjects(shapes, shape.object, excluded.object, () => undecided("objects"))
+        ? subtractObjects(isEmpty, shape.object, excluded.object, () => undecided("objects"))
         : [shape.object],
     );
   }
@@ -106,12 +105,12 @@ function canBeLong({ min, max }: ArrayShape, length: number): boolean {
   return length >= min && length <= max;
 }
 
-function areDisjointArrays(shapes: Shapes, a: ArrayShape, b: ArrayShape): boolean {
+function areDisjointArrays(isEmpty: IsEmpty, a: ArrayShape, b: ArrayShape): boolean {
   if (a.min > b.max || b.min > a.written) return true;
   const both = Math.max(a.min, b.min);
   const at = ({ prefix, rest }: ArrayShape, i: number) => prefix[i] ?? rest;
   for (let i = 0; i < both && i <= Math.max(a.prefix.length, b.prefix.length); i++)
-    if (shapes.isEmpty([...at(a, i), ...at(b, i)])) return true;
+    if (isEmpty([...at(a, i), ...at(b, i)])) return true;
   return false;
 }
 
@@ -139,7 +138,7 @@ function schemasOf(
 }
 
 function subtractObjects(
-  shapes: Shapes,
+  isEmpty: IsEmpty,
   shape: ObjectShape,
   excluded: ObjectShape,
   undecided: () => Error,
@@ -150,13 +149,13 @@ function subtractObjects(
     const written = schemasOf(shape, name, false);
     if (required && written === undefined) return [shape];
     const mustBe = required || shape.properties.get(name)?.required;
-    if (mustBe && written && shapes.isEmpty([...written, ...schemas])) return [shape];
+    if (mustBe && written && isEmpty([...written, ...schemas])) return [shape];
     if (required || !schemas.every(says0)) constrained.push(name);
   }
   for (const [name, { required, schemas }] of shape.properties) {
     if (!required || excluded.properties.has(name)) continue;
     const there = schemasOf(excluded, name, true);
-    if (there === undefined || shapes.isEmpty([...schemas, ...there])) return [shape];
+    if (there === undefined || isEmpty([...schemas, ...there])) return [shape];
   }
   const free =
     excluded.min === 0 &&

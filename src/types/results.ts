@@ -1,4 +1,4 @@
-import type { ToolCall } from "./messages.js";
+import type { ToolCall } from "./tools.js";
 
 /**
  * Why a generation ended. `stop`: the model ended its text, or a stop text appeared; `length`: `maxTokens` is reached;

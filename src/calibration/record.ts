@@ -1,9 +1,9 @@
-import type { RecordedHead } from "../calibration/recorded-head.js";
+import type { KeyValueCache } from "../kv/cache.js";
+import { SAMPLE } from "../kv/calibration.js";
+import { PAGE } from "../kv/layout.js";
+import { PageCache } from "../kv/page-cache.js";
 import type { Memory } from "../memory/memory.js";
-import type { KeyValueCache } from "./cache.js";
-import { SAMPLE } from "./calibration.js";
-import { PAGE } from "./layout.js";
-import { PageCache } from "./page-cache.js";
+import type { RecordedHead } from "./recorded-head.js";
 
 /**
  * What a cache made with `record: true` has seen since it was made, by layer · kvHeads + KV head.
