@@ -3,9 +3,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { createCache } from "#src/attention/create-cache.js";
+import { readRecording } from "#src/calibration/record.js";
 import { embeddedCalibration, openEmbedded } from "#src/embedded.js";
 import { decodeBasis } from "#src/kv/calibration.js";
-import { readRecording } from "#src/kv/record.js";
 import { Engine } from "#src/model/engine.js";
 import { nextSlice } from "#src/model/slice.js";
 import { createTokenizer } from "#src/tokenizer/tokenizer.js";
