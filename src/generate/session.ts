@@ -169,7 +169,9 @@ export class EngineSession implements Session, Sequence {
     checkSignal(signal);
     signal?.throwIfAborted();
     this.#idle();
-    return new EngineSession(this.#host, this.cache.fork(), [...this.#ids], this.#pages !== undefined);
+    const copy = new EngineSession(this.#host, this.cache.fork(), [...this.#ids], this.#pages !== undefined);
+    if (copy.#pages) copy.#pages.restored = this.#pages?.restored === true;
+    return copy;
   }
 
   async save({ signal }: SignalOptions = {}): Promise<Uint8Array> {
@@ -196,7 +198,7 @@ export class EngineSession implements Session, Sequence {
     });
     await stepwise(steps, signal);
     this.#ids = ids;
-    this.#pages?.forget(0);
+    if (this.#pages) this.#pages.restored = true;
   }
 
   async dispose(): Promise<void> {

@@ -11,6 +11,8 @@ export class SharedPages {
   readonly #completed: { page: HeldPage; index: number }[] = [];
   /** Keys of the first pages of the session. */
   readonly #keys: string[] = [];
+  /** Whether it holds what was saved, maybe under other windows or selection: pages that follow are not what others compute. */
+  restored = false;
 
   constructor(index: PrefixIndex, cache: KeyValueCache) {
     this.#index = index;
@@ -20,14 +22,16 @@ export class SharedPages {
 
   /** The session has these tokens now: completed pages go to the index. */
   offer(ids: readonly number[]): void {
+    if (this.restored) this.dispose();
     if (this.#completed.length === 0) return;
     this.#keys.push(...pageKeys(ids.slice(this.#keys.length * PAGE)));
     for (const { page, index } of this.#completed.splice(0)) this.#index.add(this.#keys, index, page);
   }
 
-  /** The session was cut to so many tokens, or has others now. */
+  /** The session was cut to so many tokens. */
   forget(length: number): void {
     this.#keys.length = Math.min(this.#keys.length, Math.floor(length / PAGE));
+    this.restored &&= length > 0;
   }
 
   /** Tokens of the known beginning of `ids`; the last is not looked for, since its logits are wanted. */
@@ -41,6 +45,7 @@ export class SharedPages {
     return pages.length > 0 ? this.#cache.adopt(pages) : 0;
   }
 
+  /** Releases what was not offered. */
   dispose(): void {
     for (const { page } of this.#completed.splice(0)) page.release();
   }
