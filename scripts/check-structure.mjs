@@ -35,9 +35,6 @@ const POSITIONAL_ARGUMENTS = 6;
 const allowed = {
   "src/model/architectures imports src/model/pass.ts": "the type of the operations that a layer is written in",
   "src/model/architectures imports src/model/plan.ts": "the type of the weights that they are given",
-  "test/cli/commands.test.ts: lines": "short tests of the commands with one set-up",
-  "test/formats/gguf-errors.test.ts: lines": "one table of damaged files",
-  "test/hub/faults.test.ts: lines": "faults of one server, with one set-up",
 };
 const problems = [];
 const used = new Set();
