@@ -6,7 +6,7 @@ import { layouts } from "./layouts/index.js";
 import type { ProductKernel, WeightLayout } from "./layouts/layout.js";
 import type { Weight } from "./weight.js";
 
-/** Most tokens of a product that goes to the kernels for few; from there on unpacking the weights first pays. */
+/** Most tokens of a product that goes to the kernels for few, unless the layout knows better. */
 const FEW_TOKENS = 8;
 
 const FIRST_DOTS: DotChoice = { gemv: 0, gemm: 0 };
@@ -129,7 +129,7 @@ function prepare(
 function productKernel(layout: WeightLayout, scaled: boolean, tokens: number, dots: DotChoice): ProductKernel {
   if (scaled && layout.blockScales) return layout.blockScales;
   if (tokens === 1) return layout.one;
-  if (tokens > FEW_TOKENS) return layout.many;
+  if (tokens > (layout.mostFew ?? FEW_TOKENS)) return layout.many;
   return dots.gemm === 1 && layout.few32 ? layout.few32 : layout.few;
 }
 

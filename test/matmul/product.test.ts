@@ -38,7 +38,7 @@ for (const build of runnableBuilds)
         fc.asyncProperty(
           fc.integer({ min: 1, max: 70 }),
           fc.integer({ min: 1, max: unit === 1 ? 150 : unit === 32 ? 6 : 5 }),
-          fc.integer({ min: 1, max: 9 }),
+          fc.integer({ min: 1, max: 18 }),
           fc.integer({ min: 1, max: 3 }),
           fc.integer(),
           async (rows, units, tokens, threads, seed) => {

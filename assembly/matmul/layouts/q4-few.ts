@@ -1,9 +1,10 @@
 // 4-bit codes × few tokens: layouts `q4`, `q4min`, `q4k`.
 import { Product } from "../../abi/product";
-import { blockShare, blockShareOffset, recordBytes, widened } from "../blocks";
+import { blockShare, blockShareOffset, widened } from "../blocks";
 import { storeSums } from "../gemm-blocks";
 import { F16_FACTOR, F16_MASK_UPPER } from "../numbers";
 import { hiddenBytes, hiddenShorts, hiddenWords } from "../opaque";
+import { FEW_SUMS, fillTiles, tileBytes } from "../tiles";
 import { minima, parameterBytes, Q4, Q4_K, Q4_MIN, scales } from "./q4";
 
 /** acc + the pair sums of q · v: 16-bit lanes in the relaxed build, of which 8 · (2 · 127 · 15) = 30480 fit; else 32-bit. */
@@ -19,12 +20,10 @@ function plusDot(acc: v128, q: v128, v: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function addShares(
-  kind: i32, sums: usize, a0: v128, a1: v128, s0: v128, s1: v128, m0: v128, m1: v128, parameters: usize, zero: v128,
+  kind: i32, sums: usize, a0: v128, a1: v128, s0: v128, s1: v128, m0: v128, m1: v128, xScale: v128, sum: v128, zero: v128,
 ): void {
   const dot0 = ASC_FEATURE_RELAXED_SIMD ? widened(a0) : a0;
   const dot1 = ASC_FEATURE_RELAXED_SIMD ? widened(a1) : a1;
-  const xScale = v128.load32_splat(parameters);
-  const sum = v128.load32_splat(parameters, 4);
   const offset = f32x4.mul(sum, zero);
   const share0 = kind == Q4 ? blockShareOffset(dot0, offset, s0, xScale) : blockShare(dot0, s0, m0, sum, xScale);
   const share1 = kind == Q4 ? blockShareOffset(dot1, offset, s1, xScale) : blockShare(dot1, s1, m1, sum, xScale);
@@ -32,24 +31,21 @@ function addShares(
   v128.store(sums, f32x4.add(v128.load(sums, 16), share1), 16);
 }
 
-/** All blocks of 8 rows × `T` tokens (1, 2 or 4): nibbles are unpacked once for all tokens. `record`: of the first. */
+/**
+ * All blocks of 8 rows × a tile of `T` tokens (2 or 4) at `x`. Low nibbles, then high ones: with both at once there are
+ * fewer registers than numbers.
+ */
 // @ts-ignore: decorator
 @inline
-function addRows(T: i32, kind: i32, sums: usize, w: usize, record: usize, padded: i32): void {
+function addRows(T: i32, kind: i32, sums: usize, w: usize, x: usize, padded: i32): void {
   const low = ASC_FEATURE_RELAXED_SIMD ? hiddenBytes(15) : hiddenShorts(15);
   const mask = hiddenShorts(F16_MASK_UPPER);
   const factor = hiddenWords(F16_FACTOR);
   const zero = hiddenWords(0x41000000); // 8
-  const stride = recordBytes(padded);
-  // Per 32 columns 32 bytes, or 64 as 16-bit pairs.
-  const wide: usize = ASC_FEATURE_RELAXED_SIMD ? 0 : 1;
-  let r0 = record + (ASC_FEATURE_RELAXED_SIMD ? 0 : padded);
-  let parameters = <usize>padded * (ASC_FEATURE_RELAXED_SIMD ? 3 : 2);
+  // In 16-bit form columns 0 and 2 of each four, then 1 and 3.
+  const halves = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;
   const blockBytes = 128 + parameterBytes(kind);
   for (const end = w + <usize>(padded >> 5) * blockBytes; w < end; w += blockBytes) {
-    const r1 = r0 + stride;
-    const r2 = r1 + stride;
-    const r3 = r2 + stride;
     let a0 = i32x4.splat(0);
     let a1 = a0;
     let b0 = a0;
@@ -59,36 +55,52 @@ function addRows(T: i32, kind: i32, sums: usize, w: usize, record: usize, padded
     let d0 = a0;
     let d1 = a0;
     const codes = w + parameterBytes(kind);
-    for (let j: usize = 0; j < 16; j += 4) {
-      let v0 = v128.load(codes + (j << 3));
-      let v1 = v128.load(codes + (j << 3), 16);
-      const x = j << wide;
-      // Low nibbles, then high ones; in 16-bit form columns 0 and 2 of each, then 1 and 3.
-      for (let odd: usize = 0; odd <= wide; odd++) {
-        const at = x + (odd << 2);
-        const l0 = v128.and(v0, low);
-        const l1 = v128.and(v1, low);
-        const h0 = v128.and(i16x8.shr_u(v0, 4), low);
-        const h1 = v128.and(i16x8.shr_u(v1, 4), low);
-        let q = v128.load32_splat(r0 + at);
-        let p = v128.load32_splat(r0 + at + (16 << wide));
-        a0 = plusDot(plusDot(a0, q, l0), p, h0);
-        a1 = plusDot(plusDot(a1, q, l1), p, h1);
-        if (T > 1) {
-          q = v128.load32_splat(r1 + at);
-          p = v128.load32_splat(r1 + at + (16 << wide));
-          b0 = plusDot(plusDot(b0, q, l0), p, h0);
-          b1 = plusDot(plusDot(b1, q, l1), p, h1);
-        }
+    const codesEnd = codes + 128;
+    for (let at = codes; at < codesEnd; at += 32) {
+      let v0 = v128.load(at);
+      let v1 = v128.load(at, 16);
+      for (let half = 0; half < halves; half++, x += T << 2) {
+        const n0 = v128.and(v0, low);
+        const n1 = v128.and(v1, low);
+        let q = v128.load32_splat(x);
+        a0 = plusDot(a0, q, n0);
+        a1 = plusDot(a1, q, n1);
+        q = v128.load32_splat(x, 4);
+        b0 = plusDot(b0, q, n0);
+        b1 = plusDot(b1, q, n1);
         if (T > 2) {
-          q = v128.load32_splat(r2 + at);
-          p = v128.load32_splat(r2 + at + (16 << wide));
-          c0 = plusDot(plusDot(c0, q, l0), p, h0);
-          c1 = plusDot(plusDot(c1, q, l1), p, h1);
-          q = v128.load32_splat(r3 + at);
-          p = v128.load32_splat(r3 + at + (16 << wide));
-          d0 = plusDot(plusDot(d0, q, l0), p, h0);
-          d1 = plusDot(plusDot(d1, q, l1), p, h1);
+          q = v128.load32_splat(x, 8);
+          c0 = plusDot(c0, q, n0);
+          c1 = plusDot(c1, q, n1);
+          q = v128.load32_splat(x, 12);
+          d0 = plusDot(d0, q, n0);
+          d1 = plusDot(d1, q, n1);
+        }
+        if (!ASC_FEATURE_RELAXED_SIMD) {
+          v0 = i16x8.shr_u(v0, 8);
+          v1 = i16x8.shr_u(v1, 8);
+        }
+      }
+    }
+    for (let at = codes; at < codesEnd; at += 32) {
+      let v0 = i16x8.shr_u(v128.load(at), 4);
+      let v1 = i16x8.shr_u(v128.load(at, 16), 4);
+      for (let half = 0; half < halves; half++, x += T << 2) {
+        const n0 = v128.and(v0, low);
+        const n1 = v128.and(v1, low);
+        let q = v128.load32_splat(x);
+        a0 = plusDot(a0, q, n0);
+        a1 = plusDot(a1, q, n1);
+        q = v128.load32_splat(x, 4);
+        b0 = plusDot(b0, q, n0);
+        b1 = plusDot(b1, q, n1);
+        if (T > 2) {
+          q = v128.load32_splat(x, 8);
+          c0 = plusDot(c0, q, n0);
+          c1 = plusDot(c1, q, n1);
+          q = v128.load32_splat(x, 12);
+          d0 = plusDot(d0, q, n0);
+          d1 = plusDot(d1, q, n1);
         }
         if (!ASC_FEATURE_RELAXED_SIMD) {
           v0 = i16x8.shr_u(v0, 8);
@@ -100,51 +112,48 @@ function addRows(T: i32, kind: i32, sums: usize, w: usize, record: usize, padded
     const s1 = scales(kind, w, 1, mask, factor);
     const m0 = kind == Q4 ? s0 : minima(kind, w, 0, mask, factor);
     const m1 = kind == Q4 ? s1 : minima(kind, w, 1, mask, factor);
-    addShares(kind, sums, a0, a1, s0, s1, m0, m1, r0 + parameters, zero);
-    if (T > 1) addShares(kind, sums + 32, b0, b1, s0, s1, m0, m1, r1 + parameters, zero);
+    const sum = x + (T << 2);
+    addShares(kind, sums, a0, a1, s0, s1, m0, m1, v128.load32_splat(x), v128.load32_splat(sum), zero);
+    addShares(kind, sums + 32, b0, b1, s0, s1, m0, m1, v128.load32_splat(x, 4), v128.load32_splat(sum, 4), zero);
     if (T > 2) {
-      addShares(kind, sums + 64, c0, c1, s0, s1, m0, m1, r2 + parameters, zero);
-      addShares(kind, sums + 96, d0, d1, s0, s1, m0, m1, r3 + parameters, zero);
+      addShares(kind, sums + 64, c0, c1, s0, s1, m0, m1, v128.load32_splat(x, 8), v128.load32_splat(sum, 8), zero);
+      addShares(kind, sums + 96, d0, d1, s0, s1, m0, m1, v128.load32_splat(x, 12), v128.load32_splat(sum, 12), zero);
     }
-    r0 += 32 << wide;
-    parameters -= (32 << wide) - 16;
+    x += T << 3;
   }
 }
 
 // @ts-ignore: decorator
 @inline
 function gemmFew(kind: i32, product: Product, rowStart: i32, rowEnd: i32): void {
+  const wide = !ASC_FEATURE_RELAXED_SIMD;
   const padded = (product.columns + 31) & ~31;
   const groupBytes = <usize>(padded >> 5) * (128 + parameterBytes(kind));
+  const tiles = product.scratch + FEW_SUMS;
+  fillTiles(tiles, product.activations, product.tokens, padded, wide);
   let w = product.weights + <usize>(rowStart >> 3) * groupBytes;
   for (let row = rowStart; row < rowEnd; row += 8, w += groupBytes) {
-    memory.fill(product.scratch, 0, <usize>product.tokens << 5);
     let sums = product.scratch;
-    let record = product.activations;
-    let t = product.tokens;
-    for (; t >= 4; t -= 4, sums += 128, record += 4 * recordBytes(padded)) addRows(4, kind, sums, w, record, padded);
-    if (t >= 2) {
-      addRows(2, kind, sums, w, record, padded);
-      sums += 64;
-      record += 2 * recordBytes(padded);
-    }
-    if (t & 1) addRows(1, kind, sums, w, record, padded);
+    memory.fill(sums, 0, FEW_SUMS);
+    let x = tiles;
+    let left = product.tokens;
+    for (; left > 2; left -= 4, sums += 128, x += tileBytes(4, padded, wide)) addRows(4, kind, sums, w, x, padded);
+    if (left > 0) addRows(2, kind, sums, w, x, padded);
     storeSums(product.out, product.scratch, product.tokens, product.rows, row, rowEnd, product.accumulate != 0);
   }
 }
 
-/** 2 to 8 tokens × layout `q4`; activations from `quantise_per_block`. */
+/** 2 to 16 tokens × layout `q4`; activations from `quantise_per_block`. */
 export function gemm_few_q4(product: Product, rowStart: i32, rowEnd: i32): void {
   gemmFew(Q4, product, rowStart, rowEnd);
 }
 
-/** 2 to 8 tokens × layout `q4min`. */
+/** 2 to 16 tokens × layout `q4min`. */
 export function gemm_few_q4min(product: Product, rowStart: i32, rowEnd: i32): void {
   gemmFew(Q4_MIN, product, rowStart, rowEnd);
 }
 
-/** 2 to 8 tokens × layout `q4k`. */
+/** 2 to 16 tokens × layout `q4k`. */
 export function gemm_few_q4k(product: Product, rowStart: i32, rowEnd: i32): void {
   gemmFew(Q4_K, product, rowStart, rowEnd);
 }
-

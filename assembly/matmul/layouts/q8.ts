@@ -1,11 +1,12 @@
 // Signed 8-bit codes × int8 activations with one scale per 32 columns: layout `q8`. Both operands need their sign, so
 // both builds widen to 16 bits.
 import { Product } from "../../abi/product";
-import { blockShareNoMin, recordBytes } from "../blocks";
+import { blockShareNoMin } from "../blocks";
 import { storeSums } from "../gemm-blocks";
 import { F16_FACTOR, F16_MASK_UPPER, firstScales, floatFromF16, lastScales, scalesFromF16 } from "../numbers";
 import { hiddenShorts, hiddenWords } from "../opaque";
 import { storeOutputs } from "../store";
+import { FEW_SUMS, fillTiles, tileBytes } from "../tiles";
 
 /** The first eight bytes as 16-bit numbers, 256 times as large: 32 · (127 · 128 · 256) fits 32 bits. */
 // @ts-ignore: decorator
@@ -76,57 +77,6 @@ export function gemv_q8(product: Product, rowStart: i32, rowEnd: i32): void {
   }
 }
 
-/**
- * One block of 8 rows × `T` tokens (1, 2 or 4), whose 16-bit pairs start at `r0` …: adds to the f32 sums, 32 bytes per
- * token. Each number is unpacked once for all tokens; with four the unpacking costs a quarter.
- */
-// @ts-ignore: decorator
-@inline
-function addBlock(
-  T: i32, sums: usize, w: usize, r0: usize, r1: usize, r2: usize, r3: usize, parameters: usize, mask: v128, factor: v128,
-  zero: v128,
-): void {
-  let a0 = i32x4.splat(0);
-  let a1 = a0;
-  let b0 = a0;
-  let b1 = a0;
-  let c0 = a0;
-  let c1 = a0;
-  let d0 = a0;
-  let d1 = a0;
-  let at = w + 16;
-  for (let x: usize = 0; x < 64; x += 4, at += 16) {
-    const v = v128.load(at);
-    const v0 = firstHigh(zero, v);
-    const v1 = lastHigh(zero, v);
-    let q = v128.load32_splat(r0 + x);
-    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v0));
-    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v1));
-    if (T > 1) {
-      q = v128.load32_splat(r1 + x);
-      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v0));
-      b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v1));
-    }
-    if (T > 2) {
-      q = v128.load32_splat(r2 + x);
-      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(q, v0));
-      c1 = i32x4.add(c1, i32x4.dot_i16x8_s(q, v1));
-      q = v128.load32_splat(r3 + x);
-      d0 = i32x4.add(d0, i32x4.dot_i16x8_s(q, v0));
-      d1 = i32x4.add(d1, i32x4.dot_i16x8_s(q, v1));
-    }
-  }
-  const bits = v128.load(w);
-  const s0 = firstScales(bits, mask, factor);
-  const s1 = lastScales(bits, mask, factor);
-  addShares(sums, a0, a1, s0, s1, v128.load32_splat(r0 + parameters));
-  if (T > 1) addShares(sums + 32, b0, b1, s0, s1, v128.load32_splat(r1 + parameters));
-  if (T > 2) {
-    addShares(sums + 64, c0, c1, s0, s1, v128.load32_splat(r2 + parameters));
-    addShares(sums + 96, d0, d1, s0, s1, v128.load32_splat(r3 + parameters));
-  }
-}
-
 /** Adds a block's share to the sums of one token; the products are 256 times as large. */
 // @ts-ignore: decorator
 @inline
@@ -135,38 +85,69 @@ function addShares(sums: usize, dot0: v128, dot1: v128, s0: v128, s1: v128, xSca
   v128.store(sums, f32x4.add(v128.load(sums, 16), blockShareNoMin(i32x4.shr_s(dot1, 8), s1, xScale)), 16);
 }
 
-/** All blocks of 8 rows × `T` tokens. `record`: of the first token. */
+/** All blocks of 8 rows × a tile of `T` tokens (2 or 4) at `x`: each number is unpacked once for all of them. */
 // @ts-ignore: decorator
 @inline
-function addRows(T: i32, sums: usize, w: usize, record: usize, padded: i32): void {
+function addRows(T: i32, sums: usize, w: usize, x: usize, padded: i32): void {
   const mask = hiddenShorts(F16_MASK_UPPER);
   const factor = hiddenWords(F16_FACTOR);
   const zero = hiddenWords(0);
-  const stride = recordBytes(padded);
-  let r0 = record + padded;
-  // From the pairs of a block to its parameters.
-  let parameters = <usize>padded << 1;
-  for (const end = w + <usize>(padded >> 5) * 272; w < end; w += 272, r0 += 64, parameters -= 48)
-    addBlock(T, sums, w, r0, r0 + stride, r0 + 2 * stride, r0 + 3 * stride, parameters, mask, factor, zero);
+  for (const end = w + <usize>(padded >> 5) * 272; w < end; x += T << 3) {
+    let a0 = i32x4.splat(0);
+    let a1 = a0;
+    let b0 = a0;
+    let b1 = a0;
+    let c0 = a0;
+    let c1 = a0;
+    let d0 = a0;
+    let d1 = a0;
+    const block = w;
+    w += 272;
+    for (let at = block + 16; at < w; at += 16, x += T << 2) {
+      const v = v128.load(at);
+      const v0 = firstHigh(zero, v);
+      const v1 = lastHigh(zero, v);
+      let q = v128.load32_splat(x);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, v0));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, v1));
+      q = v128.load32_splat(x, 4);
+      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, v0));
+      b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, v1));
+      if (T > 2) {
+        q = v128.load32_splat(x, 8);
+        c0 = i32x4.add(c0, i32x4.dot_i16x8_s(q, v0));
+        c1 = i32x4.add(c1, i32x4.dot_i16x8_s(q, v1));
+        q = v128.load32_splat(x, 12);
+        d0 = i32x4.add(d0, i32x4.dot_i16x8_s(q, v0));
+        d1 = i32x4.add(d1, i32x4.dot_i16x8_s(q, v1));
+      }
+    }
+    const bits = v128.load(block);
+    const s0 = firstScales(bits, mask, factor);
+    const s1 = lastScales(bits, mask, factor);
+    addShares(sums, a0, a1, s0, s1, v128.load32_splat(x));
+    addShares(sums + 32, b0, b1, s0, s1, v128.load32_splat(x, 4));
+    if (T > 2) {
+      addShares(sums + 64, c0, c1, s0, s1, v128.load32_splat(x, 8));
+      addShares(sums + 96, d0, d1, s0, s1, v128.load32_splat(x, 12));
+    }
+  }
 }
 
-/** 2 to 8 tokens × layout `q8`; activations from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
+/** 2 to 16 tokens × layout `q8`; activations from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
 export function gemm_few_q8(product: Product, rowStart: i32, rowEnd: i32): void {
   const padded = (product.columns + 31) & ~31;
   const groupBytes = <usize>(padded >> 5) * 272;
+  const tiles = product.scratch + FEW_SUMS;
+  fillTiles(tiles, product.activations, product.tokens, padded, true);
   let w = product.weights + <usize>(rowStart >> 3) * groupBytes;
   for (let row = rowStart; row < rowEnd; row += 8, w += groupBytes) {
-    memory.fill(product.scratch, 0, <usize>product.tokens << 5);
     let sums = product.scratch;
-    let record = product.activations;
-    let t = product.tokens;
-    for (; t >= 4; t -= 4, sums += 128, record += 4 * recordBytes(padded)) addRows(4, sums, w, record, padded);
-    if (t >= 2) {
-      addRows(2, sums, w, record, padded);
-      sums += 64;
-      record += 2 * recordBytes(padded);
-    }
-    if (t & 1) addRows(1, sums, w, record, padded);
+    memory.fill(sums, 0, FEW_SUMS);
+    let x = tiles;
+    let left = product.tokens;
+    for (; left > 2; left -= 4, sums += 128, x += tileBytes(4, padded, true)) addRows(4, sums, w, x, padded);
+    if (left > 0) addRows(2, sums, w, x, padded);
     storeSums(product.out, product.scratch, product.tokens, product.rows, row, rowEnd, product.accumulate != 0);
   }
 }

@@ -38,10 +38,12 @@ export interface WeightLayout {
   rowUnit: number;
   /** Bytes of 8 rows. */
   groupBytes(columns: number): number;
-  /** The kernels for one token, for up to `FEW_TOKENS`, and for more; all give the same bits. */
+  /** The kernels for one token, for up to `mostFew`, and for more; all give the same bits. */
   one: ProductKernel;
   few: ProductKernel;
   many: ProductKernel;
+  /** Beyond so many tokens unpacking the weights first pays. Default: `FEW_TOKENS`. */
+  mostFew?: number;
   /** In place of `few` where the 32-bit dot products are the faster ones. */
   few32?: ProductKernel;
   /** For matrices with a scale per 256 columns, any number of tokens. */

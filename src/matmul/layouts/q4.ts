@@ -11,6 +11,7 @@ export const q4: WeightLayout = {
   one: "gemv_q4",
   few: "gemm_few_q4",
   many: "gemm_q4",
+  mostFew: 16,
   rows: "rows_q4",
 };
 

@@ -8,5 +8,6 @@ export const q8: WeightLayout = {
   one: "gemv_q8",
   few: "gemm_few_q8",
   many: "gemm_q8",
+  mostFew: 16,
   rows: "rows_q8",
 };
