@@ -32,7 +32,7 @@ export function installPackage() {
   const tarball = join(folder, filename);
   writeFileSync(join(folder, "package.json"), '{ "type": "module", "private": true }\n');
   run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", tarball], { cwd: folder });
-  for (const name of ["suite.mjs", "run.mjs", "uncaught.mjs", "types.ts", "pages"])
+  for (const name of ["suite.mjs", "checks", "run.mjs", "uncaught.mjs", "types.ts", "pages"])
     cpSync(join(root, "runtime-tests", name), join(folder, name), { recursive: true });
   cpSync(join(root, "test/fixtures/calibration/smollm2.json"), join(folder, "smollm2.calibration.json"));
   mkdirSync(join(folder, "built"));

@@ -61,7 +61,7 @@ export async function buildPage({ check = false } = {}) {
   };
   const { metafile } = await build({
     ...common,
-    entryPoints: { main: join(web, "src/main.tsx") },
+    entryPoints: { main: join(web, "src/main.tsx"), style: join(web, "style.css") },
     outdir: out,
     splitting: true,
     chunkNames: "part-[hash]",
@@ -69,8 +69,7 @@ export async function buildPage({ check = false } = {}) {
     jsxImportSource: "preact",
     metafile: true,
   });
-  for (const name of ["index.html", "icon.svg", "manifest.webmanifest", "style.css"])
-    copyFileSync(join(web, name), join(out, name));
+  for (const name of ["index.html", "icon.svg", "manifest.webmanifest"]) copyFileSync(join(web, name), join(out, name));
   writeFileSync(join(out, "calibration.txt"), calibrationText());
   const names = readdirSync(out).sort();
   const hash = createHash("sha256");

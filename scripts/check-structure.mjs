@@ -1,9 +1,13 @@
 // Checks the shape of the code and prints what breaks it: circles of imports, imports from a lower floor to a higher one,
-// files over 300 lines, kernels with more than 8 arguments, functions with more than 6 positional ones. Part of CI.
-// A kernel is what assembly/index.ts exports, so what TypeScript calls. Helpers inside assembly may take more: they are
-// inlined, and a record in memory would cost them loads in their innermost loops.
+// files over 300 lines, kernels with more than 8 arguments, functions with more than 6 positional ones, too many files in
+// src/attention. Part of CI. Every form of import counts: of types, `import()`, re-exports, `import("…")` in a type, URLs
+// of modules that start as workers. Helpers inside assembly may take more arguments: they are inlined, and a record in
+// memory would cost them loads in their innermost loops.
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
+// TypeScript 7 has its syntax trees here.
+import { SyntaxKind } from "typescript/unstable/ast";
+import { API } from "typescript/unstable/sync";
 
 /** The floors from the ground up; a module may import from its own floor and those below. docs/architecture.md explains them. */
 const floors = [
@@ -28,48 +32,79 @@ const floors = [
   ["adapters", "server", "eval"],
   ["cli"],
 ];
+/** Imports that look upwards, of types alone, and why. One that lets nothing through is a problem itself. */
+const FORMULA = "the formula of an architecture is called with the pass it works on";
+const allowed = {
+  "src/model/architectures → src/model/pass.ts": FORMULA,
+  "src/model/architectures → src/model/plan.ts": FORMULA,
+};
 const LINES = 300;
 const KERNEL_ARGUMENTS = 8;
 const POSITIONAL_ARGUMENTS = 6;
-/** What is let through, and why. An entry that lets nothing through is a problem itself. */
-const allowed = {
-  "src/model/architectures imports src/model/pass.ts": "the type of the operations that a layer is written in",
-  "src/model/architectures imports src/model/plan.ts": "the type of the weights that they are given",
-};
+const ATTENTION_FILES = 12;
+/** What the build writes: long, and its functions are the kernels. */
+const KERNELS = "src/kernels/generated.ts";
+const written = new Set([KERNELS, "src/kernels/binaries.ts", "src/browser/engine-text.ts"]);
+const folders = ["src", "assembly", "test", "bench", "scripts", "web", "fleet", "runtime-tests"];
 const problems = [];
+
+const trees = syntaxTrees("tsconfig.json", "tsconfig.test.json", "assembly/tsconfig.json");
+const sources = [...trees.keys()].filter((file) => file.startsWith("src/"));
 const used = new Set();
-/** Notes a problem, unless it is let through. */
-function report(key, text) {
-  if (key in allowed) used.add(key);
-  else problems.push(text);
+const graph = new Map([...trees.keys()].map((file) => [file, importsOf(file)]));
+
+for (const file of sources) {
+  if (floorOf(file) < 0) problems.push(`${file}: on no floor; add its folder to the floors in this script`);
+  for (const to of graph.get(file))
+    if (floorOf(to) > floorOf(file)) problems.push(`${file} imports ${to}, which is on a higher floor`);
+}
+for (const circle of circles()) problems.push(`a circle of imports: ${circle.join(" → ")}`);
+for (const [file, tree] of trees) if (/^(src|bench)\//.test(file)) checkArguments(file, tree);
+for (const file of folders.flatMap(filesIn)) checkLength(file);
+for (const file of filesIn("src")) if (!trees.has(file)) problems.push(`${file}: not a module the compiler knows`);
+const attention = sources.filter((file) => file.startsWith("src/attention/")).length;
+if (attention > ATTENTION_FILES) problems.push(`src/attention has ${attention} files, more than ${ATTENTION_FILES}`);
+for (const key of Object.keys(allowed)) if (!used.has(key)) problems.push(`no longer needed in this script: ${key}`);
+for (const problem of problems) console.log(problem);
+console.log(`structure: ${trees.size} modules, ${problems.length} problems, ${used.size} explained exceptions`);
+process.exit(problems.length ? 1 : 0);
+
+/** All files of these projects, by their path. */
+function syntaxTrees(...projects) {
+  const api = new API({ cwd: process.cwd() });
+  const snapshot = api.updateSnapshot({ openProjects: projects.map((name) => resolve(name)) });
+  const found = new Map();
+  for (const { rootFiles, program } of snapshot.getProjects())
+    for (const file of rootFiles) found.set(relative(process.cwd(), file), program.getSourceFile(file));
+  api.close();
+  return found;
 }
 
-const files = (folder) =>
-  readdirSync(folder, { recursive: true })
-    .map(String)
-    .filter((name) => name.endsWith(".ts") && !/node_modules|(binaries|generated)\.ts$/.test(name))
-    .map((name) => join(folder, name));
-const sources = files("src");
-const texts = new Map(
-  [...sources, ...files("assembly"), ...files("test"), ...files("bench")].map((file) => [
-    file,
-    readFileSync(file, "utf8"),
-  ]),
-);
-
-/** Modules that a module names in an import of any kind, those of types alone and `import()` included. */
+/** Modules that a module names, without explained ones. */
 function importsOf(file) {
-  const found = new Set();
-  for (const [, from, called] of texts.get(file).matchAll(/\bfrom\s*"([^"]+)"|\bimport\s*\(?\s*"([^"]+)"/g)) {
-    const name = (from ?? called).replace(/\.js$/, "");
-    if (!/^(\.|#src\/)/.test(name)) continue;
-    const path = name.startsWith("#src/") ? join("src", name.slice(5)) : normalize(join(dirname(file), name));
-    const to = [path, `${path}.ts`, join(path, "index.ts")].find((each) => texts.has(each));
-    if (to !== undefined && to !== file) found.add(to);
-  }
-  return [...found];
+  const found = [];
+  const add = (name, type) => {
+    const path = name?.text?.replace(/\.js$/, "") ?? "";
+    if (!/^(\.|#src\/|[\w-]+$)/.test(path)) return;
+    const from = path.startsWith("#src/") ? path.slice(1) : join(dirname(file), path);
+    const to = [`${from}.ts`, `${from}/index.ts`].find((each) => trees.has(each));
+    const key = `${dirname(file)} → ${to}`;
+    if (type && key in allowed) used.add(key);
+    else if (to !== undefined && to !== file) found.push(to);
+  };
+  const visit = (node) => {
+    if (node.kind === SyntaxKind.ImportDeclaration)
+      add(node.moduleSpecifier, node.importClause?.phaseModifier === SyntaxKind.TypeKeyword);
+    else if (node.kind === SyntaxKind.ExportDeclaration) add(node.moduleSpecifier, node.isTypeOnly);
+    else if (node.kind === SyntaxKind.ImportType) add(node.argument.literal, true);
+    else if (node.kind === SyntaxKind.CallExpression && node.expression.kind === SyntaxKind.ImportKeyword)
+      add(node.arguments[0]);
+    else if (node.kind === SyntaxKind.NewExpression && node.expression.text === "URL") add(node.arguments?.[0]);
+    node.forEachChild(visit);
+  };
+  visit(trees.get(file));
+  return found;
 }
-const graph = new Map([...texts.keys()].map((file) => [file, importsOf(file)]));
 
 /** Where a module stands; a folder may have another floor than the one it lies in. */
 function floorOf(file) {
@@ -83,31 +118,8 @@ function floorOf(file) {
   }
   return -1;
 }
-for (const file of sources) {
-  if (floorOf(file) < 0) problems.push(`${file}: on no floor; add its folder to the floors in this script`);
-  for (const to of graph.get(file))
-    if (floorOf(to) > floorOf(file))
-      report(`${dirname(file)} imports ${to}`, `${file} imports ${to}, which is on a higher floor`);
-}
-for (const circle of circles()) problems.push(`a circle of imports: ${circle.join(" → ")}`);
-const kernels = kernelNames();
-for (const [file, text] of texts) {
-  const lines = text.split("\n").length - 1;
-  if (lines > LINES) report(`${file}: lines`, `${file}: ${lines} lines`);
-  if (file.startsWith("test")) continue;
-  const assembly = file.startsWith("assembly");
-  const most = assembly ? KERNEL_ARGUMENTS : POSITIONAL_ARGUMENTS;
-  for (const { name, count } of signatures(text)) {
-    if (assembly && !kernels.has(name)) continue;
-    if (count > most) report(`${file}: ${name}`, `${file}: ${name} takes ${count} arguments`);
-  }
-}
-for (const key of Object.keys(allowed)) if (!used.has(key)) problems.push(`no longer needed in this script: ${key}`);
-for (const problem of problems) console.log(problem);
-console.log(`structure: ${graph.size} files, ${problems.length} problems, ${used.size} explained exceptions`);
-process.exit(problems.length ? 1 : 0);
 
-/** Circles of imports, each once. */
+/** Circles of imports, one for each that closes. */
 function circles() {
   const found = [];
   const state = new Map();
@@ -115,10 +127,9 @@ function circles() {
   const visit = (file) => {
     state.set(file, "open");
     path.push(file);
-    for (const to of graph.get(file)) {
+    for (const to of graph.get(file) ?? [])
       if (state.get(to) === "open") found.push([...path.slice(path.indexOf(to)), to]);
       else if (!state.has(to)) visit(to);
-    }
     path.pop();
     state.set(file, "done");
   };
@@ -126,43 +137,28 @@ function circles() {
   return found;
 }
 
-/** Names of the kernels, as the build lists them for TypeScript. */
-function kernelNames() {
-  const generated = readFileSync("src/kernels/generated.ts", "utf8");
-  return new Set([...generated.matchAll(/^ {2}(\w+)\(.*\): \w+;$/gm)].map(([, name]) => name));
+/** Functions, methods, constructors and function types with too many arguments. */
+function checkArguments(file, tree) {
+  const most = file === KERNELS ? KERNEL_ARGUMENTS : POSITIONAL_ARGUMENTS;
+  const visit = (node) => {
+    const count = node.parameters?.length ?? 0;
+    if (count > most) {
+      const line = tree.text.slice(0, node.getStart()).split("\n").length;
+      problems.push(`${file}:${line}: ${node.name?.text ?? "a function"} takes ${count} arguments`);
+    }
+    node.forEachChild(visit);
+  };
+  visit(tree);
 }
 
-/** Functions of any kind, methods, constructors and arrow functions included, and how many arguments they take. */
-function signatures(text) {
-  const found = [];
-  const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*|"(?:[^"\\\n]|\\.)*"/g, (part) => part.replace(/[^\n]/g, "_"));
-  for (const { index } of code.matchAll(/\(/g)) {
-    const { end, count } = listAt(code, index);
-    const after = code.slice(end, end + 400);
-    if (!/^\s*(:[^=;{}]+)?\s*(=>|\{)/.test(after)) continue;
-    const before = code.slice(Math.max(0, index - 80), index);
-    const name = before.match(/([\w#$]+)(?:<[^()]*>)?\s*$/)?.[1] ?? before.match(/([\w#$]+)[^\w]*$/)?.[1];
-    if (!/^(if|for|while|switch|catch|with)$/.test(name)) found.push({ name, count });
-  }
-  return found;
+/** What people have written in a folder. */
+function filesIn(folder) {
+  return readdirSync(folder, { recursive: true })
+    .map((name) => join(folder, String(name)))
+    .filter((name) => /\.([mc]?[jt]s|tsx|css)$/.test(name) && !name.includes("node_modules") && !written.has(name));
 }
 
-/** The list in brackets that begins at `start`: where it ends, and how many entries it has. */
-function listAt(code, start) {
-  let depth = 0;
-  let count = 0;
-  let empty = true;
-  for (let at = start; at < code.length; at++) {
-    const sign = code[at];
-    if (/[({[]/.test(sign)) depth++;
-    else if (/[)}\]]/.test(sign) && --depth === 0) return { end: at + 1, count: empty ? count : count + 1 };
-    else if (sign === "<" && /\w$/.test(code.slice(at - 1, at)) && !/[();]/.test(code.slice(at, code.indexOf(">", at))))
-      at = code.indexOf(">", at);
-    else if (sign === "," && depth === 1) {
-      count++;
-      empty = true;
-    } else if (depth > 0 && at > start && /\S/.test(sign)) empty = false;
-    if (depth > 1) empty = false;
-  }
-  return { end: code.length, count };
+function checkLength(file) {
+  const lines = readFileSync(file, "utf8").split("\n").length - 1;
+  if (lines > LINES) problems.push(`${file}: ${lines} lines`);
 }

@@ -3,29 +3,8 @@ import { startNodeWorker } from "../model/start-worker.js";
 import { nodeModules } from "../platform/node-modules.js";
 import { workerArguments } from "../platform/worker-arguments.js";
 import type { WorkerHandle } from "../threads/team.js";
-import type { Port } from "./endpoint.js";
+import { type NodePort, portOf } from "./node-port.js";
 import type { HostThread } from "./remote-model.js";
-
-/** What a worker of `node:worker_threads` and its `parentPort` have in common. */
-interface NodePort {
-  postMessage(message: unknown, transfer: never[]): void;
-  on(event: "message", listener: (data: unknown) => void): unknown;
-}
-
-/** A worker of `node:worker_threads`, or its `parentPort`, with the interface of web workers. */
-export function portOf(node: NodePort): Port {
-  let listener: Port["onmessage"] = null;
-  node.on("message", (data) => listener?.({ data } as MessageEvent));
-  return {
-    postMessage: (message, transfer) => node.postMessage(message, transfer as never[]),
-    get onmessage() {
-      return listener;
-    },
-    set onmessage(value) {
-      listener = value;
-    },
-  };
-}
 
 const here = import.meta.url;
 
