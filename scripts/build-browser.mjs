@@ -23,26 +23,6 @@ export function installTools() {
   if (status !== 0) throw new Error("npm ci failed in runtime-tests");
 }
 
-/**
- * The same engine for Node, Deno and Bun (dist/node/engine.js): readable, so that errors show the line they come from.
- * @param shared modules of dist/ whose exports it passes on, for the parts of the package that run there
- */
-export async function buildNodeEngine(shared) {
-  installTools();
-  const { build } = createRequire(join(tools, "package.json"))("esbuild");
-  await build({
-    bundle: true,
-    format: "esm",
-    platform: "browser", // Modules of Node are imported by names put together at run time.
-    target: "es2022",
-    logLevel: "warning",
-    packages: "external",
-    stdin: { contents: exportAll(["./engine.js", ...shared]), resolveDir: out },
-    outfile: join(out, "../node/engine.js"),
-    plugins: [weightsFolder],
-  });
-}
-
 const exportAll = (modules) => modules.map((path) => `export * from ${JSON.stringify(path)};`).join("\n");
 
 export async function buildBrowser() {
@@ -93,7 +73,7 @@ const noFiles = {
 };
 
 /** The bundle lies a folder deeper than the module that looks for weights/. */
-const weightsFolder = {
+export const weightsFolder = {
   name: "weights folder",
   setup({ onLoad }) {
     onLoad({ filter: /dist[\\/]embedded\.js$/ }, ({ path }) => {

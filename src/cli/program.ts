@@ -5,6 +5,7 @@ import type { BenchFlags } from "./commands/bench.js";
 import type { CalibrateFlags } from "./commands/calibrate.js";
 import type { ChatFlags } from "./commands/chat.js";
 import type { EmbedFlags } from "./commands/embed.js";
+import { generate as completeText } from "./commands/generate.js";
 import type { InspectFlags } from "./commands/inspect.js";
 import type { ScoreFlags } from "./commands/score.js";
 import type { ServeFlags } from "./commands/serve.js";
@@ -26,7 +27,7 @@ import type { Terminal } from "./terminal.js";
 /** Tells the caller that a command ran well and the answer is no. */
 export type SetExitCode = (code: number) => void;
 
-/** All commands. Each one's code is imported when it is called. */
+/** All commands. The code of each but the first is imported when it is called. */
 export function createProgram(terminal: Terminal, setExitCode: SetExitCode): Command {
   const program = new Command("deltallm")
     .description("Runs BitNet b1.58 and Llama-family language models on the CPU.")
@@ -45,9 +46,7 @@ NO_COLOR turns colours off; DEBUG=1 or --verbose shows stack traces.`,
     .command("generate")
     .description("complete a text; without [prompt] it is read from stdin")
     .argument("[prompt]", "text to complete; -: stdin")
-    .action(async (prompt: string | undefined, flags: SamplingFlags) =>
-      (await import("./commands/generate.js")).generate(terminal, prompt, flags),
-    );
+    .action((prompt: string | undefined, flags: SamplingFlags) => completeText(terminal, prompt, flags));
   addRunOptions(addSamplingOptions(addModelSource(generate)));
   examples(
     generate,
