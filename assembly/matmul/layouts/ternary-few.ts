@@ -1,4 +1,5 @@
-// Ternary matrices × few tokens in the relaxed build: the codes of 8 rows are unpacked in registers for four tokens at once.
+// Ternary matrices × few tokens in the relaxed build: the codes of 8 rows are unpacked in registers for up to four tokens at
+// once.
 import { Product } from "../../abi/product";
 import { hiddenBytes } from "../opaque";
 import { centred, storeTernary } from "../store";
@@ -21,14 +22,14 @@ function addSums(dot32: bool, to: usize, sum: v128): void {
 }
 
 /**
- * Σ code · x of 8 rows × `T` tokens (1, 2 or 4), to i32 sums of 32 bytes per token. `x`: codes of the first token. 16-bit
- * sums last 256 columns: 64 · (2 · 127 · 2) = 32512.
+ * Σ code · x of 8 rows × `T` tokens (2, 3 or 4), to i32 sums of 32 bytes per token. `x`: from `fillTile`. 16-bit sums last
+ * 256 columns: 64 · (2 · 127 · 2) = 32512. Unrolled, the optimiser's order of the sums needs more registers than there are.
  */
 // @ts-ignore: decorator
 @inline
-function addRows(T: i32, dot32: bool, sums: usize, w: usize, x: usize, stride: usize, padded: i32): void {
+function addTile(T: i32, dot32: bool, sums: usize, w: usize, x: usize, padded: i32): void {
   const mask = hiddenBytes(3);
-  const end = x + padded;
+  const end = x + <usize>(padded * T);
   while (x < end) {
     let a0 = i32x4.splat(0);
     let a1 = a0;
@@ -38,25 +39,25 @@ function addRows(T: i32, dot32: bool, sums: usize, w: usize, x: usize, stride: u
     let c1 = a0;
     let d0 = a0;
     let d1 = a0;
-    for (const stop = min(x + 256, end); x < stop; w += 32) {
+    for (const stop = min(x + 256 * T, end); x < stop; w += 32) {
       let v0 = v128.load(w);
       let v1 = v128.load(w, 16);
-      for (let quad = 0; quad < 4; quad++, x += 4) {
+      for (const pause = x + 16 * T; x < pause; x += 4 * T) {
         const u0 = v128.and(v0, mask);
         const u1 = v128.and(v1, mask);
         let q = v128.load32_splat(x);
         a0 = plusDot(dot32, a0, q, u0);
         a1 = plusDot(dot32, a1, q, u1);
-        if (T > 1) {
-          q = v128.load32_splat(x + stride);
-          b0 = plusDot(dot32, b0, q, u0);
-          b1 = plusDot(dot32, b1, q, u1);
-        }
+        q = v128.load32_splat(x, 4);
+        b0 = plusDot(dot32, b0, q, u0);
+        b1 = plusDot(dot32, b1, q, u1);
         if (T > 2) {
-          q = v128.load32_splat(x + 2 * stride);
+          q = v128.load32_splat(x, 8);
           c0 = plusDot(dot32, c0, q, u0);
           c1 = plusDot(dot32, c1, q, u1);
-          q = v128.load32_splat(x + 3 * stride);
+        }
+        if (T > 3) {
+          q = v128.load32_splat(x, 12);
           d0 = plusDot(dot32, d0, q, u0);
           d1 = plusDot(dot32, d1, q, u1);
         }
@@ -66,13 +67,13 @@ function addRows(T: i32, dot32: bool, sums: usize, w: usize, x: usize, stride: u
     }
     addSums(dot32, sums, a0);
     addSums(dot32, sums + 16, a1);
-    if (T > 1) {
-      addSums(dot32, sums + 32, b0);
-      addSums(dot32, sums + 48, b1);
-    }
+    addSums(dot32, sums + 32, b0);
+    addSums(dot32, sums + 48, b1);
     if (T > 2) {
       addSums(dot32, sums + 64, c0);
       addSums(dot32, sums + 80, c1);
+    }
+    if (T > 3) {
       addSums(dot32, sums + 96, d0);
       addSums(dot32, sums + 112, d1);
     }
@@ -87,8 +88,8 @@ function plusMasked(acc: v128, q: v128, codes: v128, mask: v128): v128 {
 }
 
 /**
- * `addRows` of two tokens with 16-bit sums, for which there are registers enough to save half of the shifts: `B` sums
- * hold four times their value and last 128 columns, 16 · (2 · 127 · 8) = 32512.
+ * Two tokens with 16-bit sums, for which there are registers enough to save half of the shifts: `B` sums hold four times
+ * their value and last 128 columns, 16 · (2 · 127 · 8) = 32512. `x`: codes of the first token; side by side they are slower.
  */
 // @ts-ignore: decorator
 @inline
@@ -132,39 +133,75 @@ function addRowsOfTwo(sums: usize, w: usize, x: usize, stride: usize, padded: i3
   }
 }
 
+/** Tokens of the next tile when `left` are left, which is never 1. */
+// @ts-ignore: decorator
+@inline
+function tileTokens(left: i32): i32 {
+  return left > 5 || left == 4 ? 4 : left == 2 ? 2 : 3;
+}
+
+/** Codes of a tile's tokens side by side, four columns of each in turn: one pointer walks over all of them. */
+// @ts-ignore: decorator
+@inline
+function fillTile(to: usize, x: usize, tokens: usize, stride: usize, padded: usize): void {
+  for (let t: usize = 0; t < tokens; t++, x += stride)
+    for (let c: usize = 0; c < padded; c += 4) store<u32>(to + c * tokens + (t << 2), load<u32>(x + c));
+}
+
+/** Panels that meet one tile after the other: the second cache has them, the first one the activations of a tile. */
+const PANELS: i32 = 16;
+/** Of four tokens. */
+const SUM_BYTES: usize = 128;
+
 // @ts-ignore: decorator
 @inline
 function gemmFew(dot32: bool, product: Product, rowStart: i32, rowEnd: i32): void {
   const padded = (product.columns + 31) & ~31;
   const stride = <usize>(16 + 3 * padded);
   const groupBytes = <usize>padded << 1;
-  const tokens = product.tokens;
+  const accumulate = product.accumulate != 0;
+  const sums = product.scratch;
+  let record = product.activations;
+  let tile = sums + SUM_BYTES;
+  for (let left = product.tokens; left > 0; ) {
+    const tokens = tileTokens(left);
+    fillTile(tile, record + 16, tokens, stride, padded);
+    tile += <usize>(tokens * padded);
+    record += <usize>tokens * stride;
+    left -= tokens;
+  }
   let w = product.weights + <usize>(rowStart >> 3) * groupBytes;
-  for (let row = rowStart; row < rowEnd; row += 8, w += groupBytes) {
-    memory.fill(product.scratch, 0, <usize>tokens << 5);
-    let sums = product.scratch;
-    let x = product.activations + 16;
-    let t = tokens;
-    for (; t >= 4; t -= 4, sums += 128, x += 4 * stride) addRows(4, dot32, sums, w, x, stride, padded);
-    if (t >= 2) {
-      if (dot32) addRows(2, dot32, sums, w, x, stride, padded);
-      else addRowsOfTwo(sums, w, x, stride, padded);
-      sums += 64;
-      x += 2 * stride;
-    }
-    if (t & 1) addRows(1, dot32, sums, w, x, stride, padded);
-    sums = product.scratch;
-    let record = product.activations;
-    let to = product.out + (<usize>row << 2);
-    for (t = 0; t < tokens; t++, sums += 32, record += stride, to += <usize>product.rows << 2) {
-      const accumulate = product.accumulate != 0;
-      storeTernary(to, centred(v128.load(sums), record), record, product.scale, rowEnd - row, accumulate);
-      storeTernary(to + 16, centred(v128.load(sums, 16), record), record, product.scale, rowEnd - row - 4, accumulate);
+  for (let first = rowStart; first < rowEnd; first += 8 * PANELS, w += PANELS * groupBytes) {
+    const end = min(first + 8 * PANELS, rowEnd);
+    record = product.activations;
+    tile = sums + SUM_BYTES;
+    let out = product.out;
+    for (let left = product.tokens; left > 0; ) {
+      const tokens = tileTokens(left);
+      let panel = w;
+      for (let row = first; row < end; row += 8, panel += groupBytes) {
+        memory.fill(sums, 0, SUM_BYTES);
+        if (tokens == 4) addTile(4, dot32, sums, panel, tile, padded);
+        else if (tokens == 3) addTile(3, dot32, sums, panel, tile, padded);
+        else if (dot32) addTile(2, dot32, sums, panel, tile, padded);
+        else addRowsOfTwo(sums, panel, record + 16, stride, padded);
+        let from = sums;
+        let r = record;
+        let to = out + (<usize>row << 2);
+        for (let t = 0; t < tokens; t++, from += 32, r += stride, to += <usize>product.rows << 2) {
+          storeTernary(to, centred(v128.load(from), r), r, product.scale, rowEnd - row, accumulate);
+          storeTernary(to + 16, centred(v128.load(from, 16), r), r, product.scale, rowEnd - row - 4, accumulate);
+        }
+      }
+      tile += <usize>(tokens * padded);
+      record += <usize>tokens * stride;
+      out += <usize>(tokens * product.rows) << 2;
+      left -= tokens;
     }
   }
 }
 
-/** 2 to 8 tokens × layout `ternary`; activations from `quantise_per_token`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
+/** 2 to 16 tokens × layout `ternary`; activations from `quantise_per_token`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
 export function gemm_few_ternary(product: Product, rowStart: i32, rowEnd: i32): void {
   if (ASC_FEATURE_RELAXED_SIMD) gemmFew(false, product, rowStart, rowEnd);
   else gemm_ternary(product, rowStart, rowEnd);

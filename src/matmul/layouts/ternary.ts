@@ -10,6 +10,7 @@ export const ternary: WeightLayout = {
   groupBytes: bytesPerBlock(64),
   one: "gemv_ternary",
   few: "gemm_few_ternary",
+  mostFew: 16,
   few32: "gemm_few_ternary32",
   many: "gemm_ternary",
   blockScales: "gemm_ternary_blocks",
