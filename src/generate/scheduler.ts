@@ -124,9 +124,9 @@ export class Scheduler {
   /** What the next pass computes: short requests first, then an equal piece of each long one, the longest waiting first. */
   #nextPieces(): Piece[] {
     const { batch, prefillChunk } = this.#engine;
-    const ready = this.#waiting.filter((job) => !this.#begins(job));
-    const short = ready.filter((job) => left(job) <= SHORT);
-    const long = ready.filter((job) => left(job) > SHORT);
+    const short: Job[] = [];
+    const long: Job[] = [];
+    for (const job of this.#waiting) if (!this.#begins(job)) (left(job) <= SHORT ? short : long).push(job);
     const pieces: Piece[] = [];
     let room = batch;
     const take = (job: Job, most: number) => {
@@ -182,7 +182,7 @@ export class Scheduler {
   #pass(asked: readonly Piece[]): void {
     if (asked.length === 0) return;
     // Rows that need the whole head stand together: they share the reading of it.
-    const pieces = asked.toSorted((a, b) => Number(isPart(a)) - Number(isPart(b)));
+    const pieces = asked.length > 1 ? asked.toSorted((a, b) => Number(isPart(a)) - Number(isPart(b))) : asked;
     const start = performance.now();
     let logits: number[];
     try {
@@ -199,7 +199,8 @@ export class Scheduler {
       return;
     }
     this.#book(pieces, performance.now() - start);
-    pieces.forEach(({ job, ids }, i) => {
+    for (let i = 0; i < pieces.length; i++) {
+      const { job, ids } = pieces[i] as Piece;
       const { done } = job;
       job.done += ids.length;
       try {
@@ -208,7 +209,7 @@ export class Scheduler {
       } catch (error) {
         this.#end(job, () => job.reject(error));
       }
-    });
+    }
     if (this.#waiting.length < 2) return;
     const served = new Set(pieces.map(({ job }) => job));
     this.#waiting = [
@@ -219,7 +220,8 @@ export class Scheduler {
 
   /** A pass takes as long for a row of one kind as of the other. */
   #book(pieces: readonly Piece[], ms: number): void {
-    const rows = pieces.reduce((sum, { ids }) => sum + ids.length, 0);
+    let rows = 0;
+    for (const { ids } of pieces) rows += ids.length;
     this.#speed.pass(pieces.length);
     for (const { slice } of pieces) this.#speed.add(slice.work, slice.tokens, (ms * slice.tokens) / rows);
   }

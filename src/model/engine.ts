@@ -16,11 +16,11 @@ import { headRanges } from "./head.js";
 import { leavesOut } from "./leaves-out.js";
 import { type HeadPrecision, loadWeights } from "./load-weights.js";
 import { OpenCaches } from "./open-caches.js";
-import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
+import { type Buffers, type LayerWeights, layersInOrder, type ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import { Projection } from "./projection.js";
 import { makeRopeTables, type RopeRows } from "./rope-tables.js";
-import { type HeadRanges, rowsOf, type Slice, wantedOf } from "./slice.js";
+import { type HeadRanges, type Slice, wantedOf } from "./slice.js";
 import { startWorker } from "./start-worker.js";
 
 export interface EngineOptions {
@@ -98,7 +98,8 @@ export class Engine {
       const rope = makeRopeTables(team.kernels, memory, config, options.contextLength, weights.ropeFactors);
       const prefillChunk = Math.max(1, Math.min(options.prefillChunk, options.contextLength));
       const batch = Math.max(prefillChunk, LEAST_ROWS);
-      const { embedding, layers, outputNorm, head } = weights;
+      const { embedding, outputNorm, head } = weights;
+      const layers = layersInOrder(weights.layers);
       const buffers = allocateBuffers(team.kernels, memory, config, batch, options.threads, options.contextLength);
       const plan: ModelPlan = { config, embedding, layers, outputNorm, head, rope, buffers, batch };
       const family = build.startsWith("relaxed") ? "relaxed" : "simd";
@@ -145,24 +146,32 @@ export class Engine {
    * @throws SessionError, MemoryError with nothing computed; KernelError
    */
   forward(ids: ArrayLike<number>, slices: readonly Slice<KeyValueCache>[], output: Output = "logits"): number[] {
-    const rows = rowsOf(slices);
-    if (rows !== ids.length || rows > this.batch || slices.some((s) => s.tokens < 1 || s.position !== s.cache.length))
+    let rows = 0;
+    let wanted = 0;
+    let fit = true;
+    for (const slice of slices) {
+      rows += slice.tokens;
+      wanted += wantedOf(slice);
+      fit &&= slice.tokens > 0 && slice.position === slice.cache.length;
+    }
+    if (!fit || rows !== ids.length || rows > this.batch)
       throw new Error(`${slices.length} slices of ${rows} tokens do not fit ${ids.length} ids or their caches`);
     for (const { cache, tokens } of slices) cache.reserve(tokens);
-    const logits = this.#logitsAddress(slices.reduce((sum, slice) => sum + wantedOf(slice), 0));
-    const named = slices.map((slice) => ({ ...slice, cache: this.#caches.numberOf(slice.cache) }));
+    const out = this.#logitsAddress(wanted);
+    const named: Slice<number>[] = [];
+    for (const slice of slices) named.push({ ...slice, cache: this.#caches.numberOf(slice.cache) });
     this.memory.i32(this.#plan.buffers.ids, rows).set(ids);
-    this.#run({ do: "forward", slices: named, out: logits, output, changes: this.#caches.takeChanges() });
+    this.#run({ do: "forward", slices: named, out, output, changes: this.#caches.takeChanges() });
     this.#lookAtGates(rows);
-    let next = logits;
     const width = output === "logits" ? this.config.vocab : this.config.hidden;
-    return slices.map((slice) => {
+    const addresses: number[] = [];
+    let next = out;
+    for (const slice of slices) {
       slice.cache.commit(slice.tokens);
-      const wanted = wantedOf(slice);
-      const address = wanted > 0 ? next : 0;
-      next += wanted * width * 4;
-      return address;
-    });
+      addresses.push(wantedOf(slice) > 0 ? next : 0);
+      next += wantedOf(slice) * width * 4;
+    }
+    return addresses;
   }
 
   /** Which rows of the head the logits under a mask need, for `Slice.ranges`. */

@@ -4,7 +4,7 @@ import { architectureOf } from "./architectures/index.js";
 import { arrangeLayers, type Room } from "./feed-forward.js";
 import type { CacheChanges } from "./open-caches.js";
 import { ForwardPass } from "./pass.js";
-import type { ModelPlan } from "./plan.js";
+import type { LayerWeights, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
 import type { Slice } from "./slice.js";
 
@@ -40,13 +40,16 @@ export function makeExecute(profile?: Profile): Execute {
         break;
       case "forward": {
         if (!plan) throw new Error("forward pass without a model");
-        for (const cache of command.changes?.closed ?? []) caches.delete(cache);
-        for (const { cache, descriptor } of command.changes?.opened ?? []) caches.set(cache, descriptor);
-        const slices = command.slices.map((slice) => {
+        if (command.changes) {
+          for (const cache of command.changes.closed) caches.delete(cache);
+          for (const { cache, descriptor } of command.changes.opened) caches.set(cache, descriptor);
+        }
+        const slices: Slice<CacheDescriptor>[] = [];
+        for (const slice of command.slices) {
           const cache = caches.get(slice.cache);
           if (!cache) throw new Error("forward pass without a cache");
-          return { ...slice, cache };
-        });
+          slices.push({ ...slice, cache });
+        }
         profile?.start();
         forward(new ForwardPass(thread, plan, slices, profile), plan, command);
       }
@@ -58,10 +61,10 @@ export function makeExecute(profile?: Profile): Execute {
 function forward(pass: ForwardPass, plan: ModelPlan, { out, output }: { out: number; output: Output }): void {
   const architecture = architectureOf(plan.config);
   pass.embed();
-  plan.layers.forEach((weights, index) => {
-    pass.layer = index;
-    architecture.run(pass, plan, weights, index);
-  });
+  for (let layer = 0; layer < plan.layers.length; layer++) {
+    pass.layer = layer;
+    architecture.run(pass, plan, plan.layers[layer] as LayerWeights, layer);
+  }
   if (output === "logits") pass.logits(out);
   else pass.lastHidden(out);
 }

@@ -37,9 +37,19 @@ export function headRanges(mask: Uint32Array, vocab: number, unit: number): Head
   return tokens === 1 ? [] : ranges;
 }
 
-/** What of the head each wanted row of a pass needs. */
-export function wantedRanges(slices: readonly Slice<unknown>[]): (HeadRanges | undefined)[] {
-  return slices.flatMap((slice) => Array.from({ length: wantedOf(slice) }, (_, i) => slice.ranges?.[i]));
+/** What of the head each wanted row of a pass needs; undefined where that is nothing at all. */
+export function wantedRanges(slices: readonly Slice<unknown>[]): (HeadRanges | undefined)[] | undefined {
+  const wanted: (HeadRanges | undefined)[] = [];
+  let any = false;
+  for (const slice of slices) {
+    const rows = wantedOf(slice);
+    for (let i = 0; i < rows; i++) {
+      const ranges = slice.ranges?.[i];
+      any ||= ranges?.length !== 0;
+      wanted.push(ranges);
+    }
+  }
+  return any ? wanted : undefined;
 }
 
 /**

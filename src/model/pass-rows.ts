@@ -52,14 +52,17 @@ export function placeRows(
  */
 export function wantedAlone(slices: readonly Slice<CacheDescriptor>[]): Slice<CacheDescriptor>[] | undefined {
   let fewer = false;
-  const wanted: Slice<CacheDescriptor>[] = [];
   for (const slice of slices) {
     if (slice.cache.recording) return undefined;
+    if (wantedOf(slice) < slice.tokens) fewer = true;
+  }
+  if (!fewer) return undefined;
+  const wanted: Slice<CacheDescriptor>[] = [];
+  for (const slice of slices) {
     const tokens = wantedOf(slice);
-    if (tokens < slice.tokens) fewer = true;
     if (tokens > 0) wanted.push({ ...slice, position: slice.position + slice.tokens - tokens, tokens });
   }
-  return fewer ? wanted : undefined;
+  return wanted;
 }
 
 /** Brings the rows `from`, ascending, of `size` f32 numbers to the front. A barrier must follow. */

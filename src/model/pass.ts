@@ -135,16 +135,14 @@ export class ForwardPass {
     const { hidden } = this.#plan.config;
     const name = "query, key, value";
     const query: Output = [queries, w.query, w.queryBias];
-    const others: Output[] = [
-      [keys, w.key, w.keyBias],
-      [values, w.value, w.valueBias],
-    ];
+    const key: Output = [keys, w.key, w.keyBias];
+    const value: Output = [values, w.value, w.valueBias];
     const wanted = this.#last ? wantedAlone(this.#stored.slices) : undefined;
     if (!wanted) {
-      this.linear(name, x, [query, ...others]);
+      this.linear(name, x, [query, key, value]);
       return;
     }
-    this.linear(name, x, others);
+    this.linear(name, x, [key, value]);
     const from = wantedRows(this.#stored.slices);
     this.#barrier.wait();
     this.#rows = placeRows(this.#thread, wanted);
@@ -256,7 +254,7 @@ export class ForwardPass {
   logits(out: number): void {
     const { head } = this.#plan;
     const ranges = wantedRanges(this.#rows.slices);
-    if (ranges.every((some) => some?.length === 0)) return;
+    if (!ranges) return;
     const wanted = this.lastHidden() as ForwardPass;
     const { normed } = wanted.buffers;
     const input = inputOf(head, normed, wanted.#quantise(normed, [[out, head]]));
@@ -276,7 +274,8 @@ export class ForwardPass {
     // The last layer may have ended by row, and the rows are now shared out anew.
     if (this.#rows.lone) this.#barrier.wait();
     else this.#thread.barrier();
-    const wanted = new ForwardPass(this.#thread, this.#plan, [], this.#profile, rows.length);
+    const all = rows.length === this.#rows.count;
+    const wanted = all ? this : new ForwardPass(this.#thread, this.#plan, [], this.#profile, rows.length);
     const bytes = config.hidden * 4;
     const to = out ?? wanted.buffers.normed;
     if (out !== undefined && !wanted.#barrier.mine("norms")) return wanted;
