@@ -24,3 +24,10 @@ export function hiddenShorts(value: i32): v128 {
 export function hiddenWords(value: i32): v128 {
   return i32x4.splat(value + hidden_zero);
 }
+
+/** Four lanes of `value`, which is not 0. */
+// @ts-ignore: decorator
+@inline
+export function hiddenFloats(value: f32): v128 {
+  return f32x4.splat(value + <f32>hidden_zero);
+}

@@ -1,4 +1,5 @@
-import { expF32x4 } from "./exp";
+import { hiddenFloats, hiddenWords } from "../matmul/opaque";
+import { expF32x4, expWith } from "./exp";
 
 /** out[i] = e^x[i] for `count` numbers (a multiple of 4). For tests and as a building block. */
 export function exp_f32(out: usize, x: usize, count: i32): void {
@@ -46,10 +47,25 @@ export function relu2_gate(out: usize, gate: usize, up: usize, count: i32): void
 
 /** out[i] = gate[i] / (1 + e^−gate[i]) · up[i]; f32, `count` a multiple of 4; `out` may be `gate`. The gate of Llama. */
 export function silu_gate(out: usize, gate: usize, up: usize, count: i32): void {
-  const one = f32x4.splat(1.0);
+  const one = hiddenFloats(1.0);
+  const least = hiddenFloats(-87.0);
+  const greatest = hiddenFloats(88.0);
+  const log2e = hiddenFloats(1.44269504088896341);
+  const ln2High = hiddenFloats(0.693359375);
+  const ln2Low = hiddenFloats(-2.12194440e-4);
+  const c6 = hiddenFloats(1.9875691500e-4);
+  const c5 = hiddenFloats(1.3981999507e-3);
+  const c4 = hiddenFloats(8.3334519073e-3);
+  const c3 = hiddenFloats(4.1665795894e-2);
+  const c2 = hiddenFloats(1.6666665459e-1);
+  const c1 = hiddenFloats(5.0000001201e-1);
+  const magic = hiddenFloats(12582912.0);
+  const bias = hiddenWords(127 << 23);
   for (let end = <usize>count << 2, i: usize = 0; i < end; i += 16) {
     const g = v128.load(gate + i);
-    const silu = f32x4.div(g, f32x4.add(one, expF32x4(f32x4.neg(g))));
-    v128.store(out + i, f32x4.mul(silu, v128.load(up + i)));
+    const e = expWith(
+      f32x4.neg(g), least, greatest, log2e, ln2High, ln2Low, c6, c5, c4, c3, c2, c1, one, magic, bias,
+    );
+    v128.store(out + i, f32x4.mul(f32x4.div(g, f32x4.add(one, e)), v128.load(up + i)));
   }
 }

@@ -207,8 +207,13 @@ export class ForwardPass {
     }
     turnRows(this.#thread, this.#plan, layer, "queries", this.#rows);
     turnRows(this.#thread, this.#plan, layer, "keys", this.#stored);
-    if (!this.#stored.lone) this.#thread.barrier();
+    if (!this.#stored.lone && !this.#byRow) this.#thread.barrier();
     this.#profile?.mark("RoPE");
+  }
+
+  /** Whether queries, keys, values and what comes of them are by row up to the next product. */
+  get #byRow(): boolean {
+    return this.#rows === this.#stored && this.#rows.shares.byRow;
   }
 
   /** x ·= factor, `size` numbers per row. By row. */
@@ -221,10 +226,11 @@ export class ForwardPass {
   attention(layer: number): void {
     const thread = this.#thread;
     storeRows(thread, this.#plan, layer, this.#stored);
-    if (!attendsWithOwn(thread, layer, this.#rows)) thread.barrier();
+    if (!this.#byRow && !attendsWithOwn(thread, layer, this.#rows)) thread.barrier();
     this.#profile?.mark("store keys and values");
     attendRows(thread, this.#plan, layer, this.#rows);
-    this.#barrier.end("attention");
+    if (this.#byRow) this.#profile?.mark("attention");
+    else this.#barrier.end("attention");
   }
 
   /** gate = activation(x · gateᵀ) · (x · upᵀ), what zero gates make zero left out where that is most. Ends by row. */

@@ -1,3 +1,4 @@
+import { portion } from "../threads/thread.js";
 import type { Slice } from "./slice.js";
 
 /** One thread's part of the attention of a pass. */
@@ -6,6 +7,11 @@ export interface SliceShares<Placed> {
   together: Placed[];
   /** Slices this thread computes on its own, without waiting for others. */
   alone: Placed[];
+  /**
+   * All slices are single rows, and each thread has those of the rows it norms and quantises: what it turns, stores, attends
+   * and quantises after that is of its rows alone, so that nobody has to wait in between.
+   */
+  byRow: boolean;
 }
 
 /** A thread may have so much more than the average to do before a slice is shared out instead: barriers are not free. */
@@ -14,8 +20,8 @@ const MOST_UNEVEN = 1.25;
 const BARRIER_KEYS = 256;
 
 /**
- * Who attends for which slices. Several sequences that decode are dealt out whole, longest first, as long as every
- * thread gets about the same number of keys; prefill, and sequences too long for that, are computed by all together.
+ * Who attends for which slices. Several sequences that decode are dealt out whole, by row or else longest first, as long
+ * as every thread gets about the same number of keys; prefill, and sequences too long for that, are computed by all together.
  * The same on every thread.
  */
 export function shareSlices<Placed extends Slice<unknown>>(
@@ -23,7 +29,12 @@ export function shareSlices<Placed extends Slice<unknown>>(
   threads: number,
   slices: readonly Placed[],
 ): SliceShares<Placed> {
-  if (threads === 1 || slices.length === 1) return { together: [...slices], alone: [] };
+  if (threads === 1 || slices.length === 1) return { together: [...slices], alone: [], byRow: false };
+  const keysOf = (some: readonly Placed[]) => some.reduce((sum, { position }) => sum + position + 1, 0);
+  if (slices.every(({ tokens }) => tokens === 1)) {
+    const rows = Array.from({ length: threads }, (_, i) => slices.slice(...portion(i, threads, slices.length)));
+    if (even(rows.map(keysOf))) return { together: [], alone: rows[index] as Placed[], byRow: true };
+  }
   const together = slices.filter(({ tokens }) => tokens > 1);
   const single = slices.filter(({ tokens }) => tokens === 1).sort((a, b) => b.position - a.position);
   for (; single.length > 0; together.push(single.shift() as Placed)) {
@@ -33,10 +44,14 @@ export function shareSlices<Placed extends Slice<unknown>>(
       least.keys += slice.position + 1;
       least.slices.push(slice);
     }
-    const mean = dealt.reduce((sum, { keys }) => sum + keys, 0) / threads;
-    const most = Math.max(...dealt.map(({ keys }) => keys));
-    if (most <= mean * MOST_UNEVEN + BARRIER_KEYS)
-      return { together, alone: (dealt[index] as (typeof dealt)[number]).slices };
+    if (even(dealt.map(({ keys }) => keys)))
+      return { together, alone: (dealt[index] as (typeof dealt)[number]).slices, byRow: false };
   }
-  return { together, alone: [] };
+  return { together, alone: [], byRow: false };
+}
+
+/** Whether no thread has much more than the average to do. */
+function even(keys: readonly number[]): boolean {
+  const mean = keys.reduce((sum, some) => sum + some, 0) / keys.length;
+  return Math.max(...keys) <= mean * MOST_UNEVEN + BARRIER_KEYS;
 }

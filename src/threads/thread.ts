@@ -42,10 +42,13 @@ export function makeThread(
 
 /** The part `[start, end)` of `total` units that belongs to this thread, in multiples of `unit`. */
 export function share(thread: Thread, total: number, unit = 1): [start: number, end: number] {
-  const units = Math.ceil(total / unit);
-  const start = Math.floor((units * thread.index) / thread.count) * unit;
-  const end = Math.floor((units * (thread.index + 1)) / thread.count) * unit;
-  return [Math.min(start, total), Math.min(end, total)];
+  const [start, end] = portion(thread.index, thread.count, Math.ceil(total / unit));
+  return [Math.min(start * unit, total), Math.min(end * unit, total)];
+}
+
+/** The part of `units` that belongs to thread `index` of `count`. */
+export function portion(index: number, count: number, units: number): [start: number, end: number] {
+  return [Math.floor((units * index) / count), Math.floor((units * (index + 1)) / count)];
 }
 
 /** The same thread as if there were no others. */
