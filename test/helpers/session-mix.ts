@@ -60,6 +60,7 @@ const operation = fc.record({
     "generate",
     "fork",
     "cut",
+    "cut",
     "save",
     "cancel",
     "score",
@@ -154,7 +155,8 @@ async function use(model: EngineModel, joins: number, operations: readonly Opera
     } else if (what === "more") await append(session, tokens.slice(0, 70));
     else if (what === "step") await append(session, [length]);
     else if (what === "fork") open.push(await session.fork());
-    else if (what === "cut") session.cut(length);
+    // Delta caches go back by a few tokens only; further back they begin anew.
+    else if (what === "cut") session.cut(prompt % 2 ? length : Math.max(0, session.length - wait - 1));
     else if (what === "generate") {
       const asked = tokens.slice(0, 20);
       if (session.length + 40 < CONTEXT - PAGE)
