@@ -209,7 +209,7 @@ export interface Model {
   readonly file: ModelFile;
   /** Speeds, bytes and choices so far. */
   stats(): ModelStats;
-  /** Starts speeds and profile anew. */
+  /** Starts speeds, counts and profile anew; what attention left out in open sessions stays. */
   resetStats(): void;
   /**
    * Completes a text or ids, or answers a conversation, which the model's template turns into text. Every generation that

@@ -218,17 +218,14 @@ function describe(thread: Thread, unit: Unit): number {
 
 /** Quantises the queries of a unit into the thread's scratch, on the grid where there is one, and writes its record. */
 function prepare(thread: Thread, unit: Unit): void {
-  const { slice, layer, head, own, queries, tokens } = unit;
+  const { queries } = unit;
+  const { cache } = unit.slice;
   const { kernels } = thread;
-  const { cache } = slice;
   const { headDim, heads, kvHeads, grid } = cache;
   const group = heads / kvHeads;
-  const rows = tokens * group;
-  const slot = layer * kvHeads + head;
-  const stride = heads * headDim * 4;
   const address = describe(thread, unit);
   if (cache.kind === "f32") return;
-  const quantised = own + statesBytes(headDim);
+  const { queries: quantised, rows, slot, stride } = rowsRecord;
   const mapped = quantised + queriesBytes(headDim);
   if (grid) {
     const map = grid.address + slot * grid.stride + grid.queryMap;

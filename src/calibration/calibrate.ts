@@ -4,12 +4,11 @@ import { type CalibratedHead, type Calibration, encodeMatrix } from "../kv/calib
 import type { Memory } from "../memory/memory.js";
 import type { RopeRows } from "../model/rope-tables.js";
 import { scoreBasis } from "./basis.js";
-import { grid } from "./grid.js";
+import { grid, six } from "./grid.js";
 import { farImportance } from "./importance.js";
 import { mapKeys } from "./products.js";
 import type { RecordedHead } from "./recorded-head.js";
 import { chooseMargins, leadingElements, measureSelection, type SelectionCurve } from "./selection.js";
-import { six } from "./six.js";
 import { balancedThresholds, equalThresholds, type SparsityCurve, sparsityCurve } from "./thresholds.js";
 import { seenKeys, turnedKeys, turnRows } from "./turns.js";
 import { codesOf } from "./walk.js";

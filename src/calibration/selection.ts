@@ -1,7 +1,7 @@
 import { decodeBasis, encodeMatrix, encodeTriangle, SAMPLE, type SelectionData, SLOPES } from "../kv/calibration.js";
+import { six } from "./grid.js";
 import { addOuterProducts, fourRows, mapKeys, mirror } from "./products.js";
 import type { RecordedHead } from "./recorded-head.js";
-import { six } from "./six.js";
 import type { Workspace } from "./workspace.js";
 
 /** Keys at the beginning whose mean and covariance are not those of the others: attention sinks. */

@@ -199,7 +199,10 @@ export class EngineModel implements Model, SessionHost {
     const { engine, open, speed } = this;
     let kvBytes = 0;
     for (const session of open) kvBytes += session.kvBytes;
-    const snapshots = [...open].map((session) => ({ length: session.length, stats: session.attentionStats() }));
+    const snapshots = [...open].map((session) => ({
+      length: session.length - session.cachedTokens,
+      stats: session.attentionStats(),
+    }));
     const attention = this.attentionMeter.total(this.#noAttention(), snapshots);
     return {
       prefill: speed.get("prefill"),

@@ -2,6 +2,7 @@ import { checkSignal } from "../check-signal.js";
 import { OptionError } from "../errors.js";
 import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { ContinuationScore, ScoreOptions, TokenIds } from "../types.js";
+import { checkIds } from "./check-ids.js";
 import { readTokenLogprobs } from "./sampler.js";
 import { EngineSession, type SessionHost } from "./session.js";
 
@@ -83,11 +84,14 @@ async function scoreNext(
   options: ScoreOptions = {},
 ): Promise<{ logprobs: Float32Array; greedy: boolean }> {
   const { engine } = host;
-  const logprobs = new Float32Array(Math.max(0, ids.length - 1));
+  checkIds(ids, engine.config.vocab, session.length, host.contextLength);
+  const logprobs = new Float32Array(ids.length - 1);
   let greedy = true;
-  await session.advanceAll(ids, options, (logits, tokens, done) => {
-    const scored = Math.min(tokens, ids.length - 1 - done);
-    const targets = Array.from({ length: scored }, (_, i) => ids[done + i + 1] as number);
+  // What would follow the last one is not asked for.
+  const given = Array.from(ids).slice(0, -1);
+  if (given.length === 0) return { logprobs, greedy };
+  await session.advanceAll(given, options, (logits, tokens, done) => {
+    const targets = Array.from({ length: tokens }, (_, i) => ids[done + i + 1] as number);
     const result = readTokenLogprobs(engine.kernels, engine.memory, logits, engine.config.vocab, targets);
     logprobs.set(result.logprobs, done);
     greedy &&= result.greedy;

@@ -111,7 +111,8 @@ test("scores are those of every choice on its own, and what contexts begin with 
     // The last token of a context is computed again for each: its logits are needed.
     const contexts = requests.map((request) => encode(request.context.trimEnd()).slice(0, -1));
     const starts = new Set(contexts.flatMap((ids) => ids.map((_, i) => ids.slice(0, i + 1).join())));
-    assert.is(tokens, starts.size + own + requests.length, "tokens computed");
+    // The token before each continuation is computed with it, its last one not at all.
+    assert.is(tokens, starts.size + own, "tokens computed");
     for (const [i, request] of requests.entries()) {
       const ids = sequences[i] as number[];
       const from = encode(request.context.trimEnd()).length;
