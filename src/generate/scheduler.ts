@@ -41,7 +41,8 @@ export interface Request {
   computed(piece: readonly number[], logits: number, done: number): void;
 }
 
-interface Job extends Request {
+interface Job {
+  readonly request: Request;
   /** In the order they came. */
   order: number;
   done: number;
@@ -89,7 +90,7 @@ export class Scheduler {
    */
   run(request: Request): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...request, order: this.#count++, done: 0, resolve, reject });
+      this.#waiting.push({ request, order: this.#count++, done: 0, resolve, reject });
       if (!this.#running) void this.#work();
     });
   }
@@ -106,7 +107,7 @@ export class Scheduler {
 
   /** Fails what a sequence still waits for. */
   cancel(sequence: Sequence, reason: unknown): void {
-    for (const job of this.#waiting) if (job.sequence === sequence) this.#end(job, () => job.reject(reason));
+    for (const job of this.#waiting) if (job.request.sequence === sequence) this.#end(job, () => job.reject(reason));
   }
 
   async #work(): Promise<void> {
@@ -114,7 +115,8 @@ export class Scheduler {
     // Those who ask at the same time share the first pass already.
     await yieldToEventLoop();
     while (this.#waiting.length > 0) {
-      for (const job of this.#waiting) if (job.signal?.aborted) this.#end(job, () => job.reject(job.signal?.reason));
+      for (const job of this.#waiting)
+        if (job.request.signal?.aborted) this.#end(job, () => job.reject(job.request.signal?.reason));
       this.#pass(this.#nextPieces());
       await yieldToEventLoop();
     }
@@ -148,13 +150,13 @@ export class Scheduler {
    * it takes those that are known.
    */
   #begins(job: Job): boolean {
-    const { prefix } = job;
+    const { prefix } = job.request;
     try {
-      if (!prefix || job.done > 0 || job.sequence.cache.length > 0) return false;
+      if (!prefix || job.done > 0 || job.request.sequence.cache.length > 0) return false;
       for (const other of this.#waiting) {
-        if (other.order >= job.order || !other.prefix) continue;
-        const common = commonKeys(other.prefix.keys, prefix.keys);
-        if (common > 0 && other.sequence.cache.length < common * PAGE) return true;
+        if (other.order >= job.order || !other.request.prefix) continue;
+        const common = commonKeys(other.request.prefix.keys, prefix.keys);
+        if (common > 0 && other.request.sequence.cache.length < common * PAGE) return true;
       }
       job.done = prefix.take();
     } catch (error) {
@@ -167,12 +169,12 @@ export class Scheduler {
 
   #piece(job: Job, tokens: number): Piece | undefined {
     try {
-      const { cache } = job.sequence;
+      const { cache } = job.request.sequence;
       const ids: number[] = [];
-      for (let i = 0; i < tokens; i++) ids.push(job.ids[job.done + i] as number);
-      const want = job.want === "all" || left(job) === tokens ? job.want : "none";
-      const ranges = want === "all" ? job.ranges?.slice(job.done, job.done + tokens) : job.ranges;
-      return { job, ids, slice: { cache, position: cache.length, tokens, work: job.work, want, ranges } };
+      for (let i = 0; i < tokens; i++) ids.push(job.request.ids[job.done + i] as number);
+      const want = job.request.want === "all" || left(job) === tokens ? job.request.want : "none";
+      const ranges = want === "all" ? job.request.ranges?.slice(job.done, job.done + tokens) : job.request.ranges;
+      return { job, ids, slice: { cache, position: cache.length, tokens, work: job.request.work, want, ranges } };
     } catch (error) {
       this.#end(job, () => job.reject(error));
       return undefined;
@@ -187,10 +189,13 @@ export class Scheduler {
     let logits: number[];
     try {
       const [first] = pieces;
-      logits = this.#engine.forward(
-        pieces.length === 1 && first ? first.ids : pieces.flatMap(({ ids }) => ids),
-        pieces.map(({ slice }) => slice),
-      );
+      logits =
+        pieces.length === 1 && first
+          ? this.#engine.forward(first.ids, [first.slice])
+          : this.#engine.forward(
+              pieces.flatMap(({ ids }) => ids),
+              pieces.map(({ slice }) => slice),
+            );
     } catch (error) {
       if (error instanceof MemoryError && this.#makeRoom()) this.#pass(pieces);
       // Who does not find room must not take the others down.
@@ -204,7 +209,7 @@ export class Scheduler {
       const { done } = job;
       job.done += ids.length;
       try {
-        job.computed(ids, logits[i] as number, done);
+        job.request.computed(ids, logits[i] as number, done);
         if (left(job) === 0) this.#end(job, job.resolve);
       } catch (error) {
         this.#end(job, () => job.reject(error));
@@ -228,8 +233,9 @@ export class Scheduler {
 
   /** Takes a request out, unless it is out already. */
   #end(job: Job, settle: () => void): void {
-    if (!this.#waiting.includes(job)) return;
-    this.#waiting = this.#waiting.filter((other) => other !== job);
+    const at = this.#waiting.indexOf(job);
+    if (at < 0) return;
+    this.#waiting = this.#waiting.toSpliced(at, 1);
     settle();
   }
 }
@@ -245,5 +251,5 @@ function commonKeys(a: readonly string[], b: readonly string[]): number {
 }
 
 function left(job: Job): number {
-  return job.ids.length - job.done;
+  return job.request.ids.length - job.done;
 }

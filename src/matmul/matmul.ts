@@ -2,7 +2,7 @@ import { Lookup, Product } from "../kernels/generated.js";
 import { share, type Thread } from "../threads/thread.js";
 import type { ColumnLists } from "./active-columns.js";
 import { chooseDots, type DotChoice } from "./dots.js";
-import { layouts } from "./layouts/index.js";
+import { layoutOf } from "./layouts/index.js";
 import type { ProductKernel, WeightLayout } from "./layouts/layout.js";
 import type { Weight } from "./weight.js";
 
@@ -54,7 +54,7 @@ export function matmul(
   tokens: number,
   options: ProductOptions,
 ): void {
-  const [start, end] = share(thread, weight.rows, layouts[weight.layout].rowUnit);
+  const [start, end] = share(thread, weight.rows, layoutOf(weight.layout).rowUnit);
   if (start >= end || tokens === 0) return;
   const kernel = prepare(thread, out, weight, activations, tokens, options);
   thread.kernels[kernel](thread.records, start, end);
@@ -72,7 +72,7 @@ export function matmulRanges(
   ranges: readonly number[],
   options: ProductOptions & { each?: (start: number, end: number) => void },
 ): void {
-  const { rowUnit } = layouts[weight.layout];
+  const { rowUnit } = layoutOf(weight.layout);
   const unitsOf = (i: number) => Math.ceil((ranges[i + 1]! - ranges[i]!) / rowUnit);
   let units = 0;
   for (let i = 0; i < ranges.length; i += 2) units += unitsOf(i);
@@ -93,7 +93,7 @@ export function matmulRanges(
 
 /** Whether each thread computes the same rows of both matrices. */
 export function sharedAlike(a: Weight, b: Weight): boolean {
-  return a.rows === b.rows && layouts[a.layout].rowUnit === layouts[b.layout].rowUnit;
+  return a.rows === b.rows && layoutOf(a.layout).rowUnit === layoutOf(b.layout).rowUnit;
 }
 
 /** Writes the record of a product. Returns the kernel that multiplies rows by it. */
@@ -105,7 +105,7 @@ function prepare(
   tokens: number,
   options: ProductOptions,
 ): ProductKernel {
-  const layout = layouts[weight.layout];
+  const layout = layoutOf(weight.layout);
   const { scratch } = options;
   const dots = options.dots ?? (layout.choosesDots && !options.active ? chooseDots(thread, scratch) : FIRST_DOTS);
   product.out = out;
@@ -159,5 +159,5 @@ export function embedRows(
     scale,
     blockRows,
   });
-  thread.kernels[layouts[weight.layout].rows](records);
+  thread.kernels[layoutOf(weight.layout).rows](records);
 }

@@ -20,7 +20,7 @@ import { type Buffers, type LayerWeights, layersInOrder, type ModelPlan } from "
 import type { Profile } from "./profile.js";
 import { Projection } from "./projection.js";
 import { makeRopeTables, type RopeRows } from "./rope-tables.js";
-import { type HeadRanges, type Slice, wantedOf } from "./slice.js";
+import { type HeadRanges, renamed, type Slice, wantedOf } from "./slice.js";
 import { startWorker } from "./start-worker.js";
 
 export interface EngineOptions {
@@ -159,7 +159,7 @@ export class Engine {
     for (const { cache, tokens } of slices) cache.reserve(tokens);
     const out = this.#logitsAddress(wanted);
     const named: Slice<number>[] = [];
-    for (const slice of slices) named.push({ ...slice, cache: this.#caches.numberOf(slice.cache) });
+    for (const slice of slices) named.push(renamed(slice, this.#caches.numberOf(slice.cache)));
     this.memory.i32(this.#plan.buffers.ids, rows).set(ids);
     this.#run({ do: "forward", slices: named, out, output, changes: this.#caches.takeChanges() });
     this.#lookAtGates(rows);

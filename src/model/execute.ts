@@ -6,7 +6,7 @@ import type { CacheChanges } from "./open-caches.js";
 import { ForwardPass } from "./pass.js";
 import type { LayerWeights, ModelPlan } from "./plan.js";
 import type { Profile } from "./profile.js";
-import type { Slice } from "./slice.js";
+import { renamed, type Slice } from "./slice.js";
 
 /** What the coordinating thread tells all threads to do; plain data. */
 export type Command =
@@ -48,7 +48,7 @@ export function makeExecute(profile?: Profile): Execute {
         for (const slice of command.slices) {
           const cache = caches.get(slice.cache);
           if (!cache) throw new Error("forward pass without a cache");
-          slices.push({ ...slice, cache });
+          slices.push(renamed(slice, cache));
         }
         profile?.start();
         forward(new ForwardPass(thread, plan, slices, profile), plan, command);

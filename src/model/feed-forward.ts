@@ -2,7 +2,7 @@ import type { ModelConfig } from "../config.js";
 import { Gated, type Kernels } from "../kernels/generated.js";
 import { activationStride } from "../matmul/activations.js";
 import { activeColumns, type ColumnLists, listColumns } from "../matmul/active-columns.js";
-import { layouts } from "../matmul/layouts/index.js";
+import { layoutOf } from "../matmul/layouts/index.js";
 import { canBeLines, toLines } from "../matmul/lines.js";
 import type { ProductOptions } from "../matmul/matmul.js";
 import type { Weight } from "../matmul/weight.js";
@@ -92,7 +92,7 @@ export function gateActiveRows(
   tokens: number,
   { scratch, counters }: { scratch: number; counters: number },
 ): void {
-  const [start, end] = share(thread, up.rows, layouts[gate.layout].rowUnit);
+  const [start, end] = share(thread, up.rows, layoutOf(gate.layout).rowUnit);
   if (tokens === 0) return;
   if (thread.index === 0) bookTokens(thread, counters, tokens);
   if (start >= end) return;
@@ -152,7 +152,7 @@ export function countGates(
 ): void {
   if (!buffers.ffnCounters || start === end) return;
   if (!lone || thread.index === 0) bookTokens(thread, counters, end - start);
-  const [from, to] = lone ? share(thread, ffn, layouts[gate.layout].rowUnit) : [start * ffn, end * ffn];
+  const [from, to] = lone ? share(thread, ffn, layoutOf(gate.layout).rowUnit) : [start * ffn, end * ffn];
   bookGates(thread, counters, to - from, thread.kernels.count_gates(buffers.gate + from * 4, to - from));
 }
 
@@ -170,7 +170,7 @@ export function readyColumns(
     listColumns(thread, weight, records, columnLists(buffers), [start, end]);
     return;
   }
-  if (layouts[weight.layout].activations !== "int8-token") return;
+  if (layoutOf(weight.layout).activations !== "int8-token") return;
   const { columns } = weight;
   const first = records + start * activationStride("int8-token", columns);
   bookInputs(thread, counters, (end - start) * columns, thread.kernels.count_codes(first, end - start, columns));
@@ -198,7 +198,7 @@ export function applyGate(
  * The same for a lone row, on the columns this thread has just computed of both, see `sharedAlike`.
  */
 export function applyOwnGate(thread: Thread, { config, buffers }: ModelPlan, { gate }: LayerWeights): void {
-  const [start, end] = share(thread, config.ffn, layouts[gate.layout].rowUnit);
+  const [start, end] = share(thread, config.ffn, layoutOf(gate.layout).rowUnit);
   const kernel = gateKernel(thread.kernels, config.activation);
   if (start < end) kernel(buffers.gate + start * 4, buffers.gate + start * 4, buffers.up + start * 4, end - start);
 }

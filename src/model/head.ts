@@ -1,5 +1,5 @@
 import { activationStride } from "../matmul/activations.js";
-import { layouts } from "../matmul/layouts/index.js";
+import { layoutOf } from "../matmul/layouts/index.js";
 import { matmul, matmulRanges } from "../matmul/matmul.js";
 import { share, type Thread } from "../threads/thread.js";
 import type { ModelPlan } from "./plan.js";
@@ -66,7 +66,7 @@ export function multiplyHead(
   scratch: number,
 ): void {
   const { head } = plan;
-  const { activations, rowUnit } = layouts[head.layout];
+  const { activations, rowUnit } = layoutOf(head.layout);
   const stride = activationStride(activations, head.columns) || head.columns * 4;
   const { logitDivisor = 1, logitSoftcap = 0 } = plan.config;
   const capped = logitDivisor !== 1 || logitSoftcap !== 0;

@@ -1,5 +1,5 @@
 import { quantiseActivations } from "../matmul/activations.js";
-import { layouts } from "../matmul/layouts/index.js";
+import { layoutOf } from "../matmul/layouts/index.js";
 import type { ActivationKind } from "../matmul/layouts/layout.js";
 import type { Weight } from "../matmul/weight.js";
 import { share, type Thread } from "../threads/thread.js";
@@ -20,7 +20,7 @@ export function quantiseInputs(
   let done: ActivationKind | undefined;
   // Without iterators and destructuring, whose garbage would be a third of what a token makes.
   for (let i = 0; i < outputs.length; i++) {
-    const kind = layouts[(outputs[i] as Output)[1].layout].activations;
+    const kind = layoutOf((outputs[i] as Output)[1].layout).activations;
     if (kind !== "f32" && kind !== done) quantiseActivations(thread, kind, activations[kind], x, columns, span);
     done = kind;
   }
@@ -28,7 +28,7 @@ export function quantiseInputs(
 
 /** What a product with x reads: x itself, or what `quantiseInputs` made of it. */
 export function inputOf({ layout }: Weight, x: number, { activations }: Buffers): number {
-  const kind = layouts[layout].activations;
+  const kind = layoutOf(layout).activations;
   return kind === "f32" ? x : activations[kind];
 }
 
@@ -46,6 +46,6 @@ export function addBias(
     thread.kernels.add_bias(out + span[0] * rows * 4, bias, span[1] - span[0], rows);
     return;
   }
-  const [start, end] = share(thread, rows, layouts[weight.layout].rowUnit);
+  const [start, end] = share(thread, rows, layoutOf(weight.layout).rowUnit);
   thread.kernels.add_bias(out + start * 4, bias + start * 4, 1, end - start);
 }

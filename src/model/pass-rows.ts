@@ -4,7 +4,9 @@ import { rowsOf, type Slice, wantedOf } from "./slice.js";
 import { type SliceShares, shareSlices } from "./slice-shares.js";
 
 /** A slice and where its rows begin in the pass. */
-export type PlacedSlice = Slice<CacheDescriptor> & { row: number };
+export interface PlacedSlice extends Slice<CacheDescriptor> {
+  row: number;
+}
 
 /** Rows of a pass, one slice after another, and what of them is this thread's. */
 export interface PassRows {
@@ -35,10 +37,11 @@ export function placeRows(
   batch = 0,
 ): PassRows {
   let row = 0;
-  const placed = slices.map((slice) => {
-    row += slice.tokens;
-    return { ...slice, row: row - slice.tokens };
-  });
+  const placed: PlacedSlice[] = [];
+  for (const { cache, position, tokens, work, want, sees, ranges } of slices) {
+    placed.push({ cache, position, tokens, work, want, sees, ranges, row });
+    row += tokens;
+  }
   const shares = shareSlices(thread.index, thread.count, placed);
   const lone = count === 1 && thread.count > 1 && thread.count * 2 <= batch;
   const [start, end] = lone ? [0, 1] : share(thread, count);

@@ -34,6 +34,12 @@ export function nextSlice<Cache extends { length: number }>(
   return { cache, position: cache.length, tokens, work, want };
 }
 
+/** The same slice of a sequence that is named otherwise. Every token makes two: its fields one by one, which is quickest. */
+export function renamed<Cache>(slice: Slice<unknown>, cache: Cache): Slice<Cache> {
+  const { position, tokens, work, want, sees, ranges } = slice;
+  return { cache, position, tokens, work, want, sees, ranges };
+}
+
 /** Rows of a pass. */
 export function rowsOf(slices: readonly Slice<unknown>[]): number {
   return slices.reduce((sum, { tokens }) => sum + tokens, 0);

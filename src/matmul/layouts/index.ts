@@ -24,3 +24,15 @@ export const layouts: Readonly<Record<LayoutName, WeightLayout>> = {
   bf16,
   f32,
 };
+
+let last: WeightLayout = ternary;
+let lastName: LayoutName = "ternary";
+
+/** The layout of that name. A token asks a thousand times, mostly for the same one: looking at the table takes longer. */
+export function layoutOf(name: LayoutName): WeightLayout {
+  if (name !== lastName) {
+    lastName = name;
+    last = layouts[name];
+  }
+  return last;
+}
