@@ -28,7 +28,7 @@ export function attend(
   if (cache.recording) record(thread, slice, cache.recording, layer, queries);
   const seen = windowOf(cache, layer);
   const headBytes = group * headDim * 4;
-  // One for all: an object for each would be garbage that the speed of a token feels.
+  // One object for all units: a new one for each would be garbage, which costs time per token.
   const unit: Unit = { slice, layer, head: -1, own, queries, position, tokens, last: undefined, window: seen };
   if (sharesRanges(thread, slice, layer)) {
     const firstRange = firstRangeOf(position, seen);
@@ -66,17 +66,17 @@ export function attend(
   }
   // A window around the query ends with another key for each.
   const around = slice.sees === "all" && seen > 0;
-  const most = around ? 1 : unitTokens(group);
-  const tiles = Math.ceil(tokens / most);
-  const [start, end] = share(thread, kvHeads * tiles);
-  for (let portion = start; portion < end; portion++) {
-    unit.head = Math.floor(portion / tiles);
-    const first = (portion % tiles) * most;
+  const unitSize = around ? 1 : unitTokens(group);
+  const units = Math.ceil(tokens / unitSize);
+  const [start, end] = share(thread, kvHeads * units);
+  for (let index = start; index < end; index++) {
+    unit.head = Math.floor(index / units);
+    const first = (index % units) * unitSize;
     unit.position = position + first;
-    unit.tokens = Math.min(most, tokens - first);
+    unit.tokens = Math.min(unitSize, tokens - first);
     const at = first * heads * headDim * 4 + unit.head * headBytes;
     unit.queries = queries + at;
-    if (slice.sees === "all") see(unit, position + tokens - 1, seen);
+    if (slice.sees === "all") seeAround(unit, position + tokens - 1, seen);
     prepare(thread, unit);
     const last = unit.last ?? unit.position + unit.tokens - 1;
     const before = (unit.last ?? unit.position) + 1 - unit.window;
@@ -97,8 +97,8 @@ function firstRangeOf(position: number, seen: number): number {
   return seen ? Math.floor(Math.max(0, position + 1 - seen) / RANGE) : 0;
 }
 
-/** A unit of a slice up to `end` whose tokens see each other: all, or `seen` / 2 keys on either side of the first. */
-function see(unit: Unit, end: number, seen: number): void {
+/** Lets the queries of a unit see later keys too: all up to `end`, or `seen` / 2 on either side of the first query. */
+function seeAround(unit: Unit, end: number, seen: number): void {
   unit.last = end;
   if (!seen) return;
   const half = Math.floor(seen / 2);
@@ -142,7 +142,7 @@ const rowsRecord: QueryRows = {
   window: 0,
 };
 
-/** A number no unit has rows. */
+/** More rows than any unit has. */
 const ALL_ROWS = 2 ** 30;
 
 function record(

@@ -39,9 +39,9 @@ export function createAdjustments(
   const any = biases.length > 0 || repeats || counts || dry;
 
   // Ids and what belongs to them, for biases and penalties alike.
-  const most = Math.max(biases.length, repeats || counts ? Math.min(repetitionWindow, vocab) : 0);
-  const idsAt = any ? memory.alloc(Math.max(1, most) * 8, "penalties") : 0;
-  const valuesAt = idsAt + most * 4;
+  const entries = Math.max(biases.length, repeats || counts ? Math.min(repetitionWindow, vocab) : 0);
+  const idsAt = any ? memory.alloc(Math.max(1, entries) * 8, "penalties") : 0;
+  const valuesAt = idsAt + entries * 4;
   const breakersAt = dry && breakers ? memory.alloc(breakers.byteLength, "sequence breakers") : 0;
   if (breakersAt && breakers) memory.i32(breakersAt, breakers.length).set(breakers);
   const repetitionAt = dry ? memory.alloc(Repetition.bytes, "DRY") : 0;

@@ -4,11 +4,12 @@ import type { ModelTokenizer } from "../tokenizer/tokenizer.js";
 import type { GenerateOptions } from "../types/generate-options.js";
 import type { AnswerConstraint } from "./constraint.js";
 
-/** Constraints of one tokenizer that are kept, the newest last. */
-const mostKept = 32;
+/** How many constraints of one tokenizer are kept. */
+const KEPT_CONSTRAINTS = 32;
 
 interface Kept {
   readonly vocabulary: TokenBytes;
+  /** By what they demand, the one used last at the end. */
   readonly constraints: Map<string, Constraint>;
 }
 
@@ -64,10 +65,10 @@ export async function keptConstraint(
   if (vocabulary.size === 0)
     throw new OptionError("This model has no vocabulary, so its answers cannot be constrained", { key: "schema" });
   const constraint = constraints.get(name) ?? (await make(vocabulary));
-  // Put last, and the one not used for longest forgotten.
+  // The last is the one used last; the first is forgotten.
   constraints.delete(name);
   constraints.set(name, constraint);
-  if (constraints.size > mostKept) constraints.delete(constraints.keys().next().value as string);
+  if (constraints.size > KEPT_CONSTRAINTS) constraints.delete(constraints.keys().next().value as string);
   return constraint;
 }
 

@@ -60,7 +60,7 @@ interface Piece {
 const SHORT = 8;
 /** Rows of a pass while somebody waits for the next token: fewer make prefill slow, more make decode stutter. */
 const SHARED_ROWS = 16;
-/** Least tokens of a long request in a pass, so that several that are read side by side do not crumble. */
+/** A pass takes at least so many tokens of a long request, however many such requests share it. */
 const LEAST_PIECE = 4;
 
 /**
@@ -95,7 +95,7 @@ export class Scheduler {
     });
   }
 
-  /** Whether anybody waits for a pass. */
+  /** Whether any request waits for a pass. */
   get busy(): boolean {
     return this.#waiting.length > 0;
   }
@@ -131,8 +131,8 @@ export class Scheduler {
     for (const job of this.#waiting) if (!this.#begins(job)) (left(job) <= SHORT ? short : long).push(job);
     const pieces: Piece[] = [];
     let room = batch;
-    const take = (job: Job, most: number) => {
-      const tokens = Math.min(left(job), most, prefillChunk, room);
+    const take = (job: Job, limit: number) => {
+      const tokens = Math.min(left(job), limit, prefillChunk, room);
       const piece = tokens > 0 ? this.#piece(job, tokens) : undefined;
       if (!piece) return;
       room -= tokens;

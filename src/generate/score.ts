@@ -16,7 +16,7 @@ export async function scoreWindow(host: SessionHost, ids: TokenIds, options: Sco
   }
 }
 
-/** Continuations scored side by side: their few tokens share passes. */
+/** Continuations that are scored at the same time, so that they share passes. */
 const AT_ONCE = 8;
 
 /**

@@ -23,7 +23,7 @@ export interface AdvanceOptions extends PrefillOptions {
   ranges?: readonly (HeadRanges | undefined)[] | undefined;
 }
 
-/** Tokens that other sessions must know more of than a session itself for it to begin anew with their pages. */
+/** A session begins anew, with the pages of others, where these have so many more tokens of its prompt than it has itself. */
 const WORTH_A_NEW_START = 4 * PAGE;
 
 /** A sequence of tokens with its keys and values, on an engine in this thread. */
@@ -114,9 +114,7 @@ export class EngineSession implements Session, Sequence {
     return this.#compute(ids, options, "all", (piece, logits, done) => read(logits, piece.length, done));
   }
 
-  /**
-   * The same for tokens that may be taken back; they count as written ones.
-   */
+  /** The same for tokens that may be taken back; they are booked as decoded. */
   verify(
     ids: TokenIds,
     options: AdvanceOptions,

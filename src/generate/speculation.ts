@@ -1,5 +1,5 @@
 /** Most tokens proposed at once. */
-const MOST = 7;
+const MOST_PROPOSED = 7;
 /** Tokens that must have occurred before in the same order for what followed them to be proposed. */
 const PATTERN = 3;
 /** Share of the time that proposals may cost when they turn out wrong; by default, and where speculation is asked for. */
@@ -36,7 +36,7 @@ export class PassTimes {
   /** What a pass of `rows` rows will take; that of the next larger number timed where this one was not. */
   get(rows: number, part = false): number | undefined {
     const times = part && this.#part.has(1) ? this.#part : this.#whole;
-    for (let larger = rows; larger <= MOST + 1; larger++) {
+    for (let larger = rows; larger <= MOST_PROPOSED + 1; larger++) {
       const ms = times.get(larger);
       if (ms !== undefined) return ms;
     }
@@ -51,7 +51,7 @@ export class PassTimes {
  */
 export class Speculator {
   readonly #times: PassTimes;
-  readonly #share: number;
+  readonly #allowance: number;
   /** Milliseconds that may be lost. */
   #credit: number | undefined;
   /** Where the newest occurrence of a pattern ends. */
@@ -61,7 +61,7 @@ export class Speculator {
   /** @param asked the user wants it, rather than it being on by default */
   constructor(times: PassTimes, asked: boolean) {
     this.#times = times;
-    this.#share = asked ? ALLOWANCE.asked : ALLOWANCE.auto;
+    this.#allowance = asked ? ALLOWANCE.asked : ALLOWANCE.auto;
     if (!asked) this.#credit = 0;
   }
 
@@ -75,7 +75,7 @@ export class Speculator {
     if (single === undefined) return [];
     this.#credit ??= single * ADVANCE;
     let draft = forced.length > 0 ? [...forced] : this.#lookUp(history);
-    draft = draft.slice(0, Math.min(MOST, room));
+    draft = draft.slice(0, Math.min(MOST_PROPOSED, room));
     while (draft.length > 0 && this.#cost(draft.length + 1, single, part) > this.#credit) draft.pop();
     return draft;
   }
@@ -90,7 +90,7 @@ export class Speculator {
     this.#times.accepted += tokens - 1;
     const single = this.#times.get(1, part);
     if (this.#credit === undefined || single === undefined) return;
-    this.#credit += ms * this.#share;
+    this.#credit += ms * this.#allowance;
     if (rows > 1) this.#credit += tokens * single - ms;
     // What was earned long ago is no reason to go on losing.
     this.#credit = Math.min(this.#credit, single * ADVANCE * 4);
@@ -108,7 +108,7 @@ export class Speculator {
     for (; this.#indexed < history.length; this.#indexed++) this.#ends.set(key(this.#indexed), this.#indexed);
     if (history.length < PATTERN) return [];
     const end = this.#ends.get(key(history.length));
-    return end === undefined ? [] : history.slice(end, end + MOST);
+    return end === undefined ? [] : history.slice(end, end + MOST_PROPOSED);
   }
 }
 

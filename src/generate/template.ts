@@ -24,7 +24,7 @@ export function withTemplate(tokenizer: ModelTokenizer, data: TokenizerData): Te
       const { addGenerationPrompt = true } = options;
       let { tools } = options;
       let shown = messages;
-      // A template that knows no tools is told in words.
+      // Templates that do not know tools get them described in the messages.
       if (toolFormat === fenced) {
         const { withFencedTools } = await import("../tools/fenced.js");
         shown = withFencedTools(messages, tools ?? []);

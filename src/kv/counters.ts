@@ -4,26 +4,26 @@ export const COUNTED_THREADS = 64;
 /** 0 prefill, 1 decode. */
 export type Stage = 0 | 1;
 
-// Counters of a cache, u64: per stage, layer and KV head two of keys (elements dropped, elements seen); then per thread,
-// stage, layer and KV head eight of products: groups of 4 values multiplied, those of full attention, steps of 4 keys and 4
+// Counters of a cache, u64: per stage and slot (layer × KV head) two of keys (elements dropped, elements seen); then per
+// thread, stage and slot eight of products: groups of 4 values multiplied, those of full attention, steps of 4 keys and 4
 // elements multiplied, those of full attention, exponentials of groups of 4 keys and a row, groups that were completed, groups
 // there were, 1 unused.
 const KEY_BYTES = 16;
-/** Bytes from the counters of products of a KV head to those of the next. */
+/** Bytes from the counters of products of a slot to those of the next. */
 export const PRODUCT_BYTES = 64;
 
-/** Offset of the counters of keys of one layer and KV head. */
-export function keyCounters(heads: number, stage: Stage, head: number): number {
-  return (stage * heads + head) * KEY_BYTES;
+/** Offset of the counters of keys of one slot. */
+export function keyCounters(slots: number, stage: Stage, slot: number): number {
+  return (stage * slots + slot) * KEY_BYTES;
 }
 
-/** Offset of the counters of products of one layer and KV head in one thread. */
-export function productCounters(heads: number, stage: Stage, head: number, thread: number): number {
-  return 2 * heads * KEY_BYTES + ((thread * 2 + stage) * heads + head) * PRODUCT_BYTES;
+/** Offset of the counters of products of one slot in one thread. */
+export function productCounters(slots: number, stage: Stage, slot: number, thread: number): number {
+  return 2 * slots * KEY_BYTES + ((thread * 2 + stage) * slots + slot) * PRODUCT_BYTES;
 }
 
-export function counterBytes(heads: number, threads: number): number {
-  return 2 * heads * (KEY_BYTES + threads * PRODUCT_BYTES);
+export function counterBytes(slots: number, threads: number): number {
+  return 2 * slots * (KEY_BYTES + threads * PRODUCT_BYTES);
 }
 
 /** What delta attention and value skipping left out, as fractions of full attention over an int8 cache. */

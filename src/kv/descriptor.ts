@@ -46,8 +46,8 @@ export interface RecordingDescriptor {
 }
 
 export interface DeltaDescriptor {
-  /** θ² per layer and KV head. */
-  readonly limits: readonly number[];
+  /** θ² per slot. */
+  readonly squaredThresholds: readonly number[];
   /** Row grain: far spans are merged, see merge.ts. */
   readonly merges: boolean;
 }
@@ -68,15 +68,15 @@ const countedThreads = ({ threads }: CacheParts) => Math.min(threads, COUNTED_TH
 /** Bytes of a cache's own memory: its record, counters, and in delta caches two references per layer and KV head. */
 export function ownBytes(parts: CacheParts): number {
   const { config, policy } = parts;
-  const heads = config.layers * config.kvHeads;
-  return RECORD + counterBytes(heads, countedThreads(parts)) + (policy.delta ? 2 * heads * config.headDim : 0);
+  const slots = config.layers * config.kvHeads;
+  return RECORD + counterBytes(slots, countedThreads(parts)) + (policy.delta ? 2 * slots * config.headDim : 0);
 }
 
 /** Writes the `Cache` record to `address`, before the counters. */
 export function writeRecord(parts: CacheParts, tables: CacheTables, address: number): void {
   const { config, policy, constants } = parts;
-  const heads = config.layers * config.kvHeads;
-  const references = address + RECORD + counterBytes(heads, countedThreads(parts));
+  const slots = config.layers * config.kvHeads;
+  const references = address + RECORD + counterBytes(slots, countedThreads(parts));
   Cache.write(memoryView(parts), address, {
     keys: tables.keys.address,
     values: tables.values.address,
@@ -85,7 +85,7 @@ export function writeRecord(parts: CacheParts, tables: CacheTables, address: num
     windowStarts: constants.windowStarts,
     expandTable: constants.expandTable,
     lastReferences: references,
-    nextReferences: references + heads * config.headDim,
+    nextReferences: references + slots * config.headDim,
     grain: policy.grain,
     sink: policy.sink,
     valueCutoff: policy.valueCutoff,
@@ -130,7 +130,7 @@ export function describeCache(
     countedThreads: countedThreads(parts),
     grid: constants.grid,
     delta: tables.far && {
-      limits: policy.thresholds.map((theta) => theta * theta),
+      squaredThresholds: policy.thresholds.map((theta) => theta * theta),
       merges: tables.merged !== undefined,
     },
     valueCutoff: policy.valueCutoff,

@@ -39,7 +39,7 @@ export function makeConstants(
   policy: CachePolicy,
 ): SharedConstants {
   const { headDim, kvHeads, layers } = config;
-  const heads = layers * kvHeads;
+  const slots = layers * kvHeads;
   const windowBytes = policy.delta ? round64(contextLength * 4) : 0;
   const tableBytes = policy.delta ? 8192 : 0;
   const matrix = policy.basis === "score" ? 1 : 0;
@@ -47,7 +47,7 @@ export function makeConstants(
   const rest = headDim - (policy.select?.lead ?? headDim);
   const selection = Math.ceil((2 * mapBytes + headDim * 5) / 16) * 16;
   const stride = round64(selection + (rest && 16 + 4 * (rest + rest * rest)));
-  const gridBytes = policy.grid ? heads * stride : 0;
+  const gridBytes = policy.grid ? slots * stride : 0;
   const page = pool.describe(pool.take(windowBytes + tableBytes + gridBytes));
   const { memory } = pool;
   const start = page.address;

@@ -23,7 +23,7 @@ export function stateBytes(headDim: number): number {
   return headDim * 4 + 16;
 }
 
-/** Query tokens of one unit: as many as fit, and of those numbers one whose rows fill the kernels' tiles of four. */
+/** Query tokens of one unit: what fits `ROWS` rows, where possible a number of rows that is a multiple of 4, the kernels' tile. */
 export function unitTokens(group: number): number {
   const most = Math.max(1, Math.floor(ROWS / group));
   for (let tokens = most; tokens > most / 2; tokens--) if ((tokens * group) % 4 === 0) return tokens;

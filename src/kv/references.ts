@@ -11,7 +11,7 @@ export function findReferences(cache: CacheContent, from: number, to: number, le
   if (!grid || !delta || length === 0) return;
   const address = pool.memory.alloc(NewKeys.bytes + 64 + 2 * headDim, "finding references");
   const view = new DataView(pool.memory.wasm.buffer);
-  delta.limits.forEach((limit, slot) => {
+  delta.squaredThresholds.forEach((limit, slot) => {
     const head = grid.address + slot * grid.stride;
     NewKeys.write(view, address, {
       cache: record,

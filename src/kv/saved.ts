@@ -22,8 +22,8 @@ const FREED = 12;
 const FAR = 13;
 const NOTE = 14;
 
-/** How far a session has come. */
-export interface Progress {
+/** How far the saved session has come. */
+export interface SavedProgress {
   /** Tokens. */
   length: number;
   /** Pages whose references are packed. */
@@ -37,7 +37,7 @@ export interface Progress {
 }
 
 /** What must be equal for the bytes of one cache to mean the same in another. */
-function header(cache: CacheContent, progress: Progress, noteBytes: number): number[] {
+function header(cache: CacheContent, progress: SavedProgress, noteBytes: number): number[] {
   const { config, kind, policy } = cache.parts;
   const { layers, kvHeads, headDim } = config;
   return [
@@ -138,7 +138,7 @@ export function* restoreCache(
   cache: CacheContent,
   saved: Uint8Array,
   check: (note: Uint8Array, length: number) => void,
-  reset: (saved: Progress) => void,
+  reset: (saved: SavedProgress) => void,
 ): Steps<void> {
   // Not a Buffer of Node's, whose slices are no copies.
   const bytes = new Uint8Array(saved.buffer, saved.byteOffset, saved.byteLength);
@@ -176,7 +176,7 @@ export function* restoreCache(
     (freed > 0 && Math.ceil(window / PAGE) <= first)
   )
     throw foreign("keys are missing");
-  const heads = config.layers * config.kvHeads;
+  const slots = config.layers * config.kvHeads;
   const parts: Uint8Array[][] = [];
   let at = HEADER;
   const take = (count: number) => {
@@ -189,7 +189,7 @@ export function* restoreCache(
   const merged = Array.from({ length: freed }, () => {
     // A copy, so that its numbers are aligned.
     const piece = takeSized().slice();
-    if (!isMergedPage(piece, heads, config.headDim)) throw foreign("merged keys are damaged");
+    if (!isMergedPage(piece, slots, config.headDim)) throw foreign("merged keys are damaged");
     return piece;
   });
   for (let page = first; page < pages; page++) {
@@ -198,7 +198,7 @@ export function* restoreCache(
     else if (cache.far && page >= packed) part.push(take(cache.far.bytesPerPage));
     else if (cache.far) {
       const piece = takeSized();
-      if (!isPackedPage(piece, heads, config.headDim, policy.grain)) throw foreign("packed keys are damaged");
+      if (!isPackedPage(piece, slots, config.headDim, policy.grain)) throw foreign("packed keys are damaged");
       part.push(piece);
     }
     parts.push(part);

@@ -9,9 +9,9 @@ const GRAINS = ["element", "chunk", "row"] as const;
 export function attentionStats(cache: CacheContent): AttentionStats {
   const { config, policy, pool, contextLength } = cache.parts;
   const { layers, kvHeads, headDim } = config;
-  const count = layers * kvHeads;
+  const slots = layers * kvHeads;
   const { counters, countedThreads: threads } = cache.descriptor;
-  const words = pool.memory.u32(counters, counterBytes(count, threads) / 4);
+  const words = pool.memory.u32(counters, counterBytes(slots, threads) / 4);
   const read = (offset: number, index: number) => {
     const at = offset / 4 + 2 * index;
     return (words[at] as number) + (words[at + 1] as number) * 2 ** 32;
@@ -30,13 +30,13 @@ export function attentionStats(cache: CacheContent): AttentionStats {
     wanted: 0,
     offered: 0,
   };
-  for (let index = 0; index < count; index++)
+  for (let index = 0; index < slots; index++)
     for (const stage of [0, 1] as const) {
-      const own = keyCounters(count, stage, index);
+      const own = keyCounters(slots, stage, index);
       const [dropped, seen] = [read(own, 0), read(own, 1)];
       let [values, allValues, completedGroups, groups] = [0, 0, 0, 0];
       for (let thread = 0; thread < threads; thread++) {
-        const products = productCounters(count, stage, index, thread);
+        const products = productCounters(slots, stage, index, thread);
         values += read(products, 0);
         allValues += read(products, 1);
         total.keys += read(products, 2) / (headDim / 4);
@@ -68,7 +68,7 @@ export function attentionStats(cache: CacheContent): AttentionStats {
   const deltaSparsity = total.seen ? total.dropped / total.seen : 0;
   const position = Math.min(length, contextLength - 1);
   const far = length ? Math.max(0, policy.windowStart(position)) / Math.max(1, position) : 0;
-  const perToken = count * (headDim + 4);
+  const perToken = slots * (headDim + 4);
   const full = 2 * length * perToken;
   const valuesRead = total.decodeAll
     ? total.decodeValues / total.decodeAll
@@ -92,7 +92,7 @@ export function attentionStats(cache: CacheContent): AttentionStats {
     },
     ...(policy.valueCutoff && { valueCutoff: Number(policy.valueCutoff.toPrecision(6)) }),
     kvBytes: cache.keyBytes + cache.valueBytes,
-    kvBytesFull: 2 * Math.ceil(length / PAGE) * count * partBytes("int8", headDim),
+    kvBytesFull: 2 * Math.ceil(length / PAGE) * slots * partBytes("int8", headDim),
     heads,
   };
 }

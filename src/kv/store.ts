@@ -51,13 +51,13 @@ export function storeKeysValues(
 function mergeNewSpans(
   { kernels }: Thread,
   { cache: { record }, position, tokens }: CacheSlice,
-  { limits }: DeltaDescriptor,
+  { squaredThresholds }: DeltaDescriptor,
   slot: number,
   work: number,
 ): void {
   const end = kernels.merged_spans(record, position + tokens - 1);
   for (let span = kernels.merged_spans(record, position - 1); span < end; span++)
-    kernels.cache_merge_span(record, slot, span, (limits[slot] as number) > 0 ? 1 : 0, work);
+    kernels.cache_merge_span(record, slot, span, (squaredThresholds[slot] as number) > 0 ? 1 : 0, work);
 }
 
 function storeKeys(
@@ -115,7 +115,7 @@ function writeKeys(
     matrix: grid.matrix,
     limits: map + grid.limits,
     squares: map + grid.squares,
-    limit: delta?.limits[slot] ?? 0,
+    limit: delta?.squaredThresholds[slot] ?? 0,
     counters: cache.counters + keyCounters(layers * kvHeads, kind === "decode" ? 1 : 0, slot),
     work,
   });

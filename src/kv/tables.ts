@@ -23,7 +23,7 @@ export function allocateTables(parts: CacheParts): CacheMemory {
   const { pool, config, kind, contextLength, policy, windows } = parts;
   const pages = Math.ceil(contextLength / PAGE);
   const bytes = pageBytes(kind, config);
-  const heads = config.layers * config.kvHeads;
+  const slots = config.layers * config.kvHeads;
   const { moments, samples } = recordingBytes(config, contextLength);
   const made: PageTable[] = [];
   const taken: number[] = [];
@@ -40,13 +40,13 @@ export function allocateTables(parts: CacheParts): CacheMemory {
   try {
     return {
       // Keys on a grid need no scales.
-      keys: table(policy.delta ? heads * config.headDim * PAGE : bytes),
+      keys: table(policy.delta ? slots * config.headDim * PAGE : bytes),
       values: table(bytes),
-      far: policy.delta ? table(heads * config.headDim * PAGE) : undefined,
+      far: policy.delta ? table(slots * config.headDim * PAGE) : undefined,
       // A window may begin inside of a merged span.
       merged:
         merges(policy) && !windows
-          ? table(looseBytes(heads, config.headDim), Math.ceil(contextLength / SPAN))
+          ? table(looseBytes(slots, config.headDim), Math.ceil(contextLength / SPAN))
           : undefined,
       owned: take(ownBytes(parts)),
       record: parts.record ? take(moments + samples) : undefined,
