@@ -85,8 +85,10 @@ function importsOf(file) {
   const found = [];
   const add = (name, type) => {
     const path = name?.text?.replace(/\.js$/, "") ?? "";
-    if (!/^(\.|#src\/|[\w-]+$)/.test(path)) return;
-    const from = path.startsWith("#src/") ? path.slice(1) : join(dirname(file), path);
+    if (!/^(\.|#src\/|deltallm\/|[\w-]+$)/.test(path)) return;
+    // The package by its own name.
+    const whole = /^deltallm(\/|$)/.test(path) ? "src/index" : undefined;
+    const from = whole ?? (path.startsWith("#src/") ? path.slice(1) : join(dirname(file), path));
     const to = [`${from}.ts`, `${from}/index.ts`].find((each) => trees.has(each));
     const key = `${dirname(file)} → ${to}`;
     if (type && key in allowed) used.add(key);

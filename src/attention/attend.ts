@@ -25,7 +25,7 @@ export function attend(
   const { heads, kvHeads, headDim } = cache;
   const group = heads / kvHeads;
   const own = attentionWork(scratch, thread, headDim);
-  if (cache.recording) record(thread, slice, cache.recording, layer, queries);
+  if (cache.recording) recordQueries(thread, slice, cache.recording, layer, queries);
   const seen = windowOf(cache, layer);
   const headBytes = group * headDim * 4;
   // One object for all units: a new one for each would be garbage, which costs time per token.
@@ -145,7 +145,8 @@ const rowsRecord: QueryRows = {
 /** More rows than any unit has. */
 const ALL_ROWS = 2 ** 30;
 
-function record(
+/** Keeps what a calibration wants of the queries: sums of products, and samples. */
+function recordQueries(
   thread: Thread,
   { cache, tokens, position }: CacheSlice,
   recording: RecordingDescriptor,

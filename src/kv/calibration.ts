@@ -63,7 +63,7 @@ export interface SelectionData {
 /** Slopes at which a calibration holds margins: what a completed share of keys may cost in error of the output. */
 export const SLOPES: readonly number[] = [0.0025, 0.005, 0.01, 0.02, 0.04];
 
-/** The upper triangle of a symmetric matrix, to 12 bits: what is not there need not be downloaded. */
+/** The upper triangle of a symmetric matrix, rounded to 12 bits: zeros make the file smaller where it is compressed. */
 export function encodeTriangle(matrix: Float64Array): string {
   const n = Math.sqrt(matrix.length);
   const triangle: number[] = [];

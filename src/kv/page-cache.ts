@@ -29,7 +29,7 @@ export class PageCache implements KeyValueCache, CacheContent {
   /** Merged spans. The forward pass in which a query first needs one fills it; `commit` packs it. */
   readonly merged: PageTable | undefined;
   readonly #owned: number;
-  readonly #record: number | undefined;
+  readonly #recording: number | undefined;
   readonly progress: Progress = { length: 0, packed: 0, dropped: 0, packedSpans: 0, freed: 0 };
   readonly held: (HeldPage | undefined)[] = [];
   #disposed = false;
@@ -38,16 +38,16 @@ export class PageCache implements KeyValueCache, CacheContent {
   constructor(parts: CacheParts) {
     const { pool, constants } = parts;
     this.parts = parts;
-    const { keys, values, far, merged, owned, record } = allocateTables(parts);
+    const { keys, values, far, merged, owned, recording } = allocateTables(parts);
     this.keys = keys;
     this.values = values;
     this.far = far;
     this.merged = merged;
     this.#owned = owned;
-    this.#record = record;
+    this.#recording = recording;
     pool.retain(constants.page.address);
     writeRecord(parts, this, this.#owned);
-    this.descriptor = describeCache(parts, this, this.#owned, this.#record);
+    this.descriptor = describeCache(parts, this, this.#owned, this.#recording);
   }
 
   get length(): number {
@@ -215,7 +215,7 @@ export class PageCache implements KeyValueCache, CacheContent {
     for (const table of this.tables) table.dispose();
     this.merged?.dispose();
     this.parts.pool.release(this.#owned);
-    if (this.#record !== undefined) this.parts.pool.release(this.#record);
+    if (this.#recording !== undefined) this.parts.pool.release(this.#recording);
     this.parts.pool.release(this.parts.constants.page.address);
   }
 

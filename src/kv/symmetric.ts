@@ -4,7 +4,7 @@
  * @param matrix row-major [n · n], not changed
  */
 export function eigenSymmetric(matrix: Float64Array, n: number): { values: Float64Array; vectors: Float64Array } {
-  // Rows at an odd distance: at a power of two the numbers of a column fall on each other in the caches.
+  // Rows at an odd distance: at a power of two the numbers of a column compete for the same lines of the caches.
   const rows: Rows = { a: new Float64Array(n * (n | 1)), v: new Float64Array(n * (n | 1)), n, stride: n | 1 };
   const { a, v, stride } = rows;
   let trace = 0;

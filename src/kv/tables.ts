@@ -15,7 +15,7 @@ export interface CacheMemory {
   /** Address of record and counters. */
   readonly owned: number;
   /** Address of the recording for a calibration. */
-  readonly record: number | undefined;
+  readonly recording: number | undefined;
 }
 
 /** Empty tables, and what stands beside them. @throws MemoryError with nothing kept */
@@ -49,7 +49,7 @@ export function allocateTables(parts: CacheParts): CacheMemory {
           ? table(looseBytes(slots, config.headDim), Math.ceil(contextLength / SPAN))
           : undefined,
       owned: take(ownBytes(parts)),
-      record: parts.record ? take(moments + samples) : undefined,
+      recording: parts.record ? take(moments + samples) : undefined,
     };
   } catch (error) {
     for (const table of made) table.dispose();

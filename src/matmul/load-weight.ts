@@ -10,7 +10,7 @@ import { embedRows } from "./matmul.js";
 import { bf16ToFloat, f16ToFloat, roundToBf16 } from "./numbers.js";
 import { blockScaleColumns, matrixShape, planWeight, type WeightPlan } from "./plan.js";
 import { floatRepacks, type RepackKernel, storedTypes } from "./stored-types.js";
-import { eachChunk } from "./stream.js";
+import { eachRead } from "./stream.js";
 import type { Weight } from "./weight.js";
 
 export interface LoadOptions {
@@ -151,22 +151,22 @@ async function loadFloats(job: Job, weight: Weight): Promise<void> {
   const lines = { count: job.rows, bytes: columns * (stored.block?.bytes as number) };
   const notFinite = (offset: number | undefined) =>
     new FormatError("A weight that is not a finite number", place(tensor, offset));
-  const chunks = (kernel: RepackKernel, inverse = 1) =>
-    eachChunk(job.memory, tensor, job.options, lines, (source, firstRow, rows, fileOffset) => {
+  const repackAll = (kernel: RepackKernel, inverse = 1) =>
+    eachRead(job.memory, tensor, job.options, lines, (source, firstRow, rows, fileOffset) => {
       const bad = repack(job, kernel, { source, firstRow, rows, inverse });
       if (bad >= 0) throw notFinite(fileOffset + bad);
     });
   if (weight.layout !== "ternary") {
-    await chunks(floatRepacks[weight.layout] ?? stored.repack);
+    await repackAll(floatRepacks[weight.layout] ?? stored.repack);
     return;
   }
   let sum = 0;
-  await eachChunk(job.memory, tensor, job.options, lines, (source, _, rows) => {
+  await eachRead(job.memory, tensor, job.options, lines, (source, _, rows) => {
     sum = kernels.sum_magnitudes(source, rows, columns, stored.float as number, sum);
   });
   if (!Number.isFinite(sum)) throw notFinite(undefined);
   const mean = Math.max(Math.fround(sum / (job.rows * columns)), Math.fround(1e-5));
-  await chunks("repack_float_ternary", Math.fround(1 / mean));
+  await repackAll("repack_float_ternary", Math.fround(1 / mean));
   weight.scale = tensor.masterScaleBf16 ? roundToBf16(mean) : mean;
 }
 
@@ -178,7 +178,7 @@ async function loadBlocks(job: Job, weight: Weight): Promise<void> {
   const scaleCount = groups * ROW_GROUP * blockScaleColumns(columns);
   if (stored.blockScales) job.memory.f32(scales, scaleCount).fill(0);
   const lines = { count: job.rows, bytes: blockRowBytes(tensor, columns) };
-  await eachChunk(job.memory, tensor, job.options, lines, (source, firstRow, rows, fileOffset) => {
+  await eachRead(job.memory, tensor, job.options, lines, (source, firstRow, rows, fileOffset) => {
     const bad = repack(job, stored.repack, { source, firstRow, rows, blockScales: stored.blockScales ? scales : 0 });
     if (bad >= 0) throw impossibleBlock(tensor, fileOffset + bad);
   });
@@ -202,7 +202,7 @@ async function requantise(job: Job, weight: Weight): Promise<void> {
   const part: Weight = { layout, rows: ROW_GROUP, columns, address: group, bytes: source - group, scale: 1 };
   const stream = { ...options, source, sourceBytes: options.sourceBytes - (source - options.source) };
   const lines = { count: job.rows, bytes: rowBytes };
-  await eachChunk(memory, tensor, stream, lines, (from, firstRow, rows, fileOffset) => {
+  await eachRead(memory, tensor, stream, lines, (from, firstRow, rows, fileOffset) => {
     for (let row = 0; row < rows; row += ROW_GROUP) {
       const count = Math.min(ROW_GROUP, rows - row);
       const stored = { source: from + row * rowBytes, firstRow: 0, rows: count, headDim: 0, weights: group };
@@ -239,7 +239,7 @@ async function loadI2S(job: Job, weight: Weight): Promise<void> {
     while ((unit * columns) % block !== 0) unit *= 2;
   }
   const lines = { count: job.rows, bytes: columns / 4, unit };
-  await eachChunk(job.memory, tensor, job.options, lines, (source, firstRow, rows, fileOffset) => {
+  await eachRead(job.memory, tensor, job.options, lines, (source, firstRow, rows, fileOffset) => {
     const bad = repack(job, kernel, { source, firstRow, rows, block });
     if (bad >= 0)
       throw new FormatError(
@@ -257,7 +257,7 @@ async function loadI2S(job: Job, weight: Weight): Promise<void> {
 async function loadPackedRows(job: Job): Promise<void> {
   const { tensor, columns } = job;
   const lines = { count: Math.ceil(job.rows / 4), bytes: columns };
-  await eachChunk(job.memory, tensor, job.options, lines, (source, firstRow, rows, fileOffset) => {
+  await eachRead(job.memory, tensor, job.options, lines, (source, firstRow, rows, fileOffset) => {
     const bad = repack(job, "repack_hf_bitnet", { source, firstRow, rows });
     if (bad >= 0) throw new FormatError("A ternary code 3, which stands for nothing", place(tensor, fileOffset + bad));
   });

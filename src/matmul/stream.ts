@@ -3,7 +3,7 @@ import type { TensorInfo } from "../formats/model-file.js";
 import type { Memory } from "../memory/memory.js";
 
 /** Bytes read at once; large enough for disks and requests, and little to keep once the model is loaded. */
-const CHUNK_BYTES = 2 << 20;
+const READ_BYTES = 2 << 20;
 
 /** Where the bytes on their way lie, and who wants to know. */
 export interface StreamOptions {
@@ -17,15 +17,15 @@ export interface StreamOptions {
 
 /** Buffers for the reads of any number of tensors, one after the other. */
 export function readBuffers(): [Uint8Array, Uint8Array] {
-  return [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)];
+  return [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)];
 }
 
 /**
- * Reads the lines of a tensor in portions of a multiple of `unit` (1) lines into memory at `options.source`, and calls
- * `handle` for each. The next portion is read while one is handled.
+ * Reads the lines of a tensor, some at a time and always a multiple of `unit` (1), into memory at `options.source`, and calls
+ * `handle` for each read. The next one is under way meanwhile.
  * @throws OptionError when `unit` lines do not fit
  */
-export async function eachChunk(
+export async function eachRead(
   memory: Memory,
   tensor: TensorInfo,
   options: StreamOptions,
@@ -33,7 +33,7 @@ export async function eachChunk(
   handle: (source: number, firstRow: number, rows: number, fileOffset: number) => void,
 ): Promise<void> {
   const { count: rows, bytes: lineBytes, unit = 1 } = lines;
-  const room = Math.min(CHUNK_BYTES, options.sourceBytes);
+  const room = Math.min(READ_BYTES, options.sourceBytes);
   const fit = Math.max(Math.floor(room / (lineBytes * unit)), 1) * unit;
   if (Math.min(fit, rows) * lineBytes > options.sourceBytes)
     throw new OptionError(`${options.sourceBytes} bytes of staging do not hold ${unit} rows of ${lineBytes} bytes`, {

@@ -15,7 +15,7 @@ import type { Buffers, LayerWeights, ModelPlan } from "./plan.js";
 // Feed-forward networks with relu²: rows of `up` whose gate is not positive and columns of `down` whose input is zero are
 // left out. That changes no bit: what is left out is exactly zero, and the sums are integers.
 
-/** Zero gates from which on a layer is better off with `up` by rows and `down` by columns. */
+/** Share of zero gates from which a layer is faster with `up` by rows and `down` by columns. */
 const SPARSE = 2 / 3;
 /** Tokens after which that is looked at, and again whenever there are four times as many. */
 export const FIRST_LOOK = 16;
@@ -111,15 +111,15 @@ export function gateActiveRows(
 
 /**
  * Share of active columns up to which columns are taken one by one for each token; beyond, all columns of a few rows are
- * unpacked for all tokens together. Of the simd kernels, the latter are nearer to the former.
+ * unpacked for all tokens together. With the simd kernels that is less of a detour.
  */
-function mostActive({ kernels }: Thread): number {
+function activeLimit({ kernels }: Thread): number {
   return kernels.relaxed_dots() ? 0.45 : 0.3;
 }
 
 /**
- * Options of a product; for a matrix by columns with lists of the active ones, unless all are as quick: by the density of this
- * very input, and the same on every thread. Either way has the same bits.
+ * Options of a product; for a matrix by columns with lists of the active ones, unless so many are active that all are as
+ * fast. Every thread decides alike, and either way has the same bits.
  */
 export function activeOptions(
   thread: Thread,
@@ -137,7 +137,7 @@ export function activeOptions(
   // One token's columns are always taken one by one.
   if (tokens === 1 && thread.index > 0) return activeProduct;
   const active = activeColumns(thread, weight, buffers.activations["int8-token"], tokens);
-  const sparse = tokens === 1 || active <= mostActive(thread) * weight.columns * tokens;
+  const sparse = tokens === 1 || active <= activeLimit(thread) * weight.columns * tokens;
   if (thread.index === 0) bookColumns(thread, counters, weight, tokens, active, sparse);
   return sparse ? activeProduct : options;
 }

@@ -82,8 +82,8 @@ export async function loadWeights(
     const headTarget = headTargetOf(file, options.head);
     // Grown once: every growth of the memory costs a garbage collection.
     memory.free(memory.alloc(plannedBytes(file, headTarget), "the weights"));
-    // First what is wanted, placed in the order of its use: a pass then reads one stream. Then the loading, in the order
-    // of the files: sources behind a network read on.
+    // First a place for each, in the order of its use: a pass then reads one stream. Then the loading, in the order of
+    // the files: sources behind a network then read without gaps.
     const wanted: { tensor: LinearTensor; load: () => Promise<void> }[] = [];
     const matrix = (tensor: LinearTensor, put: (weight: Weight) => void, to: Conversion = {}) => {
       const plan = planWeight(tensor, to);
@@ -183,7 +183,7 @@ function linesOf(config: ModelConfig, role: MatrixRole): Lines | undefined {
   return role === "up" ? "rows" : role === "down" ? "columns" : undefined;
 }
 
-/** Values as the forward pass wants them, where the file has them otherwise: rows in pairs, norms less by one. */
+/** Values as the forward pass wants them, where the file has them otherwise: rows in pairs, norms minus one. */
 function adaptVector(values: Float32Array, { rowOrder, add = 0 }: LinearTensor, headDim: number): void {
   if (add !== 0) for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) + add;
   if (rowOrder !== "interleaved") return;

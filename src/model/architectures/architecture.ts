@@ -20,7 +20,7 @@ export interface TensorSpec<Role extends LayerRole | ModelRole = LayerRole | Mod
   paired?: boolean | undefined;
   /** It is these rows of a larger tensor. */
   rows?: { first: number; of: number } | undefined;
-  /** Hugging Face folders hold the values less by this. */
+  /** Hugging Face folders hold the values minus this number. */
   lessBy?: number | undefined;
 }
 
