@@ -30,9 +30,7 @@ export class PairMergeEncoding implements TextEncoding {
     this.#wholePieces = wholePieces || !merges;
     const missing = vocabulary.missingBytes.map((byte) => alphabetCharacter(byte).replace(/[\\\]^-]/, "\\$&"));
     this.#missing = missing.length ? new RegExp(`[${missing.join("")}]`, "g") : undefined;
-    this.#priority = merges
-      ? (text, start, middle, end) => merges.get(`${text.slice(start, middle)} ${text.slice(middle, end)}`)
-      : (text, start, _, end) => ids.get(text.slice(start, end));
+    this.#priority = merges ?? ((text, start, _, end) => ids.get(text.slice(start, end)));
   }
 
   encode(text: string): number[] {

@@ -48,6 +48,34 @@ const naive = (text: string, rank: (left: string, right: string) => number | und
 const everything = [/[\s\S]+/gu];
 const abc = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 40 });
 
+test("several merges may make the same token, and each keeps its place", () => {
+  const repeated = fc.array(fc.tuple(fc.nat(), fc.nat()), { minLength: 1, maxLength: 30 }).map((choices) => {
+    const made = ["a", "b", "c"];
+    return choices.flatMap(([l, r]) => {
+      const [left, right] = [made[l % made.length]!, made[r % made.length]!];
+      if (left.length + right.length > 6) return [];
+      if (!made.includes(left + right)) made.push(left + right);
+      return [`${left} ${right}`];
+    });
+  });
+  fc.assert(
+    fc.property(repeated, abc, (merges, text) => {
+      const tokens = [...new Set([...bytes, ...merges.map((merge) => merge.replace(" ", ""))])];
+      const data: TokenizerData = { kind: "bpe", tokens, types: tokens.map(() => 1), merges, eosIds: [] };
+      const encoding = new PairMergeEncoding(readBpeVocabulary(data), everything, false);
+      const expected = naive(text, (left, right) => {
+        const place = merges.indexOf(`${left} ${right}`);
+        return place < 0 ? undefined : place;
+      });
+      assert.equal(
+        encoding.encode(text),
+        expected.map((symbol) => tokens.indexOf(symbol)),
+      );
+    }),
+    { numRuns: 1000 },
+  );
+});
+
 test("the heap gives what the plain loop gives", () => {
   fc.assert(
     fc.property(randomMerges, abc, (merges, text) => {
