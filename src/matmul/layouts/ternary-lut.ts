@@ -14,6 +14,7 @@ export const ternaryLut: WeightLayout = {
   groupBytes: bytesPerBlock(64),
   one: "gemv_ternary_lut",
   few: "gemv_ternary_lut",
+  mostFew: 6,
   many: "gemm_ternary_lut",
   rows: "rows_ternary_lut",
 };
