@@ -28,7 +28,7 @@ const entries = [
 
 /** @param others entry points beside the command line: module by name of the output. Returns the files that are not written. */
 export async function buildNode(others) {
-  const { build } = createRequire(join(root, "runtime-tests/package.json"))("esbuild");
+  const { build, transform } = createRequire(join(root, "runtime-tests/package.json"))("esbuild");
   const common = {
     bundle: true,
     write: false,
@@ -129,7 +129,19 @@ export async function buildNode(others) {
     weightsFolder,
   ]);
   for (const modules of [fromFront, fromMore, fromCore]) await refuseSameNames(modules);
-  return [...parts, ...runFile, ...moreFile, ...engineFile];
+  return Promise.all([...parts, ...runFile, ...moreFile, ...engineFile].map((file) => plain(file, transform)));
+}
+
+/**
+ * The file in ASCII and without comments but those that name the module: a runtime keeps the text of every module, in each
+ * thread, and twice as long when a single character of it is not Latin.
+ */
+async function plain({ path, text }, transform) {
+  const bare = text.replace(/^[ \t]*\/\/(?! dist\/).*\n/gm, "").replace(/^[ \t]*\/\*[\s\S]*?\*\/\n/gm, "");
+  const [before, after] = await Promise.all([text, bare].map((code) => transform(code, { minify: true })));
+  if (before.code !== after.code) throw new Error(`${path}: what was taken for comments was not`);
+  const escaped = (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return { path, contents: bare.replace(/[^\0-\x7f]/g, escaped) };
 }
 
 /** Asks `where` for what is to be imported instead of a module of ours; undefined: the module itself. */

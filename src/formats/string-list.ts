@@ -31,7 +31,8 @@ export class StringList implements Strings {
     let first = 0;
     for (const { text, ends } of this.#parts) {
       const stop = Math.min(end - first, ends.length);
-      for (let i = Math.max(start - first, 0); i < stop; i++) strings.push(text.substring(ends[i - 1] ?? 0, ends[i]));
+      for (let i = Math.max(start - first, 0); i < stop; i++)
+        strings.push(ownText(text.substring(ends[i - 1] ?? 0, ends[i])));
       first += ends.length;
     }
     return strings;
@@ -46,4 +47,12 @@ export class StringList implements Strings {
       }
     }
   }
+}
+
+/** V8 cuts strings of so many characters out of a longer one by pointing into it: some long tokens would keep all of it. */
+const LEAST_POINTER = 13;
+
+/** The same string in memory of its own. */
+function ownText(text: string): string {
+  return text.length < LEAST_POINTER ? text : text.split("").join("");
 }
