@@ -17,8 +17,8 @@ export interface Sequence {
 export interface Prefix {
   /** One for each whole page of the sequence as it will be. */
   readonly keys: readonly string[];
-  /** Takes the pages that are known by now into the sequence, if it is empty. Returns the tokens taken. */
-  take(): number;
+  /** Takes the pages that are known by now into the empty sequence; returns the tokens taken. Undefined: takes none. */
+  readonly take: (() => number) | undefined;
 }
 
 /** Tokens to be appended to a sequence. */
@@ -152,7 +152,7 @@ export class Scheduler {
   #begins(job: Job): boolean {
     const { prefix } = job.request;
     try {
-      if (!prefix || job.done > 0 || job.request.sequence.cache.length > 0) return false;
+      if (!prefix?.take || job.done > 0 || job.request.sequence.cache.length > 0) return false;
       for (const other of this.#waiting) {
         if (other.order >= job.order || !other.request.prefix) continue;
         const common = commonKeys(other.request.prefix.keys, prefix.keys);

@@ -252,17 +252,15 @@ export class EngineSession implements Session, Sequence {
     if (!pages || this.#host.prefixes.budget === 0 || this.length + ids.length <= PAGE) return undefined;
     // A single token more is nothing to wait for, and a key of all tokens for each would take longer with every token.
     if (ids.length === 1) return undefined;
-    return {
-      keys: pageKeys(this.#ids, ids),
-      take: () => {
-        if (want === "all" || this.length > 0) return 0;
-        const taken = pages.take(ids);
-        for (let i = 0; i < taken; i++) this.#ids.push(ids[i] as number);
-        this.#cachedTokens += taken;
-        this.#host.cachedTokens += taken;
-        return taken;
-      },
+    const take = () => {
+      const taken = pages.take(ids);
+      for (let i = 0; i < taken; i++) this.#ids.push(ids[i] as number);
+      this.#cachedTokens += taken;
+      this.#host.cachedTokens += taken;
+      return taken;
     };
+    // Pages have no logits.
+    return { keys: pageKeys(this.#ids, ids), take: want === "all" ? undefined : take };
   }
 
   #check(ids: TokenIds): void {

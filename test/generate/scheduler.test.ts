@@ -115,6 +115,15 @@ for (const attention of [{}, { kind: "delta", targetSparsity: 0.6, window: 64 }]
     );
   });
 
+test("who needs the logits of all tokens does not wait for another with the same prompt, and gets the same", async () => {
+  await using model = await load({ threads: 1 });
+  const passes = watchPasses(model);
+  const all = () => model.createSession().prefill(ids(200, 8), { allLogits: true });
+  const [first, second] = await Promise.all([all(), all()]);
+  assert.is(text(first), text(second));
+  assert.ok(passes.every((pass) => pass.length === 2));
+});
+
 test("one that is cancelled, disposed of or fails leaves the others alone", async () => {
   await using model = await load({ threads: 1 });
   const expected = text(await model.createSession().prefill(ids(150, 4)));

@@ -33,6 +33,8 @@ export const cacheKinds: Record<string, LoadOptions> = {
 
 const CONTEXT = 512;
 const PAGE = 64;
+/** Bytes of some seven pages of the story model. */
+const SMALL = 1 << 20;
 const load = async (options: LoadOptions): Promise<EngineModel> =>
   (await loadModel("embedded", { contextLength: CONTEXT, engineThread: "caller", ...options })) as EngineModel;
 const numbers = (count: number, seed: number) =>
@@ -199,7 +201,7 @@ export async function tryMixes(options: LoadOptions, runs: number, operations: n
   const alone = new Alone(quiet);
   const users = fc.array(user(operations), { minLength: 1, maxLength: 16, size: "max" });
   await fc.assert(
-    fc.asyncProperty(users, fc.constantFrom(1, 2), fc.constantFrom(0, 1 << 17, budget), async (all, threads, most) => {
+    fc.asyncProperty(users, fc.constantFrom(1, 2), fc.constantFrom(0, SMALL, budget), async (all, threads, most) => {
       const model = threads === 1 ? one : two;
       (model.prefixes as { budget: number }).budget = most;
       const seen = await Promise.all(all.map(({ joins, operations }) => use(model, joins, operations)));
