@@ -36,7 +36,57 @@ export function gemv_q8(product: Product, rowStart: i32, rowEnd: i32): void {
   const mask = hiddenShorts(F16_MASK_UPPER);
   const factor = hiddenWords(F16_FACTOR);
   const zero = hiddenWords(0);
-  for (let row = rowStart; row < rowEnd; row += 8) {
+  // Two panels together, one of either half: two streams from memory take a fifth less time than one (an AMD EPYC, a
+  // matrix of 30 MB), two next to each other twice as long.
+  const half = (rowEnd - rowStart) >> 4;
+  const apart = <usize>half * (padded >> 5) * 272;
+  let row = rowStart;
+  for (const end = rowStart + (half << 3); row < end; row += 8) {
+    let total0 = f32x4.splat(0);
+    let total1 = total0;
+    let total2 = total0;
+    let total3 = total0;
+    let x = pairs;
+    for (let p = parameters, end = p + (padded >> 1); p < end; p += 16) {
+      let at = w + 16;
+      let v = v128.load(at);
+      let u = v128.load(at + apart);
+      let q = v128.load32_splat(x);
+      let a0 = i32x4.dot_i16x8_s(q, firstHigh(zero, v));
+      let a1 = i32x4.dot_i16x8_s(q, lastHigh(zero, v));
+      let b0 = i32x4.dot_i16x8_s(q, firstHigh(zero, u));
+      let b1 = i32x4.dot_i16x8_s(q, lastHigh(zero, u));
+      for (const stop = x + 60; x < stop; ) {
+        x += 4;
+        at += 16;
+        v = v128.load(at);
+        u = v128.load(at + apart);
+        q = v128.load32_splat(x);
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(q, firstHigh(zero, v)));
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(q, lastHigh(zero, v)));
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, firstHigh(zero, u)));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, lastHigh(zero, u)));
+      }
+      x += 4;
+      const xScale = v128.load32_splat(p);
+      let bits = v128.load(w);
+      total0 = f32x4.add(total0, blockShareNoMin(i32x4.shr_s(a0, 8), firstScales(bits, mask, factor), xScale));
+      total1 = f32x4.add(total1, blockShareNoMin(i32x4.shr_s(a1, 8), lastScales(bits, mask, factor), xScale));
+      bits = v128.load(w + apart);
+      total2 = f32x4.add(total2, blockShareNoMin(i32x4.shr_s(b0, 8), firstScales(bits, mask, factor), xScale));
+      total3 = f32x4.add(total3, blockShareNoMin(i32x4.shr_s(b1, 8), lastScales(bits, mask, factor), xScale));
+      w += 272;
+    }
+    let to = out + ((<usize>row) << 2);
+    storeOutputs(to, total0, 4, accumulate);
+    storeOutputs(to + 16, total1, 4, accumulate);
+    to += <usize>half << 5;
+    storeOutputs(to, total2, 4, accumulate);
+    storeOutputs(to + 16, total3, 4, accumulate);
+  }
+  w += apart;
+  row += half << 3;
+  for (; row < rowEnd; row += 8) {
     let total0 = f32x4.splat(0);
     let total1 = f32x4.splat(0);
     let x = pairs;
