@@ -289,6 +289,7 @@ export class EngineSession implements Session, Sequence {
 
   #copy(address: number, length: number): Float32Array {
     checkLogits(this.#host.engine, address, 1);
-    return new Float32Array(this.#view(address, length));
+    // A copy by the constructor takes five times as long where memory is shared.
+    return this.#view(address, length).slice();
   }
 }

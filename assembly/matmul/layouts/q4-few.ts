@@ -33,7 +33,8 @@ function addShares(
 
 /**
  * All blocks of 8 rows × a tile of `T` tokens (2 or 4) at `x`. Low nibbles, then high ones: with both at once there are
- * fewer registers than numbers.
+ * fewer registers than numbers. In 16-bit form columns 0 and 2 of each four, then 1 and 3; a loop that V8 sees, of one round
+ * even, would keep it from unrolling the one around it.
  */
 // @ts-ignore: decorator
 @inline
@@ -42,8 +43,6 @@ function addRows(T: i32, kind: i32, sums: usize, w: usize, x: usize, padded: i32
   const mask = hiddenShorts(F16_MASK_UPPER);
   const factor = hiddenWords(F16_FACTOR);
   const zero = hiddenWords(0x41000000); // 8
-  // In 16-bit form columns 0 and 2 of each four, then 1 and 3.
-  const halves = ASC_FEATURE_RELAXED_SIMD ? 1 : 2;
   const blockBytes = 128 + parameterBytes(kind);
   for (const end = w + <usize>(padded >> 5) * blockBytes; w < end; w += blockBytes) {
     let a0 = i32x4.splat(0);
@@ -59,7 +58,8 @@ function addRows(T: i32, kind: i32, sums: usize, w: usize, x: usize, padded: i32
     for (let at = codes; at < codesEnd; at += 32) {
       let v0 = v128.load(at);
       let v1 = v128.load(at, 16);
-      for (let half = 0; half < halves; half++, x += T << 2) {
+      let odd = 0;
+      do {
         const n0 = v128.and(v0, low);
         const n1 = v128.and(v1, low);
         let q = v128.load32_splat(x);
@@ -76,16 +76,18 @@ function addRows(T: i32, kind: i32, sums: usize, w: usize, x: usize, padded: i32
           d0 = plusDot(d0, q, n0);
           d1 = plusDot(d1, q, n1);
         }
+        x += T << 2;
         if (!ASC_FEATURE_RELAXED_SIMD) {
           v0 = i16x8.shr_u(v0, 8);
           v1 = i16x8.shr_u(v1, 8);
         }
-      }
+      } while (!ASC_FEATURE_RELAXED_SIMD && odd++ == 0);
     }
     for (let at = codes; at < codesEnd; at += 32) {
       let v0 = i16x8.shr_u(v128.load(at), 4);
       let v1 = i16x8.shr_u(v128.load(at, 16), 4);
-      for (let half = 0; half < halves; half++, x += T << 2) {
+      let odd = 0;
+      do {
         const n0 = v128.and(v0, low);
         const n1 = v128.and(v1, low);
         let q = v128.load32_splat(x);
@@ -102,11 +104,12 @@ function addRows(T: i32, kind: i32, sums: usize, w: usize, x: usize, padded: i32
           d0 = plusDot(d0, q, n0);
           d1 = plusDot(d1, q, n1);
         }
+        x += T << 2;
         if (!ASC_FEATURE_RELAXED_SIMD) {
           v0 = i16x8.shr_u(v0, 8);
           v1 = i16x8.shr_u(v1, 8);
         }
-      }
+      } while (!ASC_FEATURE_RELAXED_SIMD && odd++ == 0);
     }
     const s0 = scales(kind, w, 0, mask, factor);
     const s1 = scales(kind, w, 1, mask, factor);
