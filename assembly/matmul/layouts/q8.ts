@@ -184,21 +184,33 @@ function addRows(T: i32, sums: usize, w: usize, x: usize, padded: i32): void {
   }
 }
 
+/** Panels that meet one tile after the other: the second cache has them, the first one the activations of a tile. */
+const PANELS: i32 = 8;
+/** Of 8 rows × four tokens. */
+const SUM_BYTES: usize = 128;
+
 /** 2 to 16 tokens × layout `q8`; activations from `quantise_per_block`; rows `rowStart` (a multiple of 8) to `rowEnd` − 1. */
 export function gemm_few_q8(product: Product, rowStart: i32, rowEnd: i32): void {
   const padded = (product.columns + 31) & ~31;
   const groupBytes = <usize>(padded >> 5) * 272;
-  const tiles = product.scratch + FEW_SUMS;
+  const sums = product.scratch;
+  const rows = product.rows;
+  const tiles = sums + FEW_SUMS;
   fillTiles(tiles, product.activations, product.tokens, padded, true);
   let w = product.weights + <usize>(rowStart >> 3) * groupBytes;
-  for (let row = rowStart; row < rowEnd; row += 8, w += groupBytes) {
-    let sums = product.scratch;
-    memory.fill(sums, 0, FEW_SUMS);
+  for (let first = rowStart; first < rowEnd; first += 8 * PANELS, w += PANELS * groupBytes) {
+    const end = min(first + 8 * PANELS, rowEnd);
     let x = tiles;
-    let left = product.tokens;
-    for (; left > 2; left -= 4, sums += 128, x += tileBytes(4, padded, true)) addRows(4, sums, w, x, padded);
-    if (left > 0) addRows(2, sums, w, x, padded);
-    storeSums(product.out, product.scratch, product.tokens, product.rows, row, rowEnd, product.accumulate != 0);
+    let out = product.out;
+    for (let left = product.tokens; left > 0; left -= 4, x += tileBytes(4, padded, true), out += <usize>rows << 4) {
+      let panel = w;
+      for (let row = first; row < end; row += 8, panel += groupBytes) {
+        memory.fill(sums, 0, SUM_BYTES);
+        if (left > 2) addRows(4, sums, panel, x, padded);
+        else addRows(2, sums, panel, x, padded);
+        storeSums(out, sums, min(left, 4), rows, row, rowEnd, product.accumulate != 0);
+      }
+    }
   }
 }
 
